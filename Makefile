@@ -1,0 +1,33 @@
+# Two commands do everything on a machine with Python 3.11 or later:
+#   make run     draw lottery tickets on embedded digits, with figures and a report
+#   make test    the whole test suite
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: run test lint setup clean
+
+run: $(READY)
+	$(BIN)/python -m app lottery --config configs/quickstart.yaml
+	$(BIN)/python -m app report runs/quickstart
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(READY)
+
+# The last thing that is made: an installation that was cut short begins again.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo]'
+	@touch $@
+
+clean:
+	rm -rf .venv
