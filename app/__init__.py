@@ -1,0 +1,3 @@
+"""Trees & Tickets: ON-LSTM and the Lottery Ticket Hypothesis on Lightning."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,169 @@
+"""Every path and file name of a run directory, and the identity of a trained network in it.
+
+runs/EXPERIMENT/
+  config.yaml  results.csv  report/  wandb/
+  replicate_R/
+    initial.safetensors  rewind.safetensors
+    round_00/                                    dense
+    iterative/round_NN/   one_shot/round_NN/     tickets
+    iterative/round_NN/random_reinit_K/          controls
+    iterative/round_NN/random_mask_K/
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+METHODS = ("dense", "iterative", "one_shot", "random_reinit", "random_mask")
+CONTROLS = ("random_reinit", "random_mask")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkKey:
+    """Which trained network: one row of results.csv, one directory.
+
+    Args:
+        replicate: which draw of initialisation, split and data order, from 0.
+        method: one of `METHODS`.
+        round: how many prunings its density corresponds to; 0 only for `dense`.
+        branch: which of the K control networks of a ticket, from 0; 0 for all others.
+    """
+
+    replicate: int
+    method: str
+    round: int
+    branch: int = 0
+
+    @property
+    def order(self) -> tuple[int, int, int, int]:
+        """Sort key: by replicate, then method in the order of `METHODS`, then round, then branch."""
+        return self.replicate, METHODS.index(self.method), self.round, self.branch
+
+    def __str__(self) -> str:
+        branch = f" {self.branch}" if self.method in CONTROLS else ""
+        return f"replicate {self.replicate}, {self.method}{branch}, round {self.round}"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLayout:
+    """The files of one trained network."""
+
+    root: Path
+
+    @property
+    def metrics(self) -> Path:
+        """One row per validation."""
+        return self.root / "metrics.csv"
+
+    @property
+    def mask(self) -> Path:
+        """Which weights are left, bool."""
+        return self.root / "mask.safetensors"
+
+    @property
+    def start(self) -> Path:
+        """The weights before training, where they are kept for each network."""
+        return self.root / "start.safetensors"
+
+    @property
+    def final(self) -> Path:
+        """The trained weights."""
+        return self.root / "final.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """Counts, checksums, seeds and versions."""
+        return self.root / "report.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where a training in progress stands; gone once the network is done."""
+        return self.root / "last.ckpt"
+
+    @property
+    def done(self) -> Path:
+        """There once everything else is."""
+        return self.root / "DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """The files of one experiment."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.root.resolve().name
+
+    @property
+    def config(self) -> Path:
+        """What was asked for."""
+        return self.root / "config.yaml"
+
+    @property
+    def results(self) -> Path:
+        """One row per trained network."""
+        return self.root / "results.csv"
+
+    @property
+    def report(self) -> Path:
+        """Directory of figures, tables and the page."""
+        return self.root / "report"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works here; released by the system when that process ends, however it ends."""
+        return self.root / ".lock"
+
+    def replicate(self, replicate: int) -> Path:
+        """Directory of one replicate."""
+        return self.root / f"replicate_{replicate}"
+
+    def initial(self, replicate: int) -> Path:
+        """The weights at iteration 0, before any training."""
+        return self.replicate(replicate) / "initial.safetensors"
+
+    def rewind_point(self, replicate: int) -> Path:
+        """The weights that tickets are rewound to, where that is not iteration 0."""
+        return self.replicate(replicate) / "rewind.safetensors"
+
+    def start_point(self, replicate: int) -> Path:
+        """The weights that tickets start from: the rewind point, or the initial weights where that is iteration 0."""
+        later = self.rewind_point(replicate)
+        return later if later.exists() else self.initial(replicate)
+
+    def network(self, key: NetworkKey) -> NetworkLayout:
+        """The files of one trained network."""
+        base, round_dir = self.replicate(key.replicate), f"round_{key.round:02d}"
+        if key.method == "dense":
+            return NetworkLayout(base / round_dir)
+        if key.method in CONTROLS:
+            return NetworkLayout(base / "iterative" / round_dir / f"{key.method}_{key.branch}")
+        return NetworkLayout(base / key.method / round_dir)
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write a file so that at every instant it is either the old one or the new one, whole.
+
+    Raises:
+        OSError: as the system says it (disk full, no permission); the old file is then untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def remove_leftovers(root: Path) -> None:
+    """Delete the temporary files of writers that were killed; only for who holds the run directory."""
+    for path in root.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
