@@ -1,0 +1,58 @@
+"""When something happens in a training: after so many iterations, or after so many epochs."""
+
+import re
+from dataclasses import dataclass
+
+from app.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A moment of a training, such as the one that tickets are rewound to.
+
+    Args:
+        count: how many units after the start.
+        unit: "it" (iterations, that is optimiser steps) or "ep" (epochs).
+    """
+
+    count: int
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> "When":
+        """Read "0it", "500it" or "2ep".
+
+        Raises:
+            UserError: `text` is not of that form.
+        """
+        match = re.fullmatch(r"(\d+)(it|ep)", text)
+        if match is None:
+            raise UserError(f"rewind_to is {text!r}; write iterations as '500it' or epochs as '2ep' ('0it': the start)")
+        return cls(int(match[1]), match[2])
+
+    def iteration(self, iterations_per_epoch: int) -> int:
+        """The same moment in iterations."""
+        return self.count if self.unit == "it" else self.count * iterations_per_epoch
+
+    def __str__(self) -> str:
+        return f"{self.count}{self.unit}"
+
+
+def rewind_iteration(rewind_to: str, *, iterations: int, iterations_per_epoch: int) -> int:
+    """The iteration that tickets are rewound to.
+
+    Args:
+        rewind_to: as `When.parse` reads it.
+        iterations: the length of a training.
+        iterations_per_epoch: batches in one epoch.
+
+    Raises:
+        UserError: the moment does not lie within the training.
+    """
+    iteration = When.parse(rewind_to).iteration(iterations_per_epoch)
+    if iteration >= iterations:
+        raise UserError(
+            f"rewind_to is {rewind_to} (iteration {iteration:,}), but a training ends at iteration {iterations:,}; "
+            "choose an earlier moment or train longer"
+        )
+    return iteration

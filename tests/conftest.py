@@ -1,0 +1,34 @@
+"""Every test leaves the process as it found it."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+
+# What the libraries set for the workers of loaders and for themselves.
+SET_BY_LIBRARIES = {"PL_GLOBAL_SEED", "PL_SEED_WORKERS", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_NVML_BASED_CUDA_CHECK"}
+
+# Threads that wait for each other take longer than all there is to compute here, on a busy machine ten times.
+torch.set_num_threads(1)
+os.environ.setdefault("WANDB_MODE", "disabled")
+settings.register_profile("tests", deadline=None)  # the first example pays for imports
+settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def _left_as_found() -> Iterator[None]:
+    environment = dict(os.environ)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    yield
+    changed = {name for name in os.environ.keys() | environment.keys() if os.environ.get(name) != environment.get(name)}
+    for name in SET_BY_LIBRARIES - environment.keys():
+        os.environ.pop(name, None)
+    torch.set_num_threads(threads)
+    assert not changed - SET_BY_LIBRARIES - {"PYTEST_CURRENT_TEST"}, "environment variables were left changed"
+    assert {number: signal.getsignal(number) for number in handlers} == handlers, "signal handlers were left"
+    assert torch.get_default_dtype() == dtype
+    assert not torch.distributed.is_initialized(), "a process group was left"
