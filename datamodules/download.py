@@ -1,0 +1,71 @@
+"""Fetch a file from the first mirror that has it right."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pooch
+
+from app.errors import UserError
+from app.layout import write_atomically
+
+
+def fetch(
+    filename: str,
+    sha256: str,
+    mirrors: Sequence[str],
+    directory: Path,
+    *,
+    timeout: float = 30.0,
+    progressbar: bool = True,
+) -> Path:
+    """Download a file whose checksum is known; it appears in its directory whole and right, or not at all.
+
+    Args:
+        filename: its name, at the mirrors and in the directory.
+        sha256: of the file as it is served, hex.
+        mirrors: base URLs, tried in this order.
+        directory: where to put it; made if need be.
+        timeout: seconds that a mirror may take to answer, and may be silent in between.
+        progressbar: show the progress on stderr.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: no mirror has the right file, or the directory cannot be written to.
+    """
+    pooch.get_logger().setLevel("WARNING")  # it would announce every download on stderr
+    downloader = pooch.HTTPDownloader(progressbar=progressbar, timeout=timeout, chunk_size=1 << 16)
+    failures = []
+    # Fetched elsewhere first, so that nothing of a failed download is ever left in the directory.
+    with tempfile.TemporaryDirectory() as temporary:
+        for mirror in mirrors:
+            url = f"{mirror.rstrip('/')}/{filename}"
+            try:
+                fetched = pooch.retrieve(url, sha256, fname=filename, path=temporary, downloader=downloader)
+            except (OSError, ValueError) as error:
+                failures.append(f"{urlsplit(url).netloc or url}: {_reason(error)}")
+            else:
+                return _keep(Path(fetched), directory / filename)
+    raise UserError(
+        f"{filename}: no mirror has it ({'; '.join(failures) or 'none is given'}); "
+        f"check the network, or put the file into {directory} yourself"
+    )
+
+
+def _keep(fetched: Path, target: Path) -> Path:
+    try:
+        write_atomically(target, fetched.read_bytes())
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{target}: cannot be written ({error.strerror}); choose another data_dir") from None
+    return target
+
+
+def _reason(error: Exception) -> str:
+    """A word or two: the errors of an HTTP request are OSErrors, pooch's for a wrong checksum is a plain ValueError."""
+    if not isinstance(error, OSError):
+        return "wrong checksum"
+    response = getattr(error, "response", None)
+    return type(error).__name__ if response is None else f"HTTP {response.status_code}"

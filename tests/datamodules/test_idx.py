@@ -1,0 +1,113 @@
+import gzip
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from app.errors import UserError
+from datamodules.idx import read_idx
+
+values_of_any_shape = arrays(np.uint8, array_shapes(min_dims=1, max_dims=3, max_side=6))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    """A file whose name says nothing about its content."""
+    return tmp_path_factory.mktemp("idx") / "values.gz"
+
+
+def refusal(path: Path, *, ndim: int) -> str:
+    """The one line that tells what is wrong with the file."""
+    with pytest.raises(UserError) as caught:
+        read_idx(path, ndim=ndim)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+@given(values=values_of_any_shape, packed=st.booleans())
+def test_reads_what_was_written_whether_packed_or_not(path, idx_bytes, values, packed):
+    content = idx_bytes(values)
+    path.write_bytes(gzip.compress(content) if packed else content)
+    read, sha256 = read_idx(path, ndim=values.ndim)
+    assert np.array_equal(read.numpy(), values)
+    assert sha256 == hashlib.sha256(content).hexdigest()
+
+
+@given(values=values_of_any_shape, packed=st.booleans(), data=st.data())
+def test_any_truncation_is_refused(path, idx_bytes, values, packed, data):
+    content = gzip.compress(idx_bytes(values)) if packed else idx_bytes(values)
+    path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1), label="length")])
+    refusal(path, ndim=values.ndim)
+
+
+@given(values=values_of_any_shape, extra=st.binary(min_size=1, max_size=9))
+def test_bytes_after_the_end_are_refused(path, idx_bytes, values, extra):
+    path.write_bytes(idx_bytes(values) + extra)
+    assert "goes on after its end" in refusal(path, ndim=values.ndim)
+
+
+@given(values=values_of_any_shape, data=st.data())
+def test_any_other_header_byte_is_refused(path, idx_bytes, values, data):
+    content = bytearray(idx_bytes(values))
+    position = data.draw(st.integers(0, 4 + 4 * values.ndim - 1), label="position")
+    content[position] ^= data.draw(st.integers(1, 255), label="flipped bits")
+    path.write_bytes(content)
+    refusal(path, ndim=values.ndim)
+
+
+@given(values=values_of_any_shape, ndim=st.integers(1, 4))
+def test_another_number_of_dimensions_is_refused(path, idx_bytes, values, ndim):
+    path.write_bytes(idx_bytes(values))
+    if ndim == values.ndim:
+        assert read_idx(path, ndim=ndim)[0].dim() == ndim
+    else:
+        refusal(path, ndim=ndim)
+
+
+@given(content=st.binary(max_size=200), packed=st.booleans(), ndim=st.integers(1, 3))
+def test_no_content_at_all_raises_anything_else(path, content, packed, ndim):
+    path.write_bytes(b"\x1f\x8b" + content if packed else content)
+    try:
+        values, _ = read_idx(path, ndim=ndim)
+    except UserError:
+        return
+    assert values.numel() == len(content) - 4 - 4 * ndim
+
+
+@given(values=values_of_any_shape, data=st.data())
+def test_a_damaged_archive_never_gives_other_values(path, idx_bytes, values, data):
+    content = bytearray(gzip.compress(idx_bytes(values)))
+    content[data.draw(st.integers(0, len(content) - 1), label="position")] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        read, _ = read_idx(path, ndim=values.ndim)
+    except UserError:
+        return
+    assert np.array_equal(read.numpy(), values)  # what was hit is the archive's date or name
+
+
+def test_messages_say_what_was_found_and_expected(path, idx_bytes):
+    content = idx_bytes(np.zeros((2, 3), np.uint8))
+    path.write_bytes(content[:-1])
+    assert "is cut short: 5 bytes of values, expected 6 (2 x 3)" in refusal(path, ndim=2)
+    path.write_bytes(b"\x00\x00\x0d\x02" + content[4:])
+    assert "type 0x0d, not unsigned bytes (magic 00 00 0d 02, expected 00 00 08 02)" in refusal(path, ndim=2)
+    path.write_bytes(content)
+    assert "has 2 dimensions, not 1" in refusal(path, ndim=1)
+    path.write_bytes(b"<html>not found</html>")
+    assert "not an IDX file" in refusal(path, ndim=2)
+    path.write_bytes(b"\x00\x00\x08\x01" + bytes(4))
+    assert "holds no values" in refusal(path, ndim=1)
+    path.write_bytes(gzip.compress(content)[:-9])
+    assert "damaged gzip file" in refusal(path, ndim=2)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    assert "No such file" in refusal(tmp_path / "none", ndim=1)
+    assert "Is a directory" in refusal(tmp_path, ndim=1)
