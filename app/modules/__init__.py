@@ -1,0 +1,5 @@
+"""LightningModules."""
+
+from app.modules.classifier import Classifier
+
+__all__ = ["Classifier"]

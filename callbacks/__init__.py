@@ -1,0 +1,17 @@
+"""Lightning callbacks; none knows a particular model."""
+
+from callbacks.accuracy import FinalTrainAccuracy
+from callbacks.finite import StopOnNonFinite
+from callbacks.iterative_pruning import IterativePruningCallback
+from callbacks.metrics import MetricsRecorder
+from callbacks.progress import ExperimentProgress
+from callbacks.resume import ResumeCheckpoint
+
+__all__ = [
+    "ExperimentProgress",
+    "FinalTrainAccuracy",
+    "IterativePruningCallback",
+    "MetricsRecorder",
+    "ResumeCheckpoint",
+    "StopOnNonFinite",
+]

@@ -1,0 +1,30 @@
+"""Accuracy over a whole set, once, when training ends."""
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from typing_extensions import override
+
+
+class FinalTrainAccuracy(Callback):
+    """Measures the trained network on all training images, which the datamodule gives as `train_eval_dataloader()`.
+
+    Attributes:
+        value: the accuracy, a fraction of 1; nan until the training has ended.
+    """
+
+    def __init__(self) -> None:
+        self.value = float("nan")
+
+    @override
+    @torch.no_grad()
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.eval()
+        right_and_seen = torch.zeros(2, dtype=torch.float64, device=pl_module.device)
+        with trainer.precision_plugin.forward_context():
+            for batch in trainer.datamodule.train_eval_dataloader():  # type: ignore[attr-defined]
+                images, labels = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+                right_and_seen[0] += (pl_module(images).argmax(1) == labels).sum()
+                right_and_seen[1] += len(labels)
+        right, seen = trainer.strategy.reduce(right_and_seen, reduce_op="sum").tolist()
+        self.value = right / seen
+        pl_module.train()

@@ -1,0 +1,234 @@
+"""Prune and rewind between fits: the lottery ticket, as a Lightning callback."""
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loops.utilities import _reset_progress
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from app.errors import UserError
+from app.pruning import magnitude
+from app.pruning.masks import (
+    Masks,
+    check_names,
+    dense_masks,
+    density,
+    prunable_kinds,
+    rewind,
+    survivors,
+    weight_sizes,
+)
+from app.pruning.when import When, rewind_iteration
+from callbacks.training import iterations_per_epoch, refuse_strategy, training_length
+
+
+class IterativePruningCallback(Callback):
+    """Owns a ticket (masks, rewind point, round) and draws the next one between two fits.
+
+    The first fit trains the dense network, round 0. Every later fit of the same callback begins by pruning the smallest
+    surviving weights of the fit before and setting the survivors back to where they were at `rewind_to`; optimiser,
+    schedulers, loops, early stopping and random numbers begin anew. During a fit masked weights stay exactly 0.
+
+    Frankle & Carbin, section 2 ("iterative pruning"). The module declares what may be pruned, by
+    `prunable_parameters()`, a dictionary from parameter names to layer kinds.
+
+    Args:
+        rates: share of the surviving weights removed per round, by layer kind, such as `{"fc": 0.2, "output": 0.1}`.
+        scope: "layerwise" ranks each tensor alone, "global" the tensors of one kind together.
+        rewind_to: the moment to return to: "0it" (the paper), "500it", "2ep".
+
+    Raises:
+        UserError: (a ValueError) for a rate outside (0, 1), an unknown scope, a moment that cannot be read.
+    """
+
+    def __init__(self, rates: dict[str, float], scope: str = "layerwise", rewind_to: str = "0it") -> None:
+        magnitude.check_rates(rates)
+        if scope not in magnitude.SCOPES:
+            raise UserError(f"scope is {scope!r}; choose one of {', '.join(magnitude.SCOPES)}")
+        self.rates, self.scope, self.rewind_to = dict(rates), scope, str(When.parse(rewind_to))
+        self.round = 0
+        self.masks: Masks = {}
+        self.rewind_point: dict[str, Tensor] = {}
+        self.trained = False
+        self._rng: Tensor | None = None
+        self._restore_rng = False
+        self._rewind_iteration = 0
+        self._masked: list[tuple[torch.nn.Parameter, Tensor]] = []
+        self._trainer: weakref.ref[Trainer] | None = None
+        self._fresh: list[tuple[Optimizer, dict[str, Any]]] = []
+
+    @property
+    @override
+    def state_key(self) -> str:
+        return self._generate_state_key(rates=self.rates, scope=self.scope, rewind_to=self.rewind_to)
+
+    def adopt(self, masks: Mapping[str, Tensor], *, round: int) -> None:
+        """Train this ticket next, on the weights that the module then has, instead of drawing one.
+
+        Args:
+            masks: bool survivors by parameter name.
+            round: how many prunings they stand for; 0 records the rewind point anew.
+        """
+        self.masks = {name: mask.detach().cpu().bool() for name, mask in masks.items()}
+        self.round, self.trained, self.rewind_point = round, False, {}
+
+    def next_round(self, module: LightningModule) -> None:
+        """Prune what has just been trained and rewind the survivors, in place.
+
+        Raises:
+            UserError: nothing to rewind to: the dense training has not passed `rewind_to`.
+            RunError: weights that are not finite.
+        """
+        if not self.rewind_point:
+            raise UserError(f"there is nothing to rewind to: training has not passed {self.rewind_to} yet; fit first")
+        parameters, before = dict(module.named_parameters()), survivors(self.masks)
+        self.masks = magnitude.prune(
+            {name: parameters[name] for name in self.masks},
+            self.masks,
+            kinds=prunable_kinds(module),
+            rates=self.rates,
+            scope=self.scope,
+        )
+        self.round, self.trained, self._restore_rng = self.round + 1, False, True
+        rewind(module, self.rewind_point, self.masks)
+        after, sizes = survivors(self.masks), weight_sizes(module)
+        rank_zero_info(
+            f"round {self.round}: {sum(before.values()):,} -> {sum(after.values()):,} weights, "
+            f"{density(sizes, after):.2%} remaining, rewound to {self.rewind_to}"
+        )
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        refuse_strategy(trainer)
+        magnitude.check_kinds(prunable_kinds(pl_module), self.rates)
+        if self.trained:
+            self.next_round(pl_module)
+            _reset_early_stopping(trainer)
+            if self._trainer is not None and self._trainer() is trainer:
+                _reset_progress(trainer.fit_loop)
+        self._trainer = weakref.ref(trainer)
+        parameters = dict(pl_module.named_parameters())
+        if not self.masks:
+            self.masks = dense_masks({name: parameters[name] for name in prunable_kinds(pl_module)})
+        check_names(self.masks, pl_module, "the ticket")
+        self._register(pl_module)
+
+    def _register(self, module: LightningModule) -> None:
+        """Hang the masks beside their weights as buffers, so that they go where the weights go.
+
+        Not persistent: they are saved with this callback, and the module's state keeps the keys that it has without.
+        """
+        for name, mask in self.masks.items():
+            owner, _, leaf = name.rpartition(".")
+            module.get_submodule(owner).register_buffer(f"{leaf}_mask", mask.clone(), persistent=False)
+
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin with a fresh optimiser also where the module hands out the same one again."""
+        known = {id(optimizer): state for optimizer, state in self._fresh}
+        for optimizer in trainer.optimizers:
+            if id(optimizer) in known:
+                optimizer.load_state_dict(known[id(optimizer)])
+        used = [config.scheduler for config in trainer.lr_scheduler_configs if config.scheduler.last_epoch > 0]
+        if used and trainer.ckpt_path is None:
+            raise UserError("configure_optimizers returned a scheduler that has already run; make a new one every time")
+        self._fresh = [(optimizer, _copy(optimizer.state_dict())) for optimizer in trainer.optimizers]
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Everything is restored by now: masks reach their buffers, weights their masks."""
+        self._rewind_iteration = rewind_iteration(
+            self.rewind_to,
+            iterations=training_length(trainer),
+            iterations_per_epoch=iterations_per_epoch(trainer),
+        )
+        parameters = dict(pl_module.named_parameters())
+        self._masked = []
+        for name, mask in self.masks.items():
+            buffer = pl_module.get_buffer(f"{name}_mask")
+            buffer.copy_(mask)
+            if not mask.all():
+                self._masked.append((parameters[name], buffer))
+        self._apply_masks()
+        if self._restore_rng and self._rng is not None:
+            torch.set_rng_state(self._rng)
+        self._restore_rng = False
+        self._record_rewind_point(trainer, pl_module)
+
+    @override
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Zero masked gradients; this comes before clipping, so that they take no part in the norm."""
+        for parameter, mask in self._masked:
+            if parameter.grad is not None:
+                parameter.grad.mul_(mask)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Momentum and weight decay may have moved masked weights: zero them again."""
+        self._apply_masks()
+        self._record_rewind_point(trainer, pl_module)
+
+    @torch.no_grad()
+    def _apply_masks(self) -> None:
+        for parameter, mask in self._masked:
+            parameter.mul_(mask)
+
+    def _record_rewind_point(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.round == 0 and not self.rewind_point and trainer.global_step == self._rewind_iteration:
+            self.rewind_point = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+            self._rng = torch.get_rng_state()
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.trained = True
+        self._masked = []
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only, so that it loads under `weights_only=True`."""
+        return {
+            "version": 1,
+            "round": self.round,
+            "trained": self.trained,
+            "masks": self.masks,
+            "rewind_point": self.rewind_point,
+            "rng": self._rng,
+        }
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict["version"] != 1:
+            raise UserError(f"the checkpoint holds a ticket of version {state_dict['version']}; this code reads 1")
+        self.round, self.trained, self._rng = state_dict["round"], state_dict["trained"], state_dict["rng"]
+        self.masks, self.rewind_point = dict(state_dict["masks"]), dict(state_dict["rewind_point"])
+
+    @override
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint.get("callbacks", {}).get(self.state_key)
+        if state is not None:
+            check_names(state["masks"], pl_module, "the checkpoint")
+
+
+def _reset_early_stopping(trainer: Trainer) -> None:
+    for callback in trainer.early_stopping_callbacks:
+        callback.wait_count = 0
+        callback.stopped_epoch = 0
+        callback.best_score = torch.full_like(callback.best_score, torch.inf)
+        if callback.monitor_op is torch.gt:
+            callback.best_score.neg_()
+
+
+def _copy(state: dict[str, Any]) -> dict[str, Any]:
+    """An optimiser's state before its first step: hyper-parameters and no tensors yet."""
+    groups = [dict(group) for group in state["param_groups"]]
+    return {"state": dict(state["state"]), "param_groups": groups}

@@ -1,0 +1,221 @@
+"""One display for a whole experiment of many trainings: a bar on a terminal, plain lines in a log file."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from typing_extensions import override
+
+REDRAW_SECONDS = 0.2
+LINE_SECONDS = 30.0
+HALF_LIFE_SECONDS = 600.0
+MARGIN = 3  # columns on the right in which the terminal can echo a ^C without starting a new line
+
+
+def format_duration(seconds: float) -> str:
+    """A duration to be read at a glance: "12 s", "0:03:05", "1:02:03"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def format_density(density: float) -> str:
+    """A share of weights remaining as a percentage of three digits: "100 %", "51.2 %", "3.58 %"."""
+    return f"{100 * density:.3g} %"
+
+
+class Speed:
+    """Seconds per iteration, everything between iterations included; what is long past counts for little.
+
+    The weight of a second halves every `HALF_LIFE_SECONDS`: long enough to span several evaluations and the work
+    between two trainings, short enough to follow a machine that slows down.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._iterations = 0.0
+
+    def add(self, seconds: float, iterations: int) -> None:
+        """Take in a stretch of time and how many iterations fell into it, which may be none."""
+        weight = 0.5 ** (seconds / HALF_LIFE_SECONDS)
+        self._seconds = weight * self._seconds + seconds
+        self._iterations = weight * self._iterations + iterations
+
+    def seconds_for(self, iterations: int) -> float | None:
+        """How long so many iterations would take, in seconds; `None` before the first is known."""
+        return iterations * self._seconds / self._iterations if self._iterations else None
+
+
+def _stream_handlers() -> Iterator["logging.StreamHandler[Any]"]:
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler):
+                yield handler
+
+
+class ExperimentProgress(Callback):
+    """Shows how far a whole experiment is: which network is trained, its iteration, and the time that is left.
+
+    On a terminal a bar that redraws itself, with one line above it per finished network; elsewhere one line per
+    finished network and one every half minute of a long training, each with how far the whole is. A context manager
+    around all trainings, and a callback of each. Only rank zero draws.
+
+    Args:
+        total: iterations of the whole experiment.
+        console: where to draw; standard output where it is left out.
+        clock: the time in seconds, never going back.
+    """
+
+    def __init__(
+        self, total: int, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.total = total
+        self._console = console or Console()
+        self._clock = clock
+        self._live: Live | None = None
+        self._open_until_exit = ExitStack()
+        self._speed = Speed()
+        self._timed_to: float | None = None  # the clock, when the speed was last told
+        self._due = 0.0  # the clock, when next to show something
+        self._before = 0  # iterations of all networks before this one
+        self._label, self._density, self._iterations = "", 1.0, 0
+        self._iteration, self._trained = 0, False
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open_until_exit.close()
+        self._live = None
+
+    @property
+    def done(self) -> int:
+        """Iterations of the whole experiment that are behind us."""
+        return self._before + self._iteration
+
+    def skip(self, iterations: int) -> None:
+        """Count iterations that were trained by an earlier process: done, but no measure of speed."""
+        self._before += iterations
+
+    def begin(self, label: str, density: float, iterations: int) -> None:
+        """Announce the next training.
+
+        Args:
+            label: which network, such as "replicate 0 · iterative · round 3".
+            density: its share of weights remaining, in (0, 1].
+            iterations: its length.
+        """
+        self._label, self._density, self._iterations = label, density, iterations
+        self._iteration, self._trained = 0, False
+        now = self._clock()
+        self._timed_to = now if self._timed_to is None else self._timed_to
+        self._due = now + self._interval
+        if self._live is not None:
+            self._show()
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start counting where the training starts: above 0 where it is resumed."""
+        self._iteration, self._trained = trainer.global_step, True
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Show the iteration, where it is time to."""
+        now = self._clock()
+        if now < self._due:
+            return
+        self._advance(trainer.global_step, now)
+        self._due = now + self._interval
+        self._show()
+
+    def end(self, summary: str) -> None:
+        """Count the training as finished.
+
+        Args:
+            summary: the one line that is kept of it.
+        """
+        if not self._trained:  # an earlier process came to its last iteration, and no further
+            self._iteration = self._iterations
+        self._advance(self._iterations, self._clock())
+        if self._live is None:
+            summary = f"{summary} · {self._how_far()}"
+        else:
+            self._show()
+        self._before += self._iterations
+        self._iterations = self._iteration = 0
+        self._print(summary)
+
+    @property
+    def _interval(self) -> float:
+        return LINE_SECONDS if self._live is None else REDRAW_SECONDS
+
+    def _advance(self, iteration: int, now: float) -> None:
+        if self._timed_to is not None:
+            self._speed.add(now - self._timed_to, iteration - self._iteration)
+        self._timed_to, self._iteration = now, iteration
+
+    def _place(self) -> str:
+        return f" · density {format_density(self._density)} · iteration {self._iteration}/{self._iterations}"
+
+    def _how_far(self) -> str:
+        if self.done >= self.total:
+            return "100 %"
+        percent = 100 * self.done // self.total
+        left = self._speed.seconds_for(self.total - self.done)
+        return f"{percent} %" if left is None else f"{percent} % · {format_duration(left)} left"
+
+    def _render(self) -> Group:
+        """Two lines that never wrap: the beginning of a name gives way where a terminal is narrow."""
+        width = max(self._console.width - MARGIN, 1)
+        label, place = self._label, self._place()
+        if len(label) + len(place) > width:
+            label = f"…{label[len(label) + len(place) + 1 - width :]}"
+        bar = Table.grid(padding=(0, 1, 0, 0))
+        bar.width = width
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True)
+        bar.add_row(ProgressBar(total=max(self.total, 1), completed=self.done), self._how_far())
+        return Group(Text(label + place, no_wrap=True, overflow="ellipsis"), bar)
+
+    @rank_zero_only
+    def _open(self) -> None:
+        if not self._console.is_interactive:
+            return
+        found = sys.stdout, sys.stderr
+        self._live = self._open_until_exit.enter_context(
+            Live(console=self._console, auto_refresh=False, transient=True)
+        )
+        for handler in _stream_handlers():
+            # Live puts its own streams in the place of these, and what is written to them appears above the bar; a
+            # handler would go on writing to the old ones, in the middle of the bar.
+            if handler.stream in found:
+                self._open_until_exit.callback(handler.setStream, handler.stream)
+                handler.setStream(sys.stderr)
+
+    @rank_zero_only
+    def _print(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+    @rank_zero_only
+    def _show(self) -> None:
+        if self._live is None:
+            self._print(f"{self._label}{self._place()} · {self._how_far()}")
+        else:
+            self._live.update(self._render(), refresh=True)

@@ -1,0 +1,93 @@
+"""Checkpoints to resume from: often enough to lose little, exact enough to lose nothing."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from typing_extensions import override
+
+from app.errors import Interrupted
+from callbacks.training import is_complete, validation_follows
+
+
+class ResumeCheckpoint(Callback):
+    """Saves a training in progress every few seconds, and when asked to stop, between two iterations.
+
+    The file is replaced atomically. It holds what Lightning saves (weights, optimiser, loops, loader position, all
+    callbacks) and the state of torch's random numbers on every rank.
+
+    Args:
+        path: the checkpoint.
+        every_seconds: how long after the last save the next one is due. A validation or a slow iteration in between
+            may delay it.
+        stop: asked after every iteration; when true the training is saved and ends with `Interrupted`.
+    """
+
+    def __init__(self, path: Path, *, every_seconds: float = 15.0, stop: Callable[[], bool] = bool) -> None:
+        self.path = path
+        self.every_seconds = every_seconds
+        self.stop = stop
+        self._last = time.monotonic()
+        self._rng: list[list[Tensor]] = []
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._last = time.monotonic()
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._rng:
+            cpu, *cuda = self._rng[trainer.global_rank % len(self._rng)]
+            torch.set_rng_state(cpu)
+            if cuda:
+                torch.cuda.set_rng_state(cuda[0], pl_module.device)
+            self._rng = []
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._save_if_due(trainer, before_validation=True)
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._save_if_due(trainer)
+
+    def _save_if_due(self, trainer: Trainer, *, before_validation: bool = False) -> None:
+        stop = self.stop()
+        due = stop or time.monotonic() - self._last >= self.every_seconds
+        if trainer.world_size > 1:
+            due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        # Lightning resumes behind a validation that follows this iteration: it must have happened before we save.
+        # And what is complete is not resumed at all.
+        if not due or (before_validation and validation_follows(trainer)) or is_complete(trainer):
+            return
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            temporary.replace(self.path)
+        self._last = time.monotonic()
+        if stop:
+            raise Interrupted
+
+    @override
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        state = [torch.get_rng_state()]
+        if pl_module.device.type == "cuda":
+            state.append(torch.cuda.get_rng_state(pl_module.device))
+        states: list[list[Tensor]] = [state]
+        if trainer.world_size > 1:
+            states = [[]] * trainer.world_size
+            torch.distributed.all_gather_object(states, state)
+        checkpoint["rng"] = states
+
+    @override
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._rng = checkpoint.get("rng", [])
