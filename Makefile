@@ -13,7 +13,7 @@ run: $(READY)
 	$(BIN)/python -m app report runs/quickstart
 
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

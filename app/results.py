@@ -137,15 +137,21 @@ def _read(kind: type[Row], path: Path, *, tolerate_last: bool = False) -> list[R
         text = path.read_text()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; has anything been trained there yet?") from None
+    except (UnicodeDecodeError, IsADirectoryError, PermissionError) as error:
+        raise UserError(f"{path}: not a readable table ({error})") from None
     if tolerate_last:
         text = text[: text.rfind("\n") + 1]
-    reader = csv.DictReader(io.StringIO(text))
-    if reader.fieldnames != names:
-        raise UserError(f"{path}: its columns are {reader.fieldnames}, expected {names}; was it edited by hand?")
+    reader = csv.DictReader(io.StringIO(text), strict=True)
     rows = []
-    for record in reader:
-        try:
+    try:
+        if reader.fieldnames != names:
+            raise UserError(f"{path}: its columns are {reader.fieldnames}, expected {names}; was it edited by hand?")
+        for record in reader:
+            if None in record:
+                raise ValueError("too many cells")
             rows.append(_decode(kind, record))
-        except (TypeError, ValueError, KeyError) as error:
-            raise UserError(f"{path}, line {reader.line_num}: not a row of this table ({error})") from None
+    except (TypeError, ValueError, KeyError, csv.Error) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}, line {reader.line_num}: not a row of this table ({error})") from None
     return rows

@@ -1,0 +1,64 @@
+"""`python -m app report`: read the command line, draw, say where the report is."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from app.errors import UserError
+from app.report.build import report
+from app.report.experiments import read_experiments
+from app.report.findings import findings
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that leaves it to its caller to show a mistake and to exit."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line, in one line.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"report: {message}; see python -m app report --help")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Draw the report that a command line asks for, and print its headlines.
+
+    Args:
+        argv: what stands after `report` on the command line.
+
+    Returns:
+        The exit code: 0.
+
+    Raises:
+        UserError: a wrong command line, nothing to report on, or a broken table.
+        RunError: the report could not be written.
+    """
+    parser = Parser(
+        prog="python -m app report",
+        description="Draw figures and tables of run directories, from results.csv and metrics.csv alone.",
+    )
+    parser.add_argument(
+        "run_dirs", metavar="RUN", nargs="*", type=Path, help="a run directory, such as runs/quickstart"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="where to write; by default RUN/report, or report/ beside the first of several",
+    )
+    options = parser.parse_args(argv)
+    files = report(options.run_dirs, options.out)
+    console = Console(highlight=False, markup=False, emoji=False)
+    for experiment in read_experiments(options.run_dirs):
+        found = findings(experiment.results)
+        for label, sentences in found.by_method.items():
+            console.print(f"{label}:", *sentences, sep="\n  ", soft_wrap=True)
+        console.print(found.basis, soft_wrap=True)
+    for label, path in (("figures", files.figures[0].parent / "*.png, *.svg"), ("report", files.html)):
+        console.print(f"{label}: {path}", soft_wrap=True)
+    return 0

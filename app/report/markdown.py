@@ -1,0 +1,42 @@
+"""The report as Markdown, the pictures beside it."""
+
+from app.report.document import Document
+from app.report.tables import Table
+
+
+def markdown(document: Document) -> str:
+    """The text of report.md.
+
+    Args:
+        document: what to say; each picture lies next to the file as STEM.png.
+    """
+    parts = [f"# {_plain(document.title)}"]
+    for section in document.sections:
+        parts += [f"## {_plain(section.heading)}", _plain(section.extent)]
+        for label, sentences in section.findings.by_method.items():
+            parts += [f"**{label}**", _list(sentences)]
+        parts.append(_plain(section.findings.basis))
+    parts.append("## Figures")
+    for picture in document.pictures:
+        parts += [f"![{_plain(picture.alt)}]({picture.stem}.png)", _plain(picture.caption)]
+    parts += ["## How to read", _list(document.reading), "## Tables"]
+    for section in document.sections:
+        for table in section.tables:
+            parts += [f"### {_plain(section.name)}: {table.caption}", _table(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _list(sentences: list[str]) -> str:
+    return "\n".join(f"- {_plain(sentence)}" for sentence in sentences)
+
+
+def _table(table: Table) -> str:
+    lines = [table.header, ("--:",) * len(table.header), *table.rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing is taken for a mark: names come from the user."""
+    for mark in "\\`*_[]<>|#":
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+from made_up_run import write_run
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Like the quickstart: 6 rounds, 2 replicates, one control. Read only."""
+    root = tmp_path_factory.mktemp("runs") / "small"
+    write_run(root, rounds=6, replicates=2, reinits=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def large_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 rounds, 5 replicates, every method. Read only."""
+    root = tmp_path_factory.mktemp("runs") / "large"
+    write_run(root, rounds=20, replicates=5, methods=("iterative", "one_shot"), reinits=1, masks=1, every=250)
+    return root
