@@ -105,10 +105,10 @@ class CLI(LightningCLI):
             "enable_model_summary": False,
             # Iteration 0 is measured by a sanity check over the whole sets.
             "num_sanity_val_steps": -1,
+            # The length is given in iterations, because a training is resumed at any of them, but not at any epoch.
+            "max_epochs": -1,
             "use_distributed_sampler": False,
         }
-        if configured["max_steps"] > 0 and configured["max_epochs"] is None:
-            ours["max_epochs"] = -1
         return LotteryTrainer(**configured | ours | arguments)
 
     def _trainer_arguments(self) -> dict[str, Any]:
@@ -143,6 +143,8 @@ def quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
+    # Ours are logged with every validation, not every so many steps.
+    warnings.filterwarnings("ignore", message=r"The number of training batches .* smaller than the logging interval")
 
 
 def main(argv: list[str]) -> None:

@@ -70,10 +70,9 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def cut(self, iteration: int) -> None:
-        """Keep the rows up to and including `iteration`; below 0, none: a new file with its header."""
-        rows = [row for row in read_metrics(self.path) if row.iteration <= iteration] if iteration >= 0 else []
-        write_atomically(self.path, _to_csv(Metrics, rows))
+    def cut(self, rows: int) -> None:
+        """Keep the first `rows` rows; 0 makes a new file with its header."""
+        write_atomically(self.path, _to_csv(Metrics, read_metrics(self.path)[:rows] if rows else []))
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row; it is in the system's hands when this returns, so that a killed process keeps it."""

@@ -102,7 +102,8 @@ class NetworkTraining:
         accuracy = FinalTrainAccuracy()
         resume = ResumeCheckpoint(files.checkpoint, every_seconds=self.checkpoint_seconds, stop=self.stop)
         callbacks = [ticket, StopOnNonFinite(), recorder, accuracy, self.progress, resume]
-        trainer = self.make_trainer(files.root, callbacks, self.loggers.begin(job.key, density, self.iterations))
+        loggers = self.loggers.begin(job.key, density, self.iterations)
+        trainer = self.make_trainer(files.root, callbacks, loggers, max_steps=self.iterations)
         self.progress.begin(str(job.key), density, self.iterations)
         checkpoint = files.checkpoint if files.checkpoint.exists() else None
         trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)

@@ -1,6 +1,7 @@
 """Stop a training that has diverged."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -23,14 +24,14 @@ class StopOnNonFinite(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        loss = outputs["loss"]
-        if loss.device.type == "cpu":
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else None  # none where a batch is skipped
+        if loss is not None and loss.device.type == "cpu":
             self._check(loss.item(), "loss", f"at iteration {trainer.global_step}")
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for name in ("train_loss", "val_loss"):
-            if name in trainer.callback_metrics:
+            if trainer.state.fn == "fit" and name in trainer.callback_metrics:
                 value = trainer.callback_metrics[name].item()
                 self._check(value, name, f"by iteration {trainer.global_step}")
 

@@ -10,13 +10,17 @@ from lightning.pytorch.loops.utilities import _reset_progress
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 from typing_extensions import override
 
 from app.errors import UserError
 from app.pruning import magnitude
 from app.pruning.masks import (
     Masks,
+    as_bits,
     check_names,
+    check_state,
+    clear_,
     dense_masks,
     density,
     prunable_kinds,
@@ -25,7 +29,7 @@ from app.pruning.masks import (
     weight_sizes,
 )
 from app.pruning.when import When, rewind_iteration
-from callbacks.training import iterations_per_epoch, refuse_strategy, training_length
+from callbacks.training import iterations_per_epoch, refuse_strategy, rng_state, set_rng_state, training_length
 
 
 class IterativePruningCallback(Callback):
@@ -52,21 +56,24 @@ class IterativePruningCallback(Callback):
         if scope not in magnitude.SCOPES:
             raise UserError(f"scope is {scope!r}; choose one of {', '.join(magnitude.SCOPES)}")
         self.rates, self.scope, self.rewind_to = dict(rates), scope, str(When.parse(rewind_to))
+        # Kept, because Lightning asks for it around every hook of every iteration.
+        self._state_key = self._generate_state_key(rates=self.rates, scope=scope, rewind_to=self.rewind_to)
         self.round = 0
         self.masks: Masks = {}
         self.rewind_point: dict[str, Tensor] = {}
         self.trained = False
-        self._rng: Tensor | None = None
+        self._rng: list[Tensor] = []
         self._restore_rng = False
         self._rewind_iteration = 0
         self._masked: list[tuple[torch.nn.Parameter, Tensor]] = []
+        self._hook: RemovableHandle | None = None
         self._trainer: weakref.ref[Trainer] | None = None
         self._fresh: list[tuple[Optimizer, dict[str, Any]]] = []
 
     @property
     @override
     def state_key(self) -> str:
-        return self._generate_state_key(rates=self.rates, scope=self.scope, rewind_to=self.rewind_to)
+        return self._state_key
 
     def adopt(self, masks: Mapping[str, Tensor], *, round: int) -> None:
         """Train this ticket next, on the weights that the module then has, instead of drawing one.
@@ -87,6 +94,7 @@ class IterativePruningCallback(Callback):
         """
         if not self.rewind_point:
             raise UserError(f"there is nothing to rewind to: training has not passed {self.rewind_to} yet; fit first")
+        check_names(self.masks, module, "the ticket")
         parameters, before = dict(module.named_parameters()), survivors(self.masks)
         self.masks = magnitude.prune(
             {name: parameters[name] for name in self.masks},
@@ -113,13 +121,14 @@ class IterativePruningCallback(Callback):
             self.next_round(pl_module)
             _reset_early_stopping(trainer)
             if self._trainer is not None and self._trainer() is trainer:
-                _reset_progress(trainer.fit_loop)
+                _reset_loops(trainer)
         self._trainer = weakref.ref(trainer)
         parameters = dict(pl_module.named_parameters())
         if not self.masks:
             self.masks = dense_masks({name: parameters[name] for name in prunable_kinds(pl_module)})
         check_names(self.masks, pl_module, "the ticket")
         self._register(pl_module)
+        self._hook = pl_module.register_load_state_dict_pre_hook(self._check_weights)  # type: ignore[no-untyped-call]
 
     def _register(self, module: LightningModule) -> None:
         """Hang the masks beside their weights as buffers, so that they go where the weights go.
@@ -137,7 +146,11 @@ class IterativePruningCallback(Callback):
         for optimizer in trainer.optimizers:
             if id(optimizer) in known:
                 optimizer.load_state_dict(known[id(optimizer)])
-        used = [config.scheduler for config in trainer.lr_scheduler_configs if config.scheduler.last_epoch > 0]
+        used = [
+            config.scheduler
+            for config in trainer.lr_scheduler_configs
+            if getattr(config.scheduler, "last_epoch", 0) > 0
+        ]
         if used and trainer.ckpt_path is None:
             raise UserError("configure_optimizers returned a scheduler that has already run; make a new one every time")
         self._fresh = [(optimizer, _copy(optimizer.state_dict())) for optimizer in trainer.optimizers]
@@ -156,19 +169,19 @@ class IterativePruningCallback(Callback):
             buffer = pl_module.get_buffer(f"{name}_mask")
             buffer.copy_(mask)
             if not mask.all():
-                self._masked.append((parameters[name], buffer))
+                self._masked.append((parameters[name], as_bits(buffer, parameters[name])))
         self._apply_masks()
-        if self._restore_rng and self._rng is not None:
-            torch.set_rng_state(self._rng)
+        if self._restore_rng:
+            set_rng_state(self._rng, pl_module)
         self._restore_rng = False
         self._record_rewind_point(trainer, pl_module)
 
     @override
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Zero masked gradients; this comes before clipping, so that they take no part in the norm."""
-        for parameter, mask in self._masked:
+        for parameter, bits in self._masked:
             if parameter.grad is not None:
-                parameter.grad.mul_(mask)
+                clear_(parameter.grad, bits)
 
     @override
     def on_train_batch_end(
@@ -178,15 +191,14 @@ class IterativePruningCallback(Callback):
         self._apply_masks()
         self._record_rewind_point(trainer, pl_module)
 
-    @torch.no_grad()
     def _apply_masks(self) -> None:
-        for parameter, mask in self._masked:
-            parameter.mul_(mask)
+        for parameter, bits in self._masked:
+            clear_(parameter, bits)
 
     def _record_rewind_point(self, trainer: Trainer, module: LightningModule) -> None:
         if self.round == 0 and not self.rewind_point and trainer.global_step == self._rewind_iteration:
             self.rewind_point = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
-            self._rng = torch.get_rng_state()
+            self._rng = rng_state(module)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -212,23 +224,46 @@ class IterativePruningCallback(Callback):
         self.round, self.trained, self._rng = state_dict["round"], state_dict["trained"], state_dict["rng"]
         self.masks, self.rewind_point = dict(state_dict["masks"]), dict(state_dict["rewind_point"])
 
+    @staticmethod
+    def _check_weights(module: torch.nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+        if not prefix:
+            check_state(state, module, "the checkpoint's weights")
+
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        state = checkpoint.get("callbacks", {}).get(self.state_key)
-        if state is not None:
-            check_names(state["masks"], pl_module, "the checkpoint")
+        states = checkpoint.get("callbacks", {})
+        if self.state_key in states:
+            check_names(states[self.state_key]["masks"], pl_module, "the checkpoint")
+            return
+        for key in states:
+            if key.startswith(type(self).__qualname__):
+                raise UserError(f"the checkpoint's ticket was drawn with {key}, not {self.state_key}; use its options")
+
+    @override
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
 
 
 def _reset_early_stopping(trainer: Trainer) -> None:
     for callback in trainer.early_stopping_callbacks:
-        callback.wait_count = 0
-        callback.stopped_epoch = 0
-        callback.best_score = torch.full_like(callback.best_score, torch.inf)
-        if callback.monitor_op is torch.gt:
-            callback.best_score.neg_()
+        best = torch.full_like(callback.best_score, -torch.inf if callback.monitor_op is torch.gt else torch.inf)
+        begun = {"wait_count": 0, "stopped_epoch": 0, "best_score": best, "patience": callback.patience}
+        callback.load_state_dict(begun)
+
+
+def _reset_loops(trainer: Trainer) -> None:
+    _reset_progress(trainer.fit_loop)
+    trainer.fit_loop.epoch_loop._batches_that_stepped = 0
 
 
 def _copy(state: dict[str, Any]) -> dict[str, Any]:
     """An optimiser's state before its first step: hyper-parameters and no tensors yet."""
     groups = [dict(group) for group in state["param_groups"]]
     return {"state": dict(state["state"]), "param_groups": groups}
+
+
+def _has_run(scheduler: Any) -> bool:
+    chained = getattr(scheduler, "_schedulers", ())
+    return getattr(scheduler, "last_epoch", 0) > 0 or any(map(_has_run, chained))

@@ -12,8 +12,8 @@ from typing_extensions import override
 class MetricsSink(Protocol):
     """Where rows go, such as a metrics.csv."""
 
-    def cut(self, iteration: int) -> None:
-        """Forget the rows after `iteration`; below 0, all."""
+    def cut(self, rows: int) -> None:
+        """Keep the first `rows` rows and forget the others."""
 
     def append(self, row: dict[str, float]) -> None:
         """Take one row."""
@@ -22,8 +22,8 @@ class MetricsSink(Protocol):
 class MetricsRecorder(Callback):
     """Hands every validation's metrics to a sink: at iteration 0 (the sanity check over whole sets) and at each later.
 
-    A resumed training first cuts the sink back to the iteration that it goes on from, so that the rows are those of an
-    uninterrupted one.
+    A resumed training first cuts the sink back to the rows that there were when its checkpoint was made, so that in the
+    end they are those of an uninterrupted one.
 
     Args:
         sink: takes the rows; used on rank zero only.
@@ -36,6 +36,8 @@ class MetricsRecorder(Callback):
         self.names = names
         self._seconds = 0.0
         self._since = 0.0
+        self._rows = 0
+        self._began = False  # whether the row of iteration 0 is there already
 
     @property
     def seconds(self) -> float:
@@ -49,13 +51,19 @@ class MetricsRecorder(Callback):
 
     @override
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero:
-            self.sink.cut(-1)
+        self._cut(trainer, 0)
+        self._began = True
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero and trainer.global_step > 0:
-            self.sink.cut(trainer.global_step)
+        if not self._began:
+            self._cut(trainer, self._rows if trainer.global_step else 0)
+        self._began = False
+
+    def _cut(self, trainer: Trainer, rows: int) -> None:
+        self._rows = rows
+        if trainer.is_global_zero:
+            self.sink.cut(rows)
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -63,6 +71,7 @@ class MetricsRecorder(Callback):
             return
         logged = trainer.callback_metrics
         row = {name: number(logged[name]) if name in logged else math.nan for name in self.names}
+        self._rows += 1
         if trainer.is_global_zero:
             self.sink.append({"iteration": trainer.global_step} | row)
         if trainer.sanity_checking:  # Lightning itself logs the later rows, but not this one
@@ -76,11 +85,11 @@ class MetricsRecorder(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
+        return {"seconds": self.seconds, "rows": self._rows}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._seconds = state_dict["seconds"]
+        self._seconds, self._rows = state_dict["seconds"], state_dict["rows"]
 
 
 def number(value: Tensor) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.errors import Interrupted
-from callbacks.training import is_complete, validation_follows
+from callbacks.training import is_complete, is_resumable, rng_state, set_rng_state, validation_follows
 
 
 class ResumeCheckpoint(Callback):
@@ -41,10 +41,7 @@ class ResumeCheckpoint(Callback):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._rng:
-            cpu, *cuda = self._rng[trainer.global_rank % len(self._rng)]
-            torch.set_rng_state(cpu)
-            if cuda:
-                torch.cuda.set_rng_state(cuda[0], pl_module.device)
+            set_rng_state(self._rng[trainer.global_rank % len(self._rng)], pl_module)
             self._rng = []
 
     @override
@@ -63,29 +60,32 @@ class ResumeCheckpoint(Callback):
         due = stop or time.monotonic() - self._last >= self.every_seconds
         if trainer.world_size > 1:
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        # What is complete is not resumed at all.
+        if not due or is_complete(trainer) or not is_resumable(trainer):
+            return
         # Lightning resumes behind a validation that follows this iteration: it must have happened before we save.
-        # And what is complete is not resumed at all.
-        if not due or (before_validation and validation_follows(trainer)) or is_complete(trainer):
+        if before_validation and validation_follows(trainer):
             return
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         temporary = self.path.with_name(f".{self.path.name}.tmp")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(self.path)
+        try:
+            trainer.save_checkpoint(temporary)
+            if trainer.is_global_zero:
+                temporary.replace(self.path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         self._last = time.monotonic()
         if stop:
             raise Interrupted
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        state = [torch.get_rng_state()]
-        if pl_module.device.type == "cuda":
-            state.append(torch.cuda.get_rng_state(pl_module.device))
-        states: list[list[Tensor]] = [state]
+        states = [rng_state(pl_module)]
         if trainer.world_size > 1:
-            states = [[]] * trainer.world_size
-            torch.distributed.all_gather_object(states, state)
+            states *= trainer.world_size
+            torch.distributed.all_gather_object(states, rng_state(pl_module))
         checkpoint["rng"] = states
 
     @override

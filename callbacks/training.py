@@ -1,7 +1,9 @@
-"""Where a training stands: the few questions to a Trainer that several callbacks ask."""
+"""What several callbacks ask of a training: where it stands, whether it can be pruned, its random numbers."""
 
-from lightning.pytorch import Trainer
+import torch
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from torch import Tensor
 
 from app.errors import UserError
 
@@ -29,6 +31,18 @@ def is_complete(trainer: Trainer) -> bool:
     return trainer.global_step >= training_length(trainer)
 
 
+def is_resumable(trainer: Trainer) -> bool:
+    """Whether a checkpoint of now leads to where the training would have gone.
+
+    Not while gradients are being accumulated, which no checkpoint holds. Nor at the end of an epoch in a training that
+    is so many epochs long: resumed there, Lightning counts that one twice. Where every batch is an epoch, give the
+    length as `max_steps`.
+    """
+    epoch_loop = trainer.fit_loop.epoch_loop
+    counts_epochs = trainer.max_epochs is not None and trainer.max_epochs >= 0
+    return not (epoch_loop._should_accumulate() or (counts_epochs and epoch_loop.batch_progress.is_last_batch))
+
+
 def validation_follows(trainer: Trainer) -> bool:
     """Whether Lightning validates right after this iteration."""
     fit_loop = trainer.fit_loop
@@ -44,8 +58,24 @@ def refuse_strategy(trainer: Trainer) -> None:
     """
     strategy = trainer.strategy
     spawned = getattr(strategy, "_start_method", "popen") != "popen"
-    if spawned or not isinstance(strategy, SingleDeviceStrategy | DDPStrategy):
+    # Some that shard weights are subclasses of DDP's.
+    if spawned or not (isinstance(strategy, SingleDeviceStrategy) or type(strategy) is DDPStrategy):
         raise UserError(
             f"pruning does not work with {type(strategy).__name__}"
             f"{' in spawned processes' if spawned else ''}; use one device or strategy ddp"
         )
+
+
+def rng_state(module: LightningModule) -> list[Tensor]:
+    """The state of torch's random numbers that a training of this module draws from: the CPU's, then its GPU's."""
+    states = [torch.get_rng_state()]
+    if module.device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(module.device))
+    return states
+
+
+def set_rng_state(states: list[Tensor], module: LightningModule) -> None:
+    """Draw again what was drawn after `rng_state` gave these."""
+    torch.set_rng_state(states[0].cpu())
+    if len(states) > 1 and module.device.type == "cuda":
+        torch.cuda.set_rng_state(states[1].cpu(), module.device)

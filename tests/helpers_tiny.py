@@ -73,12 +73,12 @@ class TinyModule(LightningModule):
 
 
 class TinyData(LightningDataModule):
-    """Random rows with random labels; two evaluation sets, none of a length that its batches divide."""
+    """Random rows with random labels, in batches of 4; no set has a length that its batches divide."""
 
-    def __init__(self, rows: int = 26, batch_size: int = 4, *, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, rows: int = 26, *, eval_batch_size: int = 4, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(7)
-        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
         self.sets = {
             name: (
                 torch.randn(size, FEATURES, generator=generator).to(dtype),
@@ -88,16 +88,16 @@ class TinyData(LightningDataModule):
         }
 
     def train_dataloader(self) -> TensorLoader:
-        return TensorLoader(self.sets["train"], self.batch_size, shuffle_seed=3)
+        return TensorLoader(self.sets["train"], 4, shuffle_seed=3)
 
     def val_dataloader(self) -> list[TensorLoader]:
-        return [TensorLoader(self.sets["val"], 4), self.test_dataloader()]
+        return [TensorLoader(self.sets["val"], self.eval_batch_size), self.test_dataloader()]
 
     def test_dataloader(self) -> TensorLoader:
-        return TensorLoader(self.sets["test"], 5)
+        return TensorLoader(self.sets["test"], self.eval_batch_size)
 
     def train_eval_dataloader(self) -> TensorLoader:
-        return TensorLoader(self.sets["train"], 5)
+        return TensorLoader(self.sets["train"], self.eval_batch_size)
 
 
 class Probe(Callback):

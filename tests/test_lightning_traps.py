@@ -69,7 +69,8 @@ def test_a_reused_model_checkpoint_skips_a_save_at_the_step_of_its_last_one(tmp_
 @pytest.mark.filterwarnings("ignore:No seed found:UserWarning")
 @pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 def test_instantiate_trainer_adds_to_the_configurations_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["--trainer.logger=false", "--trainer.callbacks=lightning.pytorch.callbacks.LambdaCallback"]
+    callbacks = '[{"class_path": "lightning.pytorch.callbacks.LambdaCallback"}]'
+    arguments = ["--trainer.logger=false", f"--trainer.callbacks={callbacks}"]
     monkeypatch.setattr("sys.argv", ["app", *arguments])
     cli = LightningCLI(TinyModule, TinyData, run=False)
     configured = cli.config_init.trainer.callbacks

@@ -73,6 +73,7 @@ def make_trainer(root: Path, callbacks: list[Callback], logger: list[Logger], **
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "accelerator": "cpu",
+        "log_every_n_steps": 1,
     }
     return Trainer(**options | arguments)
 

@@ -130,6 +130,8 @@ class Classifier(LightningModule):
         self._log_stages()
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             loss, right, images = self._sum_over_ranks(self._train_sums)
+            # Lightning's own step is that of the last batch's index; ours is the number of iterations done.
+            self.log("step", torch.tensor(self.global_step, dtype=torch.float64), sync_dist=True)
             self.log_dict({"train_loss": loss / images, "train_accuracy": right / images}, sync_dist=True)
             self._train_sums.zero_()
 
@@ -150,5 +152,5 @@ class Classifier(LightningModule):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The sums of all ranks go to the first one; only their total counts.
-        share = checkpoint["train_sums"] if self.trainer.is_global_zero else 0
-        self._train_sums.copy_(torch.as_tensor(share, dtype=torch.float64))
+        if "train_sums" in checkpoint and (self._trainer is None or self.trainer.is_global_zero):
+            self._train_sums = checkpoint["train_sums"].to(self.device)

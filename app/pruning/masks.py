@@ -9,10 +9,30 @@ from app.errors import UserError
 
 Masks = dict[str, Tensor]
 
+WORDS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
 
 def dense_masks(weights: Mapping[str, Tensor]) -> Masks:
     """Masks of the unpruned network, on the CPU: nothing is missing."""
     return {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
+
+
+def as_bits(mask: Tensor, like: Tensor) -> Tensor:
+    """A mask for `clear_`: integers as wide as the elements of `like`, all ones where a weight survives, else 0."""
+    return -mask.to(like.device, WORDS[like.element_size()])
+
+
+@torch.no_grad()
+def clear_(values: Tensor, bits: Tensor) -> None:
+    """Set what is masked to 0, in place, whatever it was: the product with 0 would leave nan and infinity nan.
+
+    As fast as a product of floats; `masked_fill_` takes twenty times as long on a CPU, a product with bools six times.
+
+    Args:
+        values: floats of any shape.
+        bits: from `as_bits`, of the same shape.
+    """
+    values.detach().view(bits.dtype).bitwise_and_(bits)
 
 
 def survivors(masks: Mapping[str, Tensor]) -> dict[str, int]:
@@ -81,6 +101,21 @@ def check_names(masks: Mapping[str, Tensor], module: nn.Module, source: str) -> 
             )
 
 
+def check_state(state: Mapping[str, Tensor], module: nn.Module, source: str) -> None:
+    """A state of one network does not fit another; said before PyTorch says it, over many lines.
+
+    Raises:
+        UserError: names or shapes differ from the module's; `source` says where the state is from.
+    """
+    ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    theirs = {name: tuple(value.shape) for name, value in state.items()}
+    if different := [name for name in sorted(ours | theirs) if ours.get(name) != theirs.get(name)]:
+        raise UserError(
+            f"{source} are another network's: {', '.join(different)} differ in name or shape; "
+            "were parameters renamed? Go on with the code that began it, or begin anew elsewhere"
+        )
+
+
 @torch.no_grad()
 def rewind(module: nn.Module, point: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
     """Set a network to `masks * point`, in place: every Parameter stays the object that it was.
@@ -92,10 +127,8 @@ def rewind(module: nn.Module, point: Mapping[str, Tensor], masks: Mapping[str, T
     Raises:
         UserError: names or shapes of `point` are not the module's.
     """
-    try:
-        module.load_state_dict(dict(point))
-    except RuntimeError as error:
-        raise UserError(f"the weights to rewind to are another network's ({' '.join(str(error).split())})") from None
+    check_state(point, module, "the weights to rewind to")
+    module.load_state_dict(dict(point))
     parameters = dict(module.named_parameters())
     for name, mask in masks.items():
-        parameters[name].mul_(mask.to(parameters[name].device))
+        clear_(parameters[name], as_bits(mask, parameters[name]))

@@ -1,6 +1,7 @@
 """Weights and masks on disk, as safetensors, and a ticket back from there into any plain module."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from app.errors import UserError
-from app.layout import NetworkLayout, RunLayout, write_atomically
+from app.layout import NetworkKey, NetworkLayout, RunLayout, write_atomically
 from app.pruning.masks import Masks, check_names, rewind
 
 
@@ -50,9 +51,13 @@ def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["star
     Raises:
         UserError: there is no finished network, the weights asked for were not kept, or they are another network's.
     """
-    network = NetworkLayout(Path(directory))
+    network = NetworkLayout(Path(directory).resolve())
+    if weights not in ("start", "final"):
+        raise UserError(f"weights is {weights!r}; choose 'start' or 'final'")
     if not network.done.exists():
         raise UserError(f"{directory}: no finished network there (no {network.done.name} file)")
+    if weights == "final" and not network.final.exists():
+        raise UserError(f"{network.final}: trained weights were not kept; run with pruning.keep [final] elsewhere")
     prefix = "" if any(name.startswith("net.") for name, _ in module.named_parameters()) else "net."
     masks = _without(prefix, load_tensors(network.mask))
     if hasattr(module, "prunable_parameters"):
@@ -74,9 +79,11 @@ def _start_weights(network: NetworkLayout) -> Path:
         raise UserError(
             f"{network.root}: the fresh weights of this control were not kept; run with pruning.keep [start]"
         )
-    for parent in network.root.resolve().parents:
-        if parent.name.startswith("replicate_"):
-            return RunLayout(parent.parent).start_point(int(parent.name.removeprefix("replicate_")))
+    for parent in network.root.parents:
+        if match := re.fullmatch(r"replicate_(\d+)", parent.name):
+            run, replicate = RunLayout(parent.parent), int(match[1])
+            dense = network.root == run.network(NetworkKey(replicate, "dense", 0)).root
+            return run.initial(replicate) if dense else run.start_point(replicate)
     raise UserError(f"{network.root}: not inside a replicate of a run directory, so its starting weights are unknown")
 
 

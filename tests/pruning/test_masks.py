@@ -6,7 +6,7 @@ from torch import nn
 
 from app.errors import UserError
 from app.pruning import dense_masks, density, prunable_kinds, rewind, survivors, weight_sizes
-from app.pruning.masks import check_names
+from app.pruning.masks import as_bits, check_names, clear_
 
 
 class Tied(nn.Module):
@@ -72,6 +72,15 @@ def test_masks_of_another_network_are_refused() -> None:
         check_names({"old.weight": torch.ones(6, 4, dtype=torch.bool)}, module, "a checkpoint")
     with pytest.raises(UserError, match=r"shape \(4, 6\).*\(6, 4\)"):
         check_names({"encoder.weight": torch.ones(4, 6, dtype=torch.bool)}, module, "a checkpoint")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_what_is_masked_becomes_0_whatever_it_was(dtype: torch.dtype) -> None:
+    values = torch.tensor([[1.5, torch.nan, -torch.inf], [-2.0, torch.inf, -0.0]], dtype=dtype).t()
+    mask = torch.tensor([[True, False, False], [True, False, False]]).t()
+    clear_(values, as_bits(mask, values))
+    assert values.tolist() == [[1.5, -2], [0, 0], [0, 0]]
+    assert not values.signbit()[1:].any()
 
 
 def test_dense_masks_miss_nothing() -> None:

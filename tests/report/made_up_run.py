@@ -85,7 +85,7 @@ def write_run(
         network = layout.network(key)
         network.root.mkdir(parents=True)
         table = MetricsFile(network.metrics)
-        table.cut(-1)
+        table.cut(0)
         for row in rows:
             table.append(asdict(row))
         stop = early_stop(rows)
