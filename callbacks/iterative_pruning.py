@@ -146,12 +146,8 @@ class IterativePruningCallback(Callback):
         for optimizer in trainer.optimizers:
             if id(optimizer) in known:
                 optimizer.load_state_dict(known[id(optimizer)])
-        used = [
-            config.scheduler
-            for config in trainer.lr_scheduler_configs
-            if getattr(config.scheduler, "last_epoch", 0) > 0
-        ]
-        if used and trainer.ckpt_path is None:
+        # A state to resume from is restored after this.
+        if any(_has_run(config.scheduler) for config in trainer.lr_scheduler_configs):
             raise UserError("configure_optimizers returned a scheduler that has already run; make a new one every time")
         self._fresh = [(optimizer, _copy(optimizer.state_dict())) for optimizer in trainer.optimizers]
 
