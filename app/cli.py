@@ -20,6 +20,7 @@ import app.modules
 import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what is imported
 import datamodules  # noqa: F401
 from app.errors import UserError
+from app.profiler import Unprofiled
 from app.trainer import Context, LotteryTrainer
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery")
@@ -108,6 +109,7 @@ class CLI(LightningCLI):
             # The length is given in iterations, because a training is resumed at any of them, but not at any epoch.
             "max_epochs": -1,
             "use_distributed_sampler": False,
+            "profiler": configured["profiler"] or Unprofiled(),
         }
         return LotteryTrainer(**configured | ours | arguments)
 

@@ -146,10 +146,7 @@ class NetworkTraining:
         if "final" in self.settings.keep or job.key.method in ("dense", "iterative"):
             pruning.save_tensors(files.final, final)
         if "start" in self.settings.keep:
-            masked = {
-                name: value * job.masks[name] if name in job.masks else value for name, value in job.start.items()
-            }
-            pruning.save_tensors(files.start, masked)
+            pruning.save_tensors(files.start, pruning.masked(job.start, job.masks))
         if job.key.method == "dense" and pruning.When.parse(self.settings.rewind_to).count > 0:
             pruning.save_tensors(self.layout.rewind_point(job.key.replicate), rewind_point)
         report = self._report(files, job, result) | {"checksums": self._checksums(files, job, final)}

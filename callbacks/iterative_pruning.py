@@ -83,7 +83,7 @@ class IterativePruningCallback(Callback):
             round: how many prunings they stand for; 0 records the rewind point anew.
         """
         self.masks = {name: mask.detach().cpu().bool() for name, mask in masks.items()}
-        self.round, self.trained, self.rewind_point = round, False, {}
+        self.round, self.trained, self.rewind_point, self._restore_rng = round, False, {}, False
 
     def next_round(self, module: LightningModule) -> None:
         """Prune what has just been trained and rewind the survivors, in place.
@@ -128,6 +128,7 @@ class IterativePruningCallback(Callback):
             self.masks = dense_masks({name: parameters[name] for name in prunable_kinds(pl_module)})
         check_names(self.masks, pl_module, "the ticket")
         self._register(pl_module)
+        self._unhook()
         self._hook = pl_module.register_load_state_dict_pre_hook(self._check_weights)  # type: ignore[no-untyped-call]
 
     def _register(self, module: LightningModule) -> None:
@@ -142,6 +143,7 @@ class IterativePruningCallback(Callback):
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin with a fresh optimiser also where the module hands out the same one again."""
+        self._unhook()
         known = {id(optimizer): state for optimizer, state in self._fresh}
         for optimizer in trainer.optimizers:
             if id(optimizer) in known:
@@ -219,6 +221,7 @@ class IterativePruningCallback(Callback):
             raise UserError(f"the checkpoint holds a ticket of version {state_dict['version']}; this code reads 1")
         self.round, self.trained, self._rng = state_dict["round"], state_dict["trained"], state_dict["rng"]
         self.masks, self.rewind_point = dict(state_dict["masks"]), dict(state_dict["rewind_point"])
+        self._restore_rng = False
 
     @staticmethod
     def _check_weights(module: torch.nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
@@ -237,6 +240,9 @@ class IterativePruningCallback(Callback):
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._unhook()
+
+    def _unhook(self) -> None:
         if self._hook is not None:
             self._hook.remove()
             self._hook = None

@@ -18,7 +18,8 @@ class ResumeCheckpoint(Callback):
     """Saves a training in progress every few seconds, and when asked to stop, between two iterations.
 
     The file is replaced atomically. It holds what Lightning saves (weights, optimiser, loops, loader position, all
-    callbacks) and the state of torch's random numbers on every rank.
+    callbacks) and the state of torch's random numbers on every rank. Let it be the last of the callbacks: it ends a
+    training within its hook.
 
     Args:
         path: the checkpoint.
@@ -37,9 +38,19 @@ class ResumeCheckpoint(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._last = time.monotonic()
+        if trainer.is_global_zero:
+            self._temporary.unlink(missing_ok=True)  # of a process that was killed while it saved
+
+    @property
+    def _temporary(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.tmp")
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epochs = trainer.fit_loop.epoch_progress.current
+        if epochs.ready == getattr(epochs, "processed", None):
+            # Resumed at the end of an epoch, which Lightning has counted, but still believes to be within.
+            trainer.fit_loop.reset_restart_stage()
         if self._rng:
             set_rng_state(self._rng[trainer.global_rank % len(self._rng)], pl_module)
             self._rng = []
@@ -68,13 +79,12 @@ class ResumeCheckpoint(Callback):
             return
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
         try:
-            trainer.save_checkpoint(temporary)
+            trainer.save_checkpoint(self._temporary)
             if trainer.is_global_zero:
-                temporary.replace(self.path)
+                self._temporary.replace(self.path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
             raise
         self._last = time.monotonic()
         if stop:

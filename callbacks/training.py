@@ -34,13 +34,9 @@ def is_complete(trainer: Trainer) -> bool:
 def is_resumable(trainer: Trainer) -> bool:
     """Whether a checkpoint of now leads to where the training would have gone.
 
-    Not while gradients are being accumulated, which no checkpoint holds. Nor at the end of an epoch in a training that
-    is so many epochs long: resumed there, Lightning counts that one twice. Where every batch is an epoch, give the
-    length as `max_steps`.
+    Not while gradients are being accumulated, which no checkpoint holds.
     """
-    epoch_loop = trainer.fit_loop.epoch_loop
-    counts_epochs = trainer.max_epochs is not None and trainer.max_epochs >= 0
-    return not (epoch_loop._should_accumulate() or (counts_epochs and epoch_loop.batch_progress.is_last_batch))
+    return not trainer.fit_loop.epoch_loop._should_accumulate()
 
 
 def validation_follows(trainer: Trainer) -> bool:

@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "app.lock": set(),
     "app.config": {"app.provenance"},
     "app.loggers": set(),
+    "app.profiler": set(),
     "app.run_loggers": {"app.config", "app.loggers", "app.results"},
     "app.plan": {"app.pruning"},
     "app.training": {"app.provenance", "app.pruning", "app.results", "app.run_loggers", "callbacks", "datamodules"},
@@ -32,7 +33,7 @@ ARROWS: dict[str, set[str]] = {
         *("app.config", "app.lock", "app.plan", "app.pruning", "app.ranks", "app.report", "app.rounds"),
         *("app.run_loggers", "app.signals", "app.training", "callbacks", "datamodules"),
     },
-    "app.cli": {"app.modules", "app.nets", "app.trainer", "datamodules"},
+    "app.cli": {"app.modules", "app.nets", "app.profiler", "app.trainer", "datamodules"},
     "app.__main__": {"app.cli", "app.report", "app.status"},
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}

@@ -35,6 +35,14 @@ def clear_(values: Tensor, bits: Tensor) -> None:
     values.detach().view(bits.dtype).bitwise_and_(bits)
 
 
+def masked(state: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`masks * state`, as a new state; what has no mask is taken as it is."""
+    state = {name: value.clone() if name in masks else value for name, value in state.items()}
+    for name, mask in masks.items():
+        clear_(state[name], as_bits(mask, state[name]))
+    return state
+
+
 def survivors(masks: Mapping[str, Tensor]) -> dict[str, int]:
     """How many weights are left in each tensor."""
     return {name: int(mask.sum()) for name, mask in masks.items()}

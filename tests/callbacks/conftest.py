@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers_tiny import TinyModule
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +12,9 @@ def _cheap_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "lightning.pytorch.trainer.connectors.callback_connector._load_external_callbacks", lambda _: []
     )
+
+
+@pytest.fixture
+def module() -> TinyModule:
+    torch.manual_seed(0)
+    return TinyModule()

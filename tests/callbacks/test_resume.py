@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_tiny import RATES, Probe, TinyData, TinyNet, same, tiny_trainer, weights, with_validation
-from lightning.pytorch import Callback, Trainer
+from helpers_tiny import RATES, TinyData, TinyNet, same, tiny_trainer, weights, with_validation
+from lightning.pytorch import Callback
 from torch import Tensor
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
@@ -195,7 +195,7 @@ def test_a_process_for_every_iteration(tmp_path: Path, mode: str) -> None:
     assert_same_end(process, whole, rows, whole_rows, f"{processes} processes")
 
 
-@pytest.mark.parametrize("length", [{"max_steps": 5}])
+@pytest.mark.parametrize("length", [{"max_epochs": 5}, {"max_steps": 5}])
 def test_where_every_batch_is_an_epoch_it_saves_and_stops_as_well(tmp_path: Path, length: dict[str, int]) -> None:
     path, results = tmp_path / "last.ckpt", []
     for stop in (bool, lambda: True):
@@ -240,105 +240,3 @@ def test_a_ticket_goes_on_with_its_masks(tmp_path: Path) -> None:
     assert process.pruning.round == 3
     assert_same_end(process, whole, rows, whole_rows, "adopted")
     assert not process.module.net.fc.weight[~masks["net.fc.weight"]].any()
-
-
-# The file
-
-
-def fit_with(checkpoint: ResumeCheckpoint, *probes: Callback, steps: int = 5) -> Trainer:
-    torch.manual_seed(0)
-    trainer = tiny_trainer([checkpoint, *probes], max_steps=steps)
-    trainer.fit(Classifier(TinyNet(), num_classes=3), TinyData())
-    return trainer
-
-
-def test_it_is_replaced_atomically_and_nothing_else_is_left(tmp_path: Path) -> None:
-    path, seen = tmp_path / "last.ckpt", []
-
-    def watch(trainer: Trainer, module: Classifier) -> None:
-        save = trainer.save_checkpoint
-
-        def watched(target: Path, *arguments: Any) -> None:
-            before = path.read_bytes() if path.exists() else None
-            save(target, *arguments)
-            # The new one is whole before it takes the name of the old one.
-            assert target != path
-            assert target.parent == path.parent
-            assert (path.read_bytes() if path.exists() else None) == before
-            seen.append(global_step(target))
-
-        trainer.save_checkpoint = watched
-
-    def look(*_: Any) -> None:
-        assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"] or not seen
-
-    fit_with(checkpoint_at(path), Probe(on_train_start=watch, on_train_batch_end=look, on_train_end=look))
-    assert seen == [1, 2, 3, 4]
-    assert global_step(path) == 4
-
-
-@pytest.mark.parametrize("written", [0, 100])
-def test_a_full_disk_leaves_the_file_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int) -> None:
-    path, asked = tmp_path / "last.ckpt", iter(range(100))
-    with pytest.raises(Interrupted):
-        fit_with(checkpoint_at(path, every_seconds=1e9, stop=lambda: next(asked) == 2))
-    before = path.read_bytes()
-
-    def full(trainer: Trainer, target: Path, *_: Any) -> None:
-        Path(target).write_bytes(b"x" * written)
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Trainer, "save_checkpoint", full)
-    with pytest.raises(OSError, match="No space left"):
-        fit_with(checkpoint_at(path))
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
-
-
-def test_nothing_is_saved_once_all_is_done(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    fit_with(checkpoint_at(path), steps=1)
-    assert not path.exists()
-    fit_with(checkpoint_at(path, stop=lambda: False), steps=2)
-    assert global_step(path) == 1
-
-
-def test_the_first_iteration_is_saved_only_when_due(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    fit_with(ResumeCheckpoint(path, every_seconds=60))
-    assert not path.exists()
-
-
-def test_saves_come_when_they_are_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, now, saved = tmp_path / "last.ckpt", [100.0], []
-    monkeypatch.setattr("callbacks.resume.time.monotonic", lambda: now[0])
-
-    def pass_time(trainer: Trainer, module: Classifier) -> None:
-        now[0] += 2.0
-
-    def note(trainer: Trainer, module: Classifier) -> None:
-        if path.exists():
-            saved.append(global_step(path))
-
-    checkpoint = ResumeCheckpoint(path, every_seconds=5)
-    fit_with(checkpoint, Probe(on_train_batch_start=pass_time, on_train_batch_end=note), steps=8)
-    assert saved == [3, 3, 3, 6, 6, 6]  # 2, 4, 6 seconds
-
-
-def test_a_file_without_random_numbers_of_ours_is_read_as_well(tmp_path: Path) -> None:
-    trainer = tiny_trainer(max_steps=2)
-    trainer.fit(Classifier(TinyNet(), num_classes=3), TinyData())
-    trainer.save_checkpoint(tmp_path / "plain.ckpt")
-    trainer = tiny_trainer([checkpoint_at(tmp_path / "last.ckpt")], max_steps=4)
-    trainer.fit(Classifier(TinyNet(), num_classes=3), TinyData(), ckpt_path=tmp_path / "plain.ckpt")
-    assert trainer.global_step == 4
-
-
-def test_validating_and_testing_save_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    checkpoint = checkpoint_at(path, stop=lambda: True)
-    trainer = tiny_trainer([checkpoint], **with_validation(2))
-    module = Classifier(TinyNet(), num_classes=3)
-    trainer.validate(module, TinyData(), verbose=False)
-    trainer.test(module, TinyData(), verbose=False)
-    assert not path.exists()

@@ -1,0 +1,98 @@
+"""What cannot be pruned is refused in one line."""
+
+from typing import Any
+
+import pytest
+from helpers_pruning import draw, masked
+from helpers_tiny import (
+    RATES,
+    TinyModule,
+    same,
+    weights,
+)
+from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy
+from torch import nn
+
+from app.errors import UserError
+from callbacks import IterativePruningCallback
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rates": {}}, "rates is empty"),
+        ({"rates": {"fc": 0}}, r"rates\.fc is 0"),
+        ({"rates": {"fc": 0.2, "output": 1}}, r"rates\.output is 1"),
+        ({"rates": {"fc": -0.2}}, r"rates\.fc is -0\.2"),
+        ({"rates": {"fc": float("nan")}}, r"rates\.fc is nan"),
+        ({"rates": RATES, "scope": "everywhere"}, "scope is 'everywhere'; choose one of layerwise, global"),
+        ({"rates": RATES, "rewind_to": "soon"}, "rewind_to is 'soon'"),
+        ({"rates": RATES, "rewind_to": "-1it"}, "rewind_to is '-1it'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        IterativePruningCallback(**arguments)
+    assert isinstance(raised.value, ValueError)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_module_that_declares_nothing_is_refused(module: TinyModule) -> None:
+    module.net.prunable_parameters = dict
+    with pytest.raises(UserError, match="TinyModule"):
+        draw(IterativePruningCallback(RATES), module, 1)
+
+    class Silent(TinyModule):
+        @property
+        def prunable_parameters(self) -> None:
+            raise AttributeError
+
+    with pytest.raises(UserError, match=r"Silent does not say what may be pruned.*prunable_parameters\(\)"):
+        draw(IterativePruningCallback(RATES), Silent(), 1)
+
+
+def test_kinds_without_a_rate_and_rates_without_a_kind_are_refused(module: TinyModule) -> None:
+    with pytest.raises(UserError, match="no rate for output"):
+        draw(IterativePruningCallback({"fc": 0.2}), module, 1)
+    with pytest.raises(UserError, match="names conv"):
+        draw(IterativePruningCallback(RATES | {"conv": 0.2}), module, 1)
+
+
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_fork", "ddp_notebook", FSDPStrategy(), DeepSpeedStrategy])
+def test_strategies_that_copy_or_split_the_network_are_refused(module: TinyModule, strategy: Any) -> None:
+    if strategy is DeepSpeedStrategy:  # an optional package; its class is there without it
+        strategy = object.__new__(DeepSpeedStrategy)
+        strategy._start_method = "popen"
+    elif isinstance(strategy, str):
+        strategy = DDPStrategy(start_method=strategy.removeprefix("ddp_").replace("notebook", "fork"))
+
+    class Given:
+        pass
+
+    trainer = Given()
+    trainer.strategy = strategy
+    with pytest.raises(UserError, match="use one device or strategy ddp") as raised:
+        IterativePruningCallback(RATES).setup(trainer, module, "fit")
+    assert "\n" not in str(raised.value)
+
+
+def test_another_network_in_the_next_round_is_refused_in_one_line(module: TinyModule) -> None:
+    pruning = IterativePruningCallback(RATES)
+    draw(pruning, module, 1)
+    other = TinyModule(nn.Sequential())
+    other.net.hidden = nn.Linear(6, 3)
+    other.prunable_parameters = lambda: {"net.hidden.weight": "fc", "net.hidden.bias": "output"}
+    with pytest.raises(UserError, match=r"net\.fc\.weight") as raised:
+        draw(pruning, other, 1)
+    assert "\n" not in str(raised.value)
+
+
+def test_lambda_callbacks_see_a_rewound_module_in_setup_if_they_come_later(module: TinyModule) -> None:
+    pruning, initial, seen = IterativePruningCallback(RATES), weights(module), []
+    draw(pruning, module, 1)
+    probe = LambdaCallback(setup=lambda trainer, module, stage: seen.append(weights(module)))
+    draw(pruning, module, 1, probe)
+    assert same(seen[0], masked(initial, pruning.masks))
