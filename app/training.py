@@ -198,6 +198,6 @@ def read_result(files: NetworkLayout) -> Result:
 
 def _summary(result: Result) -> str:
     return (
-        f"early stop at iteration {result.early_stop_iteration:,}, "
-        f"test accuracy {result.early_stop_test_accuracy:.2%} there and {result.final_test_accuracy:.2%} at the end"
+        f"{result.key}: early stop at {result.early_stop_iteration:,}, "
+        f"test {result.early_stop_test_accuracy:.2%}, at the end {result.final_test_accuracy:.2%}"
     )
