@@ -83,8 +83,10 @@ class ResumeCheckpoint(Callback):
             trainer.save_checkpoint(self._temporary)
             if trainer.is_global_zero:
                 self._temporary.replace(self.path)
-        except BaseException:
+        except BaseException as error:
             self._temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError):  # which names a file of fsspec's, elsewhere
+                error.filename = str(self.path)
             raise
         self._last = time.monotonic()
         if stop:
