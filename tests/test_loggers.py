@@ -27,22 +27,27 @@ ITERATIONS = 4
 def _left_as_found(monkeypatch):
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    before = interpreter()
+    before, threads = interpreter(), threading.active_count()
     yield
-    after = interpreter()
+    # Threads of another test may end in the meantime, and W&B's own take a moment.
+    deadline = time.monotonic() + 5
+    while threading.active_count() > threads and time.monotonic() < deadline:
+        time.sleep(0.01)
+    after, left = interpreter(), threading.active_count()
     wandb.teardown()
     assert after == before, "something of W&B outlived finish()"
+    assert left <= threads, "threads of W&B outlived finish()"
 
 
 def interpreter():
-    """What W&B touches: its environment variables, the hooks it replaces, threads and child processes."""
+    """What W&B touches: its environment variables, the hooks it replaces, and child processes."""
     environment = {name: value for name, value in os.environ.items() if name.startswith("WANDB_")}
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         children = True
     except ChildProcessError:
         children = False
-    return environment, sys.exit, sys.excepthook, threading.active_count(), children
+    return environment, sys.exit, sys.excepthook, children
 
 
 class Regression(LightningModule):
