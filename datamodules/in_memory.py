@@ -143,6 +143,10 @@ class InMemoryDataModule(LightningDataModule, ABC):
         """All test images, in order."""
         return self._loader("test", self.eval_batch_size)
 
+    def predict_dataloader(self) -> TensorLoader:
+        """The test images, in order."""
+        return self.test_dataloader()
+
     def train_eval_dataloader(self) -> TensorLoader:
         """All training images, in order, for measuring on them."""
         return self._loader("train", self.eval_batch_size)
