@@ -1,0 +1,38 @@
+"""Trees of every layer of a net, and of the mean of its layers."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from app.parsing.builders import build_tree
+from app.parsing.trees import Tree
+
+MEAN = "mean of layers"
+
+
+def by_layer(distances: Tensor) -> dict[str, list[float]]:
+    """The distances of one sentence by name of the layer: "layer 1", the lowest, and so on; then `MEAN`, where there
+    are several.
+
+    Args:
+        distances: (L, n), one value per layer and word.
+    """
+    named = {f"layer {depth}": layer.tolist() for depth, layer in enumerate(distances, start=1)}
+    return named | ({MEAN: distances.mean(0).tolist()} if len(distances) > 1 else {})
+
+
+def layer_trees(distances: Sequence[Tensor], builder: str = "shen2018") -> dict[str, list[Tree]]:
+    """The trees of all sentences by name of the layer.
+
+    Args:
+        distances: for each sentence of n words (L, n).
+        builder: one of `BUILDERS`.
+
+    Raises:
+        UserError: as `build_tree` does.
+    """
+    trees: dict[str, list[Tree]] = {}
+    for sentence in distances:
+        for name, values in by_layer(sentence).items():
+            trees.setdefault(name, []).append(build_tree(values, builder))
+    return trees

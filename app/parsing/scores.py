@@ -1,0 +1,132 @@
+"""How well predicted trees agree with a treebank, by every convention that published numbers follow.
+
+The conventions differ by ten points and more on short sentences, so each has its own name and none is just "F1".
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from app.errors import UserError
+from app.parsing.brackets import Overlap, Span, brackets, overlap, words_in
+from app.parsing.trees import GoldSentence, Tree
+
+SHORT = 10  # words; the sentences that "WSJ10" stands for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Agreement of predicted with gold trees, as fractions of 1; nan where there is nothing to take a mean of.
+
+    A bracket spans two words or more; `*_root` alone counts those around whole sentences.
+
+    Args:
+        sentences: how many were scored.
+        sentence_f1: mean over sentences of each one's F1, as the authors' script has it (Shen et al. 2018,
+            `test_phrase_grammar.py`): 1 where neither tree has a bracket, so that sentences of one word and of two
+            count as right. The numbers of the paper's Table 2 follow it.
+        sentence_f1_kim: the same without sentences of one word (Kim et al. 2019, `compare_trees.py`).
+        corpus_f1: F1 of the brackets of all sentences together; sentences of one word have none.
+        corpus_f1_root: the same with the brackets around whole sentences, as evalb counts.
+        depth: brackets around a word, mean over the words of each predicted tree, then over trees.
+        recall: by label, cut at "-" or "=", the share of gold constituents that are bracketed in the prediction; whole
+            sentences count, as they do in the authors' `parse_comparison.py`. Labels in alphabetical order; those
+            that do not occur are left out.
+    """
+
+    sentences: int
+    sentence_f1: float
+    sentence_f1_kim: float
+    corpus_f1: float
+    corpus_f1_root: float
+    depth: float
+    recall: dict[str, float]
+
+
+def score(predicted: Sequence[Tree], gold: Sequence[GoldSentence], *, max_words: int | None = None) -> Scores:
+    """Score trees against a treebank.
+
+    Args:
+        predicted: one tree per sentence, in the same order.
+        gold: the treebank's sentences.
+        max_words: leave out sentences that are longer; None for no limit.
+
+    Raises:
+        UserError: other sentences than the treebank's, as far as their number and their lengths tell.
+    """
+    _check(predicted, gold)
+    chosen = [
+        _Sentence(tree, sentence)
+        for tree, sentence in zip(predicted, gold, strict=True)
+        if max_words is None or len(sentence.words) <= max_words
+    ]
+    return Scores(
+        sentences=len(chosen),
+        sentence_f1=_mean(sentence.f1 for sentence in chosen),
+        sentence_f1_kim=_mean(sentence.f1 for sentence in chosen if sentence.words > 1),
+        corpus_f1=_pooled(sentence.inner for sentence in chosen),
+        corpus_f1_root=_pooled(sentence.all for sentence in chosen),
+        depth=_mean(sentence.depth for sentence in chosen),
+        recall=_recall(chosen),
+    )
+
+
+class _Sentence:
+    """One sentence's brackets: all of them, and without the one around the whole sentence."""
+
+    def __init__(self, predicted: Tree, gold: GoldSentence) -> None:
+        self.gold = gold
+        self.words = len(gold.words)
+        self.found = brackets(predicted)
+        root, right = {(0, self.words)}, brackets(gold.tree)
+        self.all = overlap(self.found, right)
+        self.inner = overlap(self.found - root, right - root)
+
+    @property
+    def f1(self) -> float:
+        """The script sets recall to 1 where gold has no bracket, and precision to 1 where the prediction has none
+        either: the F1 that follows is 1 there, and what the formula says everywhere else.
+        """
+        return self.inner.f1 if self.inner.predicted or self.inner.gold else 1.0
+
+    @property
+    def depth(self) -> float:
+        """Brackets around a word of the predicted tree, mean over the words; each is around as many as it spans."""
+        return sum(end - start for start, end in self.found) / self.words
+
+    def constituents(self) -> set[tuple[str, Span]]:
+        """Labels with their spans, each pair once: of a chain NP over NP, one."""
+        return {(re.split("[-=]", label)[0] or label, (start, end)) for label, start, end in self.gold.constituents}
+
+
+def _recall(sentences: Iterable[_Sentence]) -> dict[str, float]:
+    total, found = Counter[str](), Counter[str]()
+    for sentence in sentences:
+        for label, span in sentence.constituents():
+            total[label] += 1
+            found[label] += span in sentence.found
+    return {label: found[label] / count for label, count in sorted(total.items())}
+
+
+def _mean(values: Iterable[float]) -> float:
+    present = list(values)
+    return fmean(present) if present else math.nan
+
+
+def _pooled(overlaps: Iterable[Overlap]) -> float:
+    pooled = sum(overlaps, Overlap(0, 0, 0))
+    return pooled.f1 if pooled.predicted or pooled.gold else math.nan
+
+
+def _check(predicted: Sequence[Tree], gold: Sequence[GoldSentence]) -> None:
+    if len(predicted) != len(gold):
+        raise UserError(f"{len(predicted):,} trees were predicted for {len(gold):,} sentences; each needs one")
+    for number, (tree, sentence) in enumerate(zip(predicted, gold, strict=True), start=1):
+        for words, whose in ((words_in(tree), "predicted"), (words_in(sentence.tree), "gold")):
+            if words != len(sentence.words):
+                raise UserError(
+                    f"sentence {number}: its {whose} tree is over {words} words, but it has {len(sentence.words)}"
+                )

@@ -1,0 +1,100 @@
+"""Scores side by side, as in Table 2 of the paper: baselines, and below them a model's layers."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from app.parsing.scores import SHORT, Scores, score
+from app.parsing.trees import GoldSentence, Tree
+
+LABELS = ("ADJP", "NP", "PP", "INTJ", "VP")
+MEASURES = ("sentence_f1", "sentence_f1_kim", "corpus_f1", "corpus_f1_root", "depth")
+
+
+@dataclass(frozen=True, slots=True)
+class ParseRow:
+    """The scores of one set of trees.
+
+    Args:
+        name: of the baseline, or of the layer and builder.
+        scores_all: over all sentences.
+        scores_short: over those of at most `SHORT` words.
+    """
+
+    name: str
+    scores_all: Scores
+    scores_short: Scores
+
+
+def parse_row(name: str, predicted: Sequence[Tree], gold: Sequence[GoldSentence]) -> ParseRow:
+    """Score trees at both lengths.
+
+    Raises:
+        UserError: other sentences than the treebank's.
+    """
+    return ParseRow(name, score(predicted, gold), score(predicted, gold, max_words=SHORT))
+
+
+def parse_table(baselines: Sequence[ParseRow], layers: Sequence[ParseRow], *, title: str | None = None) -> Table:
+    """For the terminal: percentages, and depth in brackets per word; 80 letters wide with names of up to 21.
+
+    UF1 is the F1 of the authors' script; all columns but the first are over all sentences. Recall has columns for
+    those of `LABELS` that occur.
+    """
+    rows = [*baselines, *layers]
+    labels = [label for label in LABELS if any(label in row.scores_all.recall for row in rows)]
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("")
+    for heading in (f"UF1\n≤{SHORT}", "UF1\nall", "Kim", "corpus", "+root", "depth", *labels):
+        table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    for group in (baselines, layers):
+        for row in group:
+            table.add_row(row.name, *_cells(row, labels))
+        table.add_section()
+    return table
+
+
+def _cells(row: ParseRow, labels: Iterable[str]) -> list[str]:
+    everything = row.scores_all
+    fractions = [row.scores_short.sentence_f1, *(getattr(everything, measure) for measure in MEASURES[:-1])]
+    recalls = [everything.recall.get(label, math.nan) for label in labels]
+    return [*map(percent, fractions), number(everything.depth), *map(percent, recalls)]
+
+
+def percent(fraction: float) -> str:
+    """A fraction of 1 as a percentage with one decimal, and 100 without."""
+    return number(100 * fraction).replace("100.0", "100")
+
+
+def number(value: float) -> str:
+    """With one decimal; a dash for nan."""
+    return "\N{EN DASH}" if math.isnan(value) else f"{value:.1f}"
+
+
+def to_csv(rows: Iterable[ParseRow]) -> str:
+    """Everything that was scored, in full precision: fractions of 1, and two lines per row, one for each length.
+
+    Returns:
+        Columns: name, max_words (empty for all sentences), sentences, `MEASURES`, and the recall of every label that
+        occurs. Where there is nothing to take a mean of, the cell is empty.
+    """
+    lines = [
+        (row.name, limit, scores) for row in rows for limit, scores in (("", row.scores_all), (SHORT, row.scores_short))
+    ]
+    labels = sorted({label for _, _, scores in lines for label in scores.recall})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "max_words", "sentences", *MEASURES, *(f"recall_{label}" for label in labels)])
+    for name, limit, scores in lines:
+        values = [*(getattr(scores, measure) for measure in MEASURES), *(scores.recall.get(label) for label in labels)]
+        writer.writerow([name, limit, scores.sentences, *map(_cell, values)])
+    return text.getvalue()
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(value)

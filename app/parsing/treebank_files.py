@@ -1,0 +1,54 @@
+"""The files of the Wall Street Journal part of the Penn Treebank, in whatever folders they lie."""
+
+import re
+from pathlib import Path
+
+from app.errors import UserError
+
+# Two digits of a section, 00 to 24, and two of a file in it.
+_NAME = re.compile(r"wsj_((?:[01]\d|2[0-4])\d\d)\.mrg", re.ASCII | re.IGNORECASE)
+
+
+def find_files(folder: Path) -> dict[int, Path]:
+    """The treebank's files anywhere below a folder: wsj_0001.mrg or WSJ_0001.MRG, by number, in ascending order.
+
+    Other files are passed over: the treebank's own folders hold tagged and raw text and other corpora too.
+
+    Raises:
+        UserError: no such folder, none of the files in it, or two of one number.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: {'is not a folder' if folder.exists() else 'no such folder'}; put the treebank's .mrg files "
+            "there (the Penn Treebank is LDC99T42; NLTK's corpus 'treebank' is a free sample), or name another folder"
+        )
+    found: dict[int, Path] = {}
+    others = 0
+    for path in sorted(folder.rglob("*")):
+        match = _NAME.fullmatch(path.name)
+        if not match:
+            others += path.suffix.lower() == ".mrg"
+            continue
+        number = int(match[1])
+        if number in found:
+            raise UserError(f"{found[number]} and {path} are both file {number:04d} of the treebank; keep one of them")
+        found[number] = path
+    if not found:
+        raise UserError(
+            f"{folder}: holds no file wsj_0001.mrg to wsj_2499.mrg"
+            + (f", only {others} .mrg of other names" if others else "")
+            + "; is it the right folder?"
+        )
+    return dict(sorted(found.items()))
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
