@@ -1,0 +1,159 @@
+"""NLTK's file format of probabilistic context-free grammars."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
+
+from app.errors import UserError
+from app.grammar.pcfg import PCFG, Rule, Symbol, check
+from app.vocabulary import EOS, UNK
+
+ENGLISH = Path(__file__).with_name("english.pcfg")  # comes with the package
+
+_SUM_TOLERANCE = 1e-5  # a third may be written as 0.333333
+
+_ARROW = re.compile(r"\s*->\s*")
+_CATEGORY = re.compile(r"([\w/](?:[\w/^<>]|-(?!>))*)\s*")
+_WORD = re.compile(r"(\"[^\"]*\"|'[^']*')\s*")
+_PROBABILITY = re.compile(r"\[([\d.]+)\]\s*")
+_OR = re.compile(r"\|\s*")
+
+
+def read_pcfg(path: Path) -> PCFG:
+    """Read and check a grammar.
+
+    A line is `LEFT -> RIGHT [probability] | RIGHT [probability] ...`, where words are quoted and categories are not. A
+    left side may have several lines; a backslash at the end of a line continues it; a line that begins with `#` is a
+    comment. The first left side is the start, unless a line `%start CATEGORY` says otherwise. The probabilities of a
+    left side are scaled to a sum of exactly 1.
+
+    Raises:
+        UserError: no such file, a line that is not of the format, or a grammar that makes no sense; names the line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+    grammar = _Reader(str(path)).read(text, hashlib.sha256(content).hexdigest())
+    check(grammar)
+    return grammar
+
+
+class _Reader:
+    """Reads one file from its first line to its last, and knows where it is."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._line = 0
+        self._start: str | None = None
+        self._rules: dict[str, dict[tuple[Symbol, ...], Rule]] = {}
+
+    def read(self, text: str, sha256: str) -> PCFG:
+        for self._line, line in _logical_lines(text):
+            if line.startswith("%"):
+                self._directive(line)
+            else:
+                self._production(line)
+        if not self._rules:
+            raise UserError(f"{self._source}: holds no rules; expected lines such as: S -> NP VP [1.0]")
+        rules = {left: self._scaled(left, tuple(alternatives.values())) for left, alternatives in self._rules.items()}
+        return PCFG(self._start or next(iter(rules)), MappingProxyType(rules), self._source, sha256)
+
+    def _directive(self, line: str) -> None:
+        words = line.split()
+        if len(words) != 2 or words[0] != "%start":
+            self._refuse(f"{_cut(line)} is not understood; expected: %start CATEGORY")
+        self._start = words[1]
+
+    def _production(self, line: str) -> None:
+        left = _CATEGORY.match(line)
+        arrow = _ARROW.match(line, left.end()) if left else None
+        if not left or not arrow:
+            self._refuse(f"{_cut(line)} does not begin with a category and an arrow; expected: S -> NP VP [1.0]")
+        rest = line[arrow.end() :]
+        while True:
+            right, rest = self._right_side(rest)
+            probability, rest = self._probability(rest)
+            self._add(Rule(left[1], right, probability, self._line))
+            if not rest:
+                return
+            separator = _OR.match(rest)
+            if not separator:
+                self._refuse(f"{_cut(rest)} stands behind a probability; expected | or the end of the line")
+            rest = rest[separator.end() :]
+
+    def _right_side(self, rest: str) -> tuple[tuple[Symbol, ...], str]:
+        """The symbols at the beginning of `rest`, and what follows."""
+        symbols = []
+        while match := _WORD.match(rest) or _CATEGORY.match(rest):
+            is_word = rest[0] in "\"'"
+            symbols.append(Symbol(self._checked(match[1][1:-1]) if is_word else match[1], is_word))
+            rest = rest[match.end() :]
+        if not symbols and rest[:1] in ("", "[", "|"):
+            self._refuse("an alternative is empty; a right side has one symbol or more")
+        return tuple(symbols), rest
+
+    def _probability(self, rest: str) -> tuple[float, str]:
+        """The number in brackets at the beginning of `rest`, and what follows."""
+        match = _PROBABILITY.match(rest)
+        if not match:
+            self._refuse(f"expected a category, a word in quotes or a probability such as [0.5], found {_cut(rest)}")
+        try:
+            probability = float(match[1])
+        except ValueError:
+            self._refuse(f"[{match[1]}] is not a number; expected a probability such as [0.5]")
+        if not 0 < probability <= 1:
+            self._refuse(f"the probability [{match[1]}] is not above 0 and at most 1; correct it, or remove its rule")
+        return probability, rest[match.end() :]
+
+    def _checked(self, word: str) -> str:
+        if word.split() != [word]:
+            self._refuse(f"{word!r} is not one word; quote each word by itself")
+        if word in (EOS, UNK):
+            self._refuse(f"{word} is kept for the language model; choose another word")
+        return word
+
+    def _add(self, rule: Rule) -> None:
+        alternatives = self._rules.setdefault(rule.left, {})
+        first = alternatives.setdefault(rule.right, rule)
+        if first is not rule:
+            self._refuse(
+                f"an alternative of {rule.left} stands in line {first.line} already; "
+                "write it once, with the sum of the probabilities"
+            )
+
+    def _scaled(self, left: str, alternatives: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        total = sum(rule.probability for rule in alternatives)
+        if abs(total - 1) > _SUM_TOLERANCE:
+            self._line = alternatives[0].line
+            self._refuse(f"the probabilities of {left} sum to {total:.6g}; correct them so that the sum is 1")
+        return tuple(replace(rule, probability=rule.probability / total) for rule in alternatives)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise UserError(f"{self._source}, line {self._line}: {reason}")
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines without comments, continued ones joined, each with the number of its first."""
+    lines = enumerate(text.split("\n"), start=1)
+    for first, line in lines:
+        joined = line.strip()
+        if not joined or joined.startswith("#"):
+            continue
+        while joined.endswith("\\"):
+            joined = f"{joined[:-1].rstrip()} {next(lines, (0, ''))[1].strip()}"
+        yield first, joined.strip()
+
+
+def _cut(text: str) -> str:
+    """Short enough for a message."""
+    return repr(text if len(text) <= 40 else f"{text[:37]}...") if text else "the end of the line"
