@@ -1,8 +1,25 @@
 """Data modules for Lightning; they know nothing of any model."""
 
+from datamodules.grammar import Grammar
 from datamodules.in_memory import InMemoryDataModule
 from datamodules.mnist import MNIST
 from datamodules.mnist_sample import MNISTSample
+from datamodules.ptb import PTB
 from datamodules.tensor_loader import TensorLoader
+from datamodules.text import TextDataModule
+from datamodules.windows import EvalWindowLoader, Window, WindowLoader
+from datamodules.wsj import WSJ
 
-__all__ = ["MNIST", "InMemoryDataModule", "MNISTSample", "TensorLoader"]
+__all__ = [
+    "MNIST",
+    "PTB",
+    "WSJ",
+    "EvalWindowLoader",
+    "Grammar",
+    "InMemoryDataModule",
+    "MNISTSample",
+    "TensorLoader",
+    "TextDataModule",
+    "Window",
+    "WindowLoader",
+]

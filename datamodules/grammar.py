@@ -1,0 +1,132 @@
+"""A language with known trees and known probabilities: sentences drawn from a grammar, without any file."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from app.errors import UserError
+from app.grammar.inside import Inside
+from app.grammar.pcfg import PCFG
+from app.grammar.reading import ENGLISH, read_pcfg
+from app.grammar.sampling import Node, leaves, sample
+from app.parsing.treebank import gold_sentence
+from app.parsing.trees import GoldSentence
+from app.seeds import derive_seed
+from app.vocabulary import EOS, UNK, Vocabulary
+from datamodules.text import Corpus, TextDataModule
+from datamodules.wsj import SentenceGroups
+
+
+class Grammar(TextDataModule):
+    """Sentences drawn from a probabilistic context-free grammar: a small English, or one of one's own.
+
+    Each text begins with `<eos>`, so that the first word is predicted as every other one is. The vocabulary has
+    `<unk>`, which no sentence holds: it is there for words of one's own to parse.
+
+    Args:
+        grammar: a file in NLTK's PCFG format; None for the English that comes with the package.
+        train_sentences: how many to train on.
+        val_sentences: how many to validate on.
+        test_sentences: how many to test on; their trees are known.
+        batch_size: columns of the training text, over all processes together.
+        val_batch_size: columns of the validation text, over all processes together.
+        test_batch_size: columns of the test text, over all processes together.
+        bptt: the usual length of a training window, and the length of an evaluation window.
+        seed: where the sentences and the lengths of training windows are drawn from, each part by itself.
+
+    Raises:
+        UserError: one of the sizes is below 1.
+    """
+
+    def __init__(
+        self,
+        grammar: str | None = None,
+        train_sentences: int = 20_000,
+        val_sentences: int = 1_000,
+        test_sentences: int = 1_000,
+        batch_size: int = 20,
+        val_batch_size: int = 10,
+        test_batch_size: int = 1,
+        bptt: int = 70,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, val_batch_size, test_batch_size, bptt, seed)
+        self._sizes = {"train": train_sentences, "val": val_sentences, "test": test_sentences}
+        for part, size in self._sizes.items():
+            if size < 1:
+                raise UserError(f"data.{part}_sentences is {size}; expected 1 or more")
+        self.grammar = grammar
+        self._seeds = {part: derive_seed(seed, 0, f"{part} sentences") for part in self._sizes}
+
+    def read(self) -> Corpus:
+        """Read the grammar and draw the three texts; a few seconds.
+
+        Raises:
+            UserError: no such file, or a grammar that makes no sense.
+        """
+        vocabulary = Vocabulary([EOS, UNK, *self.pcfg.words])
+        streams, checksums = {}, {"grammar": self.pcfg.sha256}
+        for part in self._sizes:
+            lines = [leaves(tree) for tree in self._draw(part)]
+            streams[part] = _stream(lines, vocabulary)
+            checksums[part] = hashlib.sha256("\n".join(map(" ".join, lines)).encode()).hexdigest()
+        return Corpus(vocabulary, streams, checksums)
+
+    @cached_property
+    def pcfg(self) -> PCFG:
+        """The grammar.
+
+        Raises:
+            UserError: no such file, or a grammar that makes no sense.
+        """
+        return read_pcfg(ENGLISH if self.grammar is None else Path(self.grammar))
+
+    @cached_property
+    def sentences(self) -> list[GoldSentence]:
+        """The test sentences with the trees that they were drawn as."""
+        return [_gold(tree) for tree in self._draw("test")]
+
+    @cached_property
+    def optimal_losses(self) -> dict[str, float]:
+        """The loss of who knows the grammar, by part ("val", "test"): nats per word, one `<eos>` per sentence counted.
+
+        It is -log p of all sentences together, each summed over its derivations, by the number of words predicted. No
+        model is better in the mean over texts; on one text of 1,000 sentences a model may be, by a hair.
+        """
+        inside = Inside(self.pcfg)
+        lines = {part: [leaves(tree) for tree in self._draw(part)] for part in ("val", "test")}
+        return {
+            part: float(-inside.log_probabilities(sentences).sum() / sum(len(words) + 1 for words in sentences))
+            for part, sentences in lines.items()
+        }
+
+    def predict_dataloader(self) -> SentenceGroups:
+        """The words of the test sentences, in order."""
+        rank, world_size = self._rank()
+        return SentenceGroups([sentence.words for sentence in self.sentences], rank=rank, world_size=world_size)
+
+    def _draw(self, part: str) -> Iterable[Node]:
+        return islice(sample(self.pcfg, self._seeds[part]), self._sizes[part])
+
+
+def _stream(lines: Iterable[Iterable[str]], vocabulary: Vocabulary) -> Tensor:
+    """int64[N]: `<eos>`, then the words of each line and `<eos>`."""
+    return torch.tensor(vocabulary.encode([EOS, *chain.from_iterable([*line, EOS] for line in lines)]))
+
+
+def _gold(tree: Node) -> GoldSentence:
+    """A derivation, prepared for scoring.
+
+    The label is what stands before the first underscore. Categories that differ behind it are one constituent where
+    they cover the same words.
+    """
+    gold = gold_sentence(tree, keep_all=True)
+    assert gold is not None, "every sentence has words"
+    labelled = ((label.partition("_")[0] or label, start, end) for label, start, end in gold.constituents)
+    return replace(gold, constituents=tuple(dict.fromkeys(labelled)))

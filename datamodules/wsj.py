@@ -1,0 +1,93 @@
+"""Sentences of the Penn Treebank to parse, with their gold trees."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule
+
+from app.errors import UserError
+from app.parsing.treebank import Treebank, read_treebank
+from app.parsing.trees import GoldSentence
+
+# Enough for a batch to be worth its overhead, and few enough for the padding of the longest to stay small.
+GROUP_SIZE = 16
+
+
+class SentenceGroups:
+    """Yields lists of sentences, in order, a few at a time; sentences are tuples of words.
+
+    Args:
+        sentences: all of them.
+        rank: which process this is, from 0; it gets every `world_size`-th group.
+        world_size: how many processes share the sentences.
+    """
+
+    def __init__(self, sentences: Sequence[tuple[str, ...]], *, rank: int = 0, world_size: int = 1) -> None:
+        starts = range(0, len(sentences), GROUP_SIZE)[rank::world_size]
+        self._groups = [list(sentences[start : start + GROUP_SIZE]) for start in starts]
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[list[tuple[str, ...]]]:
+        return iter(self._groups)
+
+
+class WSJ(LightningDataModule):
+    """The Wall Street Journal part of the Penn Treebank, or the sample of it that comes with NLTK.
+
+    Words are prepared as in Mikolov's text: lower case, `N` for digits, no punctuation. The files are read once,
+    however often a Trainer prepares the data; a warning tells where they are not the whole treebank.
+
+    Args:
+        data_dir: the folder of the .mrg files, or one above it.
+        split: "train" (sections 02-21), "valid" (22), "test" (23), "wsj10" (at most 10 words, all sections), or
+            "sample" (all of NLTK's); None for "test", or for "sample" where there is nothing else.
+    """
+
+    def __init__(self, data_dir: str = "data/treebank", split: str | None = None) -> None:
+        super().__init__()
+        self.data_dir = data_dir
+        self.split = split
+        self._treebank: Treebank | None = None
+
+    def prepare(self) -> None:
+        """Make everything ready without a Trainer."""
+        self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the treebank, unless that is done already.
+
+        Raises:
+            UserError: no treebank in the folder, a file of it is damaged, or it has no such split.
+        """
+        if self._treebank is not None:
+            return
+        treebank = read_treebank(Path(self.data_dir))
+        treebank.split(self.split)  # there, or an error before anything else is done
+        if treebank.notice:
+            warnings.warn(treebank.notice, stacklevel=2)
+        self._treebank = treebank
+
+    @property
+    def treebank(self) -> Treebank:
+        """All that was read; there once the data is set up."""
+        if self._treebank is None:
+            raise UserError(f"{type(self).__name__}: the data has not been read yet; call prepare() first")
+        return self._treebank
+
+    @property
+    def sentences(self) -> list[GoldSentence]:
+        """The sentences of the chosen split."""
+        return self.treebank.split(self.split)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of each section's files one after the other, hex."""
+        return dict(self.treebank.checksums)
+
+    def predict_dataloader(self) -> SentenceGroups:
+        """The words of the chosen split's sentences, in order."""
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return SentenceGroups([sentence.words for sentence in self.sentences], rank=rank, world_size=world_size)

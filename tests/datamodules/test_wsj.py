@@ -1,0 +1,114 @@
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+from jsonargparse import ArgumentParser
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+from app.errors import UserError
+from datamodules.wsj import GROUP_SIZE, WSJ, SentenceGroups
+
+REAL = os.environ.get("TREES_TICKETS_DATA")
+SENTENCES = [f"( (S (NP (DT The) (NN dog)) (VP (VBZ barks){' (RB now)' * length}) (. .)) )" for length in range(20)]
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A sample of twenty sentences, of 3 to 22 words."""
+    (tmp_path / "wsj_0001.mrg").write_text("\n".join(SENTENCES))
+    return tmp_path
+
+
+@pytest.fixture
+def read(folder):
+    """read(split) makes the data ready."""
+
+    def make(split: str | None = None) -> WSJ:
+        data = WSJ(str(folder), split)
+        with pytest.warns(UserWarning, match="not section 23"):
+            data.prepare()
+        return data
+
+    return make
+
+
+def test_the_sample_s_sentences_and_trees_are_there_with_their_notice(read):
+    data = read()
+    assert [len(sentence.words) for sentence in data.sentences] == list(range(3, 23))
+    assert data.sentences[0].words == ("the", "dog", "barks")
+    assert data.sentences[0].tree == ((0, 1), 2)
+    assert data.sentences is data.treebank.splits["sample"]
+    assert data.checksums == data.treebank.checksums
+
+
+def test_a_split_can_be_chosen(read):
+    assert [len(sentence.words) for sentence in read("wsj10").sentences] == list(range(3, 11))
+
+
+def test_the_files_are_read_once_and_the_notice_is_given_once(read, folder):
+    data = read()
+    (folder / "wsj_0001.mrg").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.prepare()
+    assert len(data.sentences) == 20
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(folder, split):
+    data = WSJ(str(folder), split)
+    with pytest.raises(UserError, match=f"NLTK's sample .*: there is no split '{split}'; choose from sample, wsj10$"):
+        data.setup()
+
+
+def test_an_empty_split_is_refused(folder):
+    (folder / "wsj_0001.mrg").write_text(SENTENCES[-1])
+    with pytest.raises(UserError, match=r"there is no split 'wsj10'; choose from sample$"):
+        WSJ(str(folder), "wsj10").setup()
+
+
+def test_what_was_not_read_is_not_given(folder):
+    for ask in ("treebank", "sentences", "checksums"):
+        with pytest.raises(UserError, match=r"WSJ: the data has not been read yet; call prepare\(\) first"):
+            getattr(WSJ(str(folder)), ask)
+
+
+def test_no_treebank_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"no such folder; put the treebank's \.mrg files there"):
+        WSJ(str(tmp_path / "none")).setup()
+
+
+@pytest.mark.parametrize("count", [0, 1, GROUP_SIZE, 3 * GROUP_SIZE + 5])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_the_processes_share_every_sentence_once(count, world_size):
+    sentences = [(f"word{number}",) for number in range(count)]
+    shares = [SentenceGroups(sentences, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert all(len(share) == len(list(share)) for share in shares)
+    groups = [group for share in shares for group in share]
+    assert sorted(sentence for group in groups for sentence in group) == sorted(sentences)
+    assert all(0 < len(group) <= GROUP_SIZE for group in groups)
+
+
+def test_a_trainer_predicts_group_by_group_in_order(read):
+    class Lengths(LightningModule):
+        def predict_step(self, batch: list[tuple[str, ...]]) -> list[int]:
+            return [len(words) for words in batch]
+
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    assert trainer.predict(Lengths(), datamodule=read()) == [list(range(3, 19)), list(range(19, 23))]
+
+
+def test_the_command_line_can_make_it():
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LightningDataModule, "data")
+    config = parser.parse_args(["--data=datamodules.wsj.WSJ", "--data.split=wsj10"])
+    assert vars(config.data.init_args) == {"data_dir": "data/treebank", "split": "wsj10"}
+
+
+@pytest.mark.skipif(REAL is None, reason="TREES_TICKETS_DATA names no folder with the real treebank")
+def test_the_real_sample_fills_every_group():
+    data = WSJ(str(Path(REAL or "") / "treebank"))
+    with pytest.warns(UserWarning, match=r"159 files, 3,396 sentences"):
+        data.prepare()
+    assert [len(group) for group in data.predict_dataloader()] == [16] * 212 + [4]
