@@ -14,6 +14,8 @@ usage: python -m app COMMAND ...
   status     what is done, running and missing in an experiment
   fit        train one network
   validate, test, predict
+  parse      trees of a language model: scored against a treebank, drawn; or --score two tree files
+  import-authors   convert a checkpoint of the ON-LSTM authors' code
 
 python -m app COMMAND --help tells the options; the README has an example of each.
 """
@@ -32,6 +34,14 @@ def dispatch(argv: list[str]) -> None:
             from app import status
 
             status.main(rest)
+        case ["parse", *rest] if any(argument.split("=")[0] == "--score" for argument in rest):
+            from app import score
+
+            score.main(rest)
+        case ["import-authors", *rest]:
+            from app import import_authors
+
+            import_authors.main(rest)
         case _:
             from app import cli
 

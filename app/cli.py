@@ -1,4 +1,4 @@
-"""The command line: LightningCLI with the subcommand `lottery`, and one-line answers to mistakes."""
+"""The command line: LightningCLI with subcommands of our own, and one-line answers to mistakes."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import Namespace
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger
@@ -19,14 +19,23 @@ from typing_extensions import override
 import app.modules
 import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what is imported
 import datamodules  # noqa: F401
+from app.checkpoints import read_checkpoint
 from app.errors import UserError
+from app.fitting import Fit
 from app.profiler import Unprofiled
 from app.trainer import Context, LotteryTrainer
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery")
+SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse")
 
+# Subcommands that only measure.
+SILENT = ("validate", "test", "predict", "parse")
+
+# What Lightning finds a checkpoint by, where no path is given.
+LIGHTNINGS_OWN_PATHS = ("best", "last", "hpc", "registry")
+
+TRAINER_LOGGER = {"class_path": "app.loggers.RoundsWandbLogger"}
 TRAINER_DEFAULTS: dict[str, Any] = {
-    "logger": {"class_path": "app.loggers.RoundsWandbLogger"},
+    "logger": TRAINER_LOGGER,
     "val_check_interval": 100,
     "check_val_every_n_epoch": None,
     "num_sanity_val_steps": -1,
@@ -58,33 +67,93 @@ class CLI(LightningCLI):
     @staticmethod
     @override
     def subcommands() -> dict[str, set[str]]:
-        return {**LightningCLI.subcommands(), "lottery": {"model", "datamodule"}}
+        return {**LightningCLI.subcommands(), "lottery": {"model", "datamodule"}, "parse": {"model", "datamodule"}}
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--threads", type=PositiveInt, default=1, help="torch's CPU threads per process.")
+        parser.add_argument("--experiment", type=str | None, help="Name of the experiment and of its run directory.")
+        parser.add_argument("--runs", type=str, default="runs", help="Directory of all experiments.")
+        parser.add_argument(
+            "--checkpoint_seconds",
+            type=PositiveFloat,
+            default=15.0,
+            help="How often a training in progress is saved, and so how much of it a kill can cost.",
+        )
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Look at the checkpoint before anything is made; hyper-parameters come from the configuration alone."""
+        path = self.config[self.config.subcommand].get("ckpt_path") if self.config.get("subcommand") else None
+        if path is not None and path not in LIGHTNINGS_OWN_PATHS:
+            read_checkpoint(Path(path))
 
     @override
     def _set_seed(self) -> None:
-        if self.subcommand == "lottery" and isinstance(self._get(self.config, "seed_everything"), bool):
+        if self._writes_a_run() and isinstance(self._get(self.config, "seed_everything"), bool):
             raise UserError("seed_everything must be a whole number here, so that the same command means the same run")
         super()._set_seed()
+
+    def _writes_a_run(self) -> bool:
+        return self.subcommand in ("fit", "lottery") and self._get(self.config, "experiment") is not None
 
     @override
     def before_instantiate_classes(self) -> None:
         torch.set_num_threads(self._get(self.config, "threads"))
+        trainer = self._get(self.config, "trainer")
+        if self.subcommand in SILENT and trainer.logger == TRAINER_LOGGER:
+            trainer.logger = False  # they print what they measure; who wants it logged names a logger
 
     def before_lottery(self) -> None:
         """Hand the Trainer what it takes to make more of its kind."""
-        self._dump_config()
         assert isinstance(self.trainer, LotteryTrainer)
-        self.trainer.context = Context(
+        self.trainer.context = self._context()
+
+    def before_parse(self) -> None:
+        """Tell the Trainer where checkpoints are."""
+        self.before_lottery()
+
+    def fit(self, model: LightningModule, **arguments: Any) -> None:
+        """Train one network; with an experiment's name in a run directory, which the same command goes on with."""
+        if not self._writes_a_run() or self._get(self.config, "trainer").fast_dev_run:
+            self.trainer.fit(model, **arguments)
+            return
+        context = self._context()
+        Fit(
+            model=model,
+            data=arguments["datamodule"],
+            layout=context.fit_layout,
+            seed=context.seed,
+            threads=context.threads,
+            config=context.config,
+            make_trainer=self.fresh_trainer,
+            make_loggers=context.make_loggers,
+            checkpoint_seconds=context.checkpoint_seconds,
+            start=arguments.get("ckpt_path"),
+        ).run()
+
+    def _context(self) -> Context:
+        self._dump_config()
+        return Context(
             seed=self._get(self.config, "seed_everything"),
             threads=self._get(self.config, "threads"),
+            experiment=self._get(self.config, "experiment"),
+            runs=Path(self._get(self.config, "runs")),
+            checkpoint_seconds=self._get(self.config, "checkpoint_seconds"),
             config=self.config_dump,
-            make_trainer=self.fresh_trainer,
+            make_trainer=self.network_trainer,
             make_loggers=lambda: _as_list(self._trainer_arguments()["logger"]),
         )
+
+    def network_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
+        """A Trainer for one network of a lottery; arguments as for `fresh_trainer`."""
+        ours = {
+            # Iteration 0 is measured by a sanity check over the whole sets.
+            "num_sanity_val_steps": -1,
+            # The length is given in iterations, because a training is resumed at any of them, but not at any epoch.
+            "max_epochs": -1,
+        }
+        return self.fresh_trainer(root, callbacks, logger, **ours | arguments)
 
     def fresh_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
         """A Trainer for one network, from the parsed configuration.
@@ -100,14 +169,10 @@ class CLI(LightningCLI):
             "default_root_dir": root,
             "callbacks": [*_as_list(configured["callbacks"]), *callbacks],
             "logger": logger,
-            # Ours show one progress for all networks, and checkpoint and summarise in their own files.
+            # Ours show their own progress, and checkpoint and summarise in their own files.
             "enable_progress_bar": False,
             "enable_checkpointing": False,
             "enable_model_summary": False,
-            # Iteration 0 is measured by a sanity check over the whole sets.
-            "num_sanity_val_steps": -1,
-            # The length is given in iterations, because a training is resumed at any of them, but not at any epoch.
-            "max_epochs": -1,
             "use_distributed_sampler": False,
             "profiler": configured["profiler"] or Unprofiled(),
         }
@@ -145,6 +210,8 @@ def quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
+    # The run directory is ours, and a training that goes on finds its checkpoints there.
+    warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
     # Ours are logged with every validation, not every so many steps.
     warnings.filterwarnings("ignore", message=r"The number of training batches .* smaller than the logging interval")
 

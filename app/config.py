@@ -1,13 +1,13 @@
 """config.yaml of a run directory: whose it is, and whether a command goes on with it."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
 
 from app.errors import UserError
-from app.layout import RunLayout, write_atomically
+from app.layout import RunDirectory, write_atomically
 from app.provenance import versions
 
 # Where things are and how they are shown; the networks that come out do not depend on them.
@@ -25,6 +25,8 @@ WITHOUT_EFFECT = (
     "data.init_args.data_dir",
     "data.init_args.download",
     "data.init_args.mirrors",
+    "ckpt_path",
+    "weights_only",
 )
 
 
@@ -48,9 +50,10 @@ def effective(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """What differs in effect, as "key: theirs -> ours", sorted."""
-    return _changes(effective(theirs), effective(ours))
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], free: Collection[str] = ()) -> list[str]:
+    """What differs in effect, as "key: theirs -> ours", sorted; `free` names keys that may."""
+    kept = [{key: value for key, value in effective(config).items() if key not in free} for config in (theirs, ours)]
+    return _changes(*kept)
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -58,8 +61,13 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
 
 
-def claim(layout: RunLayout, config: Mapping[str, Any]) -> None:
+def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str] = ()) -> None:
     """Write config.yaml into a new run directory, or make sure that an existing one was made by the same.
+
+    Args:
+        layout: the run directory.
+        config: the whole configuration.
+        free: keys that may have changed since, such as the length of a training.
 
     Raises:
         UserError: the directory was made by a configuration that trains other networks, or holds something else.
@@ -72,7 +80,7 @@ def claim(layout: RunLayout, config: Mapping[str, Any]) -> None:
         return
     theirs = read_config(layout)
     made_with = theirs.pop("versions", {})
-    if different := differences(config, theirs):
+    if different := differences(config, theirs, free):
         raise UserError(
             f"{layout.root} was made by a different configuration ({'; '.join(different)}); "
             "choose another --experiment, or the same configuration to go on"
@@ -83,7 +91,7 @@ def claim(layout: RunLayout, config: Mapping[str, Any]) -> None:
         )
 
 
-def read_config(layout: RunLayout) -> dict[str, Any]:
+def read_config(layout: RunDirectory) -> dict[str, Any]:
     """config.yaml as nested dictionaries.
 
     Raises:

@@ -8,6 +8,9 @@ runs/EXPERIMENT/
     iterative/round_NN/   one_shot/round_NN/     tickets
     iterative/round_NN/random_reinit_K/          controls
     iterative/round_NN/random_mask_K/
+
+runs/EXPERIMENT/seed_S/                          one network, trained by `fit`
+  config.yaml  metrics.csv  report.json  last.ckpt  best.ckpt  parse/  wandb/
 """
 
 import os
@@ -87,20 +90,61 @@ class NetworkLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLayout:
-    """The files of one experiment."""
+class RunDirectory:
+    """What every run directory has."""
 
     root: Path
-
-    @property
-    def name(self) -> str:
-        """The experiment's name."""
-        return self.root.resolve().name
 
     @property
     def config(self) -> Path:
         """What was asked for."""
         return self.root / "config.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works here; released by the system when that process ends, however it ends."""
+        return self.root / ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class FitLayout(RunDirectory):
+    """The files of one training by `fit`."""
+
+    @property
+    def name(self) -> str:
+        """The experiment's name and the seed's."""
+        root = self.root.resolve()
+        return f"{root.parent.name}/{root.name}"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per validation."""
+        return self.root / "metrics.csv"
+
+    @property
+    def report(self) -> Path:
+        """Checksums, seed and versions."""
+        return self.root / "report.json"
+
+    @property
+    def last(self) -> Path:
+        """Where the training stands."""
+        return self.root / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """Where the validation loss was least so far."""
+        return self.root / "best.ckpt"
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout(RunDirectory):
+    """The files of one experiment."""
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.root.resolve().name
 
     @property
     def results(self) -> Path:
@@ -111,11 +155,6 @@ class RunLayout:
     def report(self) -> Path:
         """Directory of figures, tables and the page."""
         return self.root / "report"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that works here; released by the system when that process ends, however it ends."""
-        return self.root / ".lock"
 
     def replicate(self, replicate: int) -> Path:
         """Directory of one replicate."""

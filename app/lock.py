@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.errors import UserError
-from app.layout import RunLayout
+from app.layout import RunDirectory
 
 
 @contextmanager
-def locked(layout: RunLayout) -> Iterator[None]:
+def locked(layout: RunDirectory) -> Iterator[None]:
     """Hold the run directory; the system lets go of it when the process ends, however it ends.
 
     Raises:
@@ -32,7 +32,7 @@ def locked(layout: RunLayout) -> Iterator[None]:
         yield
 
 
-def is_locked(layout: RunLayout) -> bool:
+def is_locked(layout: RunDirectory) -> bool:
     """Whether a process is at work in the run directory."""
     if not layout.lock.exists():
         return False

@@ -1,4 +1,4 @@
-"""Which logger a network of a lottery logs to: one run per (replicate, method, branch), over all its rounds."""
+"""Which logger a network logs to: in a lottery one run per (replicate, method, branch), over all its rounds."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 
 from app.config import effective
-from app.layout import CONTROLS, NetworkKey, RunLayout
+from app.layout import CONTROLS, FitLayout, NetworkKey, RunLayout
 from app.loggers import RoundsWandbLogger
 from app.results import Result
 
@@ -70,16 +70,48 @@ class LotteryLoggers:
 
     def finish(self) -> None:
         """End the runs that are open."""
-        for logger in self._wandb():
-            logger.finish()
+        finish(self._loggers)
 
     def _wandb(self) -> list[RoundsWandbLogger]:
-        return [logger for logger in self._loggers if isinstance(logger, RoundsWandbLogger)]
+        return _ours(self._loggers)
 
     def _id(self, which: tuple[int, str, int]) -> str:
-        identity = json.dumps([self.layout.name, effective(self.config), which], sort_keys=True, default=str)
-        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+        return _digest(self.layout.name, effective(self.config), which)
 
     def _name(self, key: NetworkKey) -> str:
         branch = f"_{key.branch}" if key.method in CONTROLS else ""
         return f"{self.layout.name}/replicate_{key.replicate}/{key.method}{branch}"
+
+
+def begin_fit(loggers: list[Logger], layout: FitLayout, config: Mapping[str, Any]) -> None:
+    """Name the one run that a training by `fit` logs to, however often it is taken up again.
+
+    Args:
+        loggers: of the configuration.
+        layout: W&B's files go below it; with its name the run's id is made.
+        config: logged with the run.
+    """
+    for logger in _ours(loggers):
+        logger.begin_run(
+            # Not of the trainer's part: a training may be made longer.
+            run_id=_digest(layout.name, effective({part: config[part] for part in ("model", "data")})),
+            name=layout.name,
+            group=layout.root.resolve().parent.name,
+            save_dir=layout.root,
+            config=dict(config),
+        )
+
+
+def finish(loggers: list[Logger]) -> None:
+    """End the runs that are open."""
+    for logger in _ours(loggers):
+        logger.finish()
+
+
+def _ours(loggers: list[Logger]) -> list[RoundsWandbLogger]:
+    return [logger for logger in loggers if isinstance(logger, RoundsWandbLogger)]
+
+
+def _digest(*identity: Any) -> str:
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from jsonargparse.typing import PositiveFloat
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from rich.console import Console
 
 from app import pruning as pure
+from app.checkpoints import load_weights
 from app.config import claim
 from app.errors import UserError
-from app.layout import RunLayout, remove_leftovers
+from app.layout import FitLayout, RunLayout, remove_leftovers
 from app.lock import locked
+from app.parse import ParseOptions, Parser, parse_text, parse_treebank
 from app.plan import Plan
 from app.pruning import Pruning
 from app.ranks import is_first
@@ -26,6 +27,7 @@ from app.rounds import Lottery
 from app.run_loggers import LotteryLoggers
 from app.signals import stop_on_interrupt
 from app.training import NetworkTraining, TrainerFactory
+from app.treebanks import gold_sentences
 from callbacks import ExperimentProgress
 from callbacks.training import refuse_strategy
 from datamodules import InMemoryDataModule
@@ -38,6 +40,9 @@ class Context:
     Args:
         seed: of the experiment.
         threads: torch's.
+        experiment: name of the experiment and of its run directory.
+        runs: directory of all experiments.
+        checkpoint_seconds: how often a training in progress is saved.
         config: the whole parsed configuration, plain.
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
@@ -45,13 +50,32 @@ class Context:
 
     seed: int
     threads: int
+    experiment: str | None
+    runs: Path
+    checkpoint_seconds: float
     config: dict[str, Any]
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
 
+    @property
+    def root(self) -> Path:
+        """Directory of the experiment.
+
+        Raises:
+            UserError: it has no name.
+        """
+        if self.experiment is None:
+            raise UserError("--experiment is missing: the name of the run directory")
+        return self.runs / self.experiment
+
+    @property
+    def fit_layout(self) -> FitLayout:
+        """Where `fit` writes."""
+        return FitLayout(self.root / f"seed_{self.seed}")
+
 
 class LotteryTrainer(Trainer):
-    """Lightning's Trainer and the subcommand `lottery`."""
+    """Lightning's Trainer and our subcommands."""
 
     context: Context
 
@@ -59,23 +83,17 @@ class LotteryTrainer(Trainer):
         self,
         model: LightningModule,
         datamodule: InMemoryDataModule,
-        experiment: str,
         pruning: Pruning = Pruning(),  # noqa: B008 - frozen
-        runs: str = "runs",
-        checkpoint_seconds: PositiveFloat = 15.0,
     ) -> None:
         """Draw lottery tickets: train, prune, rewind, train again.
 
         Args:
             model: the module to prune.
             datamodule: what it is trained on.
-            experiment: name of the experiment and of its run directory.
             pruning: the lottery's options.
-            runs: directory of all experiments.
-            checkpoint_seconds: how often a training in progress is saved, and so how much of it a kill can cost.
         """
         refuse_strategy(self)
-        layout = RunLayout(Path(runs) / experiment)
+        layout = RunLayout(self.context.root)
         iterations = self._iterations(datamodule)
         pure.magnitude.check_kinds(pure.prunable_kinds(model), pruning.rates)
         pure.rewind_iteration(
@@ -88,9 +106,9 @@ class LotteryTrainer(Trainer):
             with locked(layout):
                 remove_leftovers(layout.root)
                 claim(layout, self.context.config)
-                self._draw(model, datamodule, pruning, layout, iterations, checkpoint_seconds)
+                self._draw(model, datamodule, pruning, layout, iterations)
         else:
-            self._draw(model, datamodule, pruning, layout, iterations, checkpoint_seconds)
+            self._draw(model, datamodule, pruning, layout, iterations)
 
     def _draw(
         self,
@@ -99,7 +117,6 @@ class LotteryTrainer(Trainer):
         settings: Pruning,
         layout: RunLayout,
         iterations: int,
-        checkpoint_seconds: float,
     ) -> None:
         keys = list(settings.networks())
         loggers = LotteryLoggers(make=self.context.make_loggers, layout=layout, config=self.context.config)
@@ -114,7 +131,7 @@ class LotteryTrainer(Trainer):
                 make_trainer=self.context.make_trainer,
                 loggers=loggers,
                 progress=progress,
-                checkpoint_seconds=checkpoint_seconds,
+                checkpoint_seconds=self.context.checkpoint_seconds,
                 stop=stop,
             )
             lottery = Lottery(model=model, settings=settings, layout=layout, seed=self.context.seed, train=training)
@@ -125,6 +142,47 @@ class LotteryTrainer(Trainer):
                 loggers.finish()
         if is_first():
             Console().print(summary_table(results))
+
+    def parse(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        ckpt_path: str | None = None,
+        treebank: str | None = None,
+        split: str | None = None,
+        text: str | None = None,
+        layer: int | None = None,
+        builder: str = "shen2018",
+        draw: list[int] | None = None,
+        output: str | None = None,
+    ) -> None:
+        """Score and draw the trees of a language model.
+
+        Args:
+            model: a module that has distances.
+            datamodule: its gold trees are used where no treebank is given.
+            ckpt_path: the trained weights; best.ckpt of the experiment's run directory where it is left out.
+            treebank: folder with .mrg files.
+            split: which of the treebank's sentences; section 23, or the whole sample, where it is left out.
+            text: a sentence to parse and draw instead of a treebank.
+            layer: which layer to draw, 1 the lowest; the one that agrees best where it is left out.
+            builder: by which trees are drawn, shen2018 or between_words.
+            draw: numbers of the sentences to draw, 1 the first.
+            output: directory of tables, trees and pictures; parse/ beside the checkpoint where it is left out.
+        """
+        if not hasattr(model, "distances"):
+            raise UserError(f"{type(model).__name__} has no distances to parse by; parse takes a language model")
+        checkpoint = Path(ckpt_path) if ckpt_path is not None else self.context.fit_layout.best
+        options = ParseOptions(
+            output=Path(output) if output else checkpoint.parent / "parse", layer=layer, builder=builder, draw=draw
+        )
+        load_weights(model, checkpoint)
+        model.to(self.strategy.root_device)
+        if text is not None:
+            parse_text(cast(Parser, model), text, options)
+            return
+        title, gold = gold_sentences(datamodule, treebank, split)
+        parse_treebank(cast(Parser, model), gold, options, title=f"{checkpoint}, {title}")
 
     def _iterations(self, data: InMemoryDataModule) -> int:
         """Length of every training, from max_steps and max_epochs."""

@@ -90,7 +90,8 @@ class ExperimentProgress(Callback):
         self._timed_to: float | None = None  # the clock, when the speed was last told
         self._due = 0.0  # the clock, when next to show something
         self._before = 0  # iterations of all networks before this one
-        self._label, self._density, self._iterations = "", 1.0, 0
+        self._label, self._iterations = "", 0
+        self._density: float | None = None
         self._iteration, self._trained = 0, False
 
     def __enter__(self) -> Self:
@@ -112,12 +113,16 @@ class ExperimentProgress(Callback):
         """Count iterations that were trained by an earlier process: done, but no measure of speed."""
         self._before += iterations
 
-    def begin(self, label: str, density: float, iterations: int) -> None:
+    def note(self, line: str) -> None:
+        """Keep a line about the training in progress, above the bar."""
+        self._print(line)
+
+    def begin(self, label: str, density: float | None, iterations: int) -> None:
         """Announce the next training.
 
         Args:
             label: which network, such as "replicate 0 · iterative · round 3".
-            density: its share of weights remaining, in (0, 1].
+            density: its share of weights remaining, in (0, 1]; not shown where it is None.
             iterations: its length.
         """
         self._label, self._density, self._iterations = label, density, iterations
@@ -172,7 +177,8 @@ class ExperimentProgress(Callback):
         self._timed_to, self._iteration = now, iteration
 
     def _place(self) -> str:
-        return f" · density {format_density(self._density)} · iteration {self._iteration}/{self._iterations}"
+        density = "" if self._density is None else f" · density {format_density(self._density)}"
+        return f"{density} · iteration {self._iteration}/{self._iterations}"
 
     def _how_far(self) -> str:
         if self.done >= self.total:

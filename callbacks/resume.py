@@ -26,12 +26,16 @@ class ResumeCheckpoint(Callback):
         every_seconds: how long after the last save the next one is due. A validation or a slow iteration in between
             may delay it.
         stop: asked after every iteration; when true the training is saved and ends with `Interrupted`.
+        keep: save the end of the training too, so that the file can be gone on from with a longer one.
     """
 
-    def __init__(self, path: Path, *, every_seconds: float = 15.0, stop: Callable[[], bool] = bool) -> None:
+    def __init__(
+        self, path: Path, *, every_seconds: float = 15.0, stop: Callable[[], bool] = bool, keep: bool = False
+    ) -> None:
         self.path = path
         self.every_seconds = every_seconds
         self.stop = stop
+        self.keep = keep
         self._last = time.monotonic()
         self._rng: list[list[Tensor]] = []
 
@@ -71,8 +75,8 @@ class ResumeCheckpoint(Callback):
         due = stop or time.monotonic() - self._last >= self.every_seconds
         if trainer.world_size > 1:
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        # What is complete is not resumed at all.
-        if not due or is_complete(trainer) or not is_resumable(trainer):
+        complete = is_complete(trainer)
+        if not (self.keep if complete else due) or not is_resumable(trainer):
             return
         # Lightning resumes behind a validation that follows this iteration: it must have happened before we save.
         if before_validation and validation_follows(trainer):
@@ -89,7 +93,7 @@ class ResumeCheckpoint(Callback):
                 error.filename = str(self.path)
             raise
         self._last = time.monotonic()
-        if stop:
+        if stop and not complete:
             raise Interrupted
 
     @override

@@ -28,7 +28,11 @@ def iterations_per_epoch(trainer: Trainer) -> int:
 
 def is_complete(trainer: Trainer) -> bool:
     """Whether the last iteration has been done."""
-    return trainer.global_step >= training_length(trainer)
+    if trainer.global_step >= training_length(trainer):
+        return True
+    # Where the loader has no length, only the last batch of the last epoch tells.
+    last_epoch = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch + 1
+    return last_epoch and trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
 def is_resumable(trainer: Trainer) -> bool:

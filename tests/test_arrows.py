@@ -8,13 +8,13 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Anyone may know these; they know nobody.
-BASE = {"app.errors", "app.layout", "app.seeds"}
-PURE = {"app.nets": set(), "app.pruning": set()}
+BASE = {"app.errors", "app.layout", "app.seeds", "app.vocabulary"}
+PURE: dict[str, set[str]] = {"app.nets": set(), "app.pruning": set(), "app.parsing": set(), "app.grammar": set()}
 ARROWS: dict[str, set[str]] = {
     **PURE,
-    "app.modules": set(),
-    "callbacks": {"app.pruning", "callbacks"},
-    "datamodules": {"datamodules"},
+    "app.modules": {"app.nets"},
+    "callbacks": {"app.pruning", "app.parsing", "callbacks"},
+    "datamodules": {"app.grammar", "app.parsing", "datamodules"},
     "app.results": set(),
     "app.report": {"app.results", "app.report"},
     "app.provenance": set(),
@@ -23,6 +23,19 @@ ARROWS: dict[str, set[str]] = {
     "app.lock": set(),
     "app.config": {"app.provenance"},
     "app.loggers": set(),
+    "app.history": set(),
+    "app.checkpoints": set(),
+    "app.treebanks": {"app.parsing", "datamodules"},
+    "app.parse": {"app.parsing"},
+    "app.score": {"app.parsing"},
+    "app.inert_pickle": set(),
+    "app.inert_torch": {"app.inert_pickle"},
+    "app.authors_model": {"app.inert_pickle", "app.inert_torch"},
+    "app.import_authors": {"app.authors_model", "app.inert_pickle", "app.inert_torch", "datamodules"},
+    "app.fitting": {
+        *("app.config", "app.history", "app.lock", "app.provenance", "app.ranks", "app.run_loggers", "app.signals"),
+        *("app.training", "callbacks"),
+    },
     "app.profiler": set(),
     "app.run_loggers": {"app.config", "app.loggers", "app.results"},
     "app.plan": {"app.pruning"},
@@ -30,11 +43,14 @@ ARROWS: dict[str, set[str]] = {
     "app.rounds": {"app.pruning", "app.ranks", "app.results", "app.training"},
     "app.status": {"app.config", "app.lock", "app.pruning", "app.results"},
     "app.trainer": {
-        *("app.config", "app.lock", "app.plan", "app.pruning", "app.ranks", "app.report", "app.rounds"),
-        *("app.run_loggers", "app.signals", "app.training", "callbacks", "datamodules"),
+        *("app.checkpoints", "app.config", "app.lock", "app.parse", "app.plan", "app.pruning", "app.ranks"),
+        *("app.report", "app.rounds", "app.run_loggers", "app.signals", "app.training", "app.treebanks"),
+        *("callbacks", "datamodules"),
     },
-    "app.cli": {"app.modules", "app.nets", "app.profiler", "app.trainer", "datamodules"},
-    "app.__main__": {"app.cli", "app.report", "app.status"},
+    "app.cli": {
+        *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "datamodules"),
+    },
+    "app.__main__": {"app.cli", "app.import_authors", "app.report", "app.score", "app.status"},
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}
 

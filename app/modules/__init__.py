@@ -1,5 +1,6 @@
 """LightningModules."""
 
 from app.modules.classifier import Classifier
+from app.modules.language_model import LanguageModel
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "LanguageModel"]

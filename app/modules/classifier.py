@@ -27,6 +27,8 @@ class Classifier(LightningModule):
         num_classes: number of classes.
     """
 
+    metric_names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+
     def __init__(
         self,
         net: nn.Module,

@@ -1,5 +1,8 @@
 """Networks as plain modules."""
 
 from app.nets.lenet import LeNet
+from app.nets.lstm import LSTM
+from app.nets.on_lstm import ONLSTM, cumax
+from app.nets.recurrent import RecurrentNet, State
 
-__all__ = ["LeNet"]
+__all__ = ["LSTM", "ONLSTM", "LeNet", "RecurrentNet", "State", "cumax"]

@@ -1,0 +1,58 @@
+"""Lightning's checkpoints, read without running what is in them."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+
+from app.errors import UserError
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, on the CPU.
+
+    Args:
+        path: a file saved by Lightning.
+
+    Raises:
+        UserError: it is missing, is no checkpoint of Lightning's, or holds more than tensors and plain values.
+    """
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; a checkpoint of ours is runs/EXPERIMENT/seed_S/best.ckpt") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise UserError(f"{path}: not a readable file ({error.strerror})") from None
+    except pickle.UnpicklingError as error:
+        if "WeightsUnpickler error" in str(error) or "Unsupported" in str(error):
+            raise UserError(
+                f"{path}: holds code besides weights and is not opened; import-authors takes the ON-LSTM authors' own"
+            ) from None
+        raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
+        raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")
+    return checkpoint
+
+
+def load_weights(module: LightningModule, path: Path) -> None:
+    """Put a checkpoint's weights, and what else the module keeps there, into a module that no Trainer has seen.
+
+    Raises:
+        UserError: as `read_checkpoint` does; the checkpoint is of another module.
+    """
+    checkpoint = read_checkpoint(path)
+    module.on_load_checkpoint(checkpoint)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: of another model ({_first_line(error)}); use the configuration it was made with"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__

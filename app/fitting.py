@@ -1,0 +1,168 @@
+"""One network trained by `fit`, in a run directory that the same command goes on with."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from typing_extensions import override
+
+from app.config import claim
+from app.errors import UserError
+from app.history import HistoryFile, read_history
+from app.layout import FitLayout, remove_leftovers, write_atomically
+from app.lock import locked
+from app.provenance import versions
+from app.ranks import is_first
+from app.run_loggers import begin_fit, finish
+from app.seeds import derive_seed
+from app.signals import stop_on_interrupt
+from app.training import TrainerFactory
+from callbacks import ExperimentProgress, MetricsRecorder, ResumeCheckpoint, StopOnNonFinite
+from callbacks.training import ENDLESS
+
+MONITOR = "val_loss"
+
+# A training may be made longer: nothing before its end depends on where that is.
+LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
+
+
+class ValidationNotes(Callback):
+    """Says what every validation found, in a line that stays.
+
+    Args:
+        progress: where lines go.
+        names: the metrics to tell.
+    """
+
+    def __init__(self, progress: ExperimentProgress, names: list[str]) -> None:
+        self.progress = progress
+        self.names = names
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        found = trainer.callback_metrics
+        told = " · ".join(f"{name} {float(found[name]):.5g}" for name in self.names if name in found)
+        self.progress.note(f"epoch {trainer.current_epoch + 1} · iteration {trainer.global_step:,} · {told}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A training with a run directory.
+
+    Args:
+        model: what is trained; names what it logs in `metric_names`, `val_loss` among them.
+        data: what it is trained on.
+        layout: where everything is written.
+        seed: of all random draws.
+        threads: torch's, for the record.
+        config: the whole configuration.
+        make_trainer: a fresh Trainer from the configuration.
+        make_loggers: fresh loggers from the configuration.
+        checkpoint_seconds: how often the training is saved.
+        start: a checkpoint to begin from, where the run directory has none yet.
+    """
+
+    model: LightningModule
+    data: LightningDataModule
+    layout: FitLayout
+    seed: int
+    threads: int
+    config: dict[str, Any]
+    make_trainer: TrainerFactory
+    make_loggers: Callable[[], list[Logger]]
+    checkpoint_seconds: float
+    start: Path | None = None
+
+    def run(self) -> None:
+        """Train until the configured end, from wherever the run directory stands.
+
+        Raises:
+            UserError: the run directory belongs to another configuration, or the training has no length.
+            Interrupted: asked to stop; the checkpoint is up to date.
+        """
+        self._reseed()
+        self.data.prepare_data()
+        self.data.setup("fit")
+        iterations = self._iterations()
+        if not is_first():
+            self._train(iterations)
+            return
+        with locked(self.layout):
+            remove_leftovers(self.layout.root)
+            claim(self.layout, self.config, free=LENGTHS)
+            self._write_report()
+            self._train(iterations)
+            self._write_report()
+
+    def _reseed(self) -> None:
+        """Every draw of its own: what the data draws does not depend on what the network drew."""
+        reseed = getattr(self.data, "reseed", None)
+        if reseed is not None:
+            reseed(split=derive_seed(self.seed, 0, "split"), order=derive_seed(self.seed, 0, "order"))
+
+    def _train(self, iterations: int) -> None:
+        loggers = self.make_loggers()
+        begin_fit(loggers, self.layout, self.config)
+        best = ModelCheckpoint(
+            self.layout.root, filename=self.layout.best.stem, monitor=MONITOR, enable_version_counter=False
+        )
+        with stop_on_interrupt() as stop, ExperimentProgress(iterations) as progress:
+            names = list(getattr(self.model, "metric_names", (MONITOR,)))
+            callbacks = [StopOnNonFinite(), progress, best]
+            trainer = self.make_trainer(self.layout.root, callbacks, loggers, enable_checkpointing=True)
+            present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+            for callback in present:
+                names += callback.metric_names(self.model) if hasattr(callback, "metric_names") else []
+            # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
+            present += [
+                MetricsRecorder(HistoryFile(self.layout.metrics, names), names),
+                ValidationNotes(progress, names),
+                ResumeCheckpoint(self.layout.last, every_seconds=self.checkpoint_seconds, stop=stop, keep=True),
+            ]
+            seed_everything(derive_seed(self.seed, 0, "training"), workers=True, verbose=False)
+            progress.begin(self.layout.name, None, iterations)
+            checkpoint = self.layout.last if self.layout.last.exists() else self.start
+            try:
+                trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
+            finally:
+                finish(loggers)
+            progress.end(self._summary())
+
+    def _iterations(self) -> int:
+        """Length of the training; an estimate where the epochs differ in theirs."""
+        arguments: Mapping[str, Any] = self.config["trainer"]
+        max_epochs, max_steps = arguments["max_epochs"], arguments["max_steps"]
+        ends = [max_steps] if max_steps > 0 else []
+        if max_epochs is not None and max_epochs > 0:
+            ends.append(max_epochs * int(getattr(self.data, "iterations_per_epoch", ENDLESS)))
+        if not ends:
+            raise UserError("a training has no length; set trainer.max_epochs or trainer.max_steps")
+        return int(min(ends))
+
+    def _write_report(self) -> None:
+        rows = read_history(self.layout.metrics) if self.layout.metrics.exists() else []
+        report = {
+            "seed": self.seed,
+            "versions": versions(),
+            "threads": self.threads,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "checksums": {"data": getattr(self.data, "checksums", {})},
+            "best": min(rows, key=lambda row: row[MONITOR], default=None),
+            "last": rows[-1] if rows else None,
+        }
+        write_atomically(self.layout.report, json.dumps(report, indent=2) + "\n")
+
+    def _summary(self) -> str:
+        rows = read_history(self.layout.metrics)
+        if not rows:
+            return f"{self.layout.name}: done"
+        best = min(rows, key=lambda row: row[MONITOR])
+        told = " · ".join(f"{name} {value:.5g}" for name, value in best.items() if name != "iteration")
+        return f"{self.layout.name}: best at iteration {best['iteration']:,}: {told}"

@@ -1,0 +1,187 @@
+"""`python -m app import-authors`: turn a checkpoint of the ON-LSTM authors' code into one of ours."""
+
+import argparse
+import hashlib
+import io
+import shlex
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from app.authors_model import AuthorsModel, read_authors_model
+from app.errors import UserError
+from app.inert_torch import read_tensor_file
+from app.layout import write_atomically
+from app.vocabulary import Vocabulary
+from datamodules.ptb import FILES
+from datamodules.torchtext_reader import build_vocabulary, read_words
+
+DATA_DIR = "data/penn"
+CONFIG = "configs/ptb/on_lstm.yaml"
+# What that configuration says, by the options that would change it.
+CONFIGURED = {
+    "vocabulary_size": 10_000,
+    "tied": True,
+    "net.init_args.input_size": 400,
+    "net.init_args.layer_sizes": [1150, 1150, 400],
+    "net.init_args.chunk_size": 10,
+    "net.init_args.weight_dropout": 0.45,
+}
+OWN = {"train": "train", "val": "valid", "test": "test"}  # options of datamodules.PTB for texts of one's own
+ROWS_OF_WORDS = ("embedding.weight", "decoder.weight", "decoder.bias")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Convert the checkpoint that a command line names, and say what it was.
+
+    Raises:
+        UserError: the file is no checkpoint of theirs, or the text is not the one it was trained on, or the output is
+            there already.
+    """
+    parser = argparse.ArgumentParser(
+        "python -m app import-authors",
+        description="Convert a checkpoint of the ON-LSTM authors' code. No code is run from the file.",
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what their main.py saved, such as PTB.pt")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(DATA_DIR),
+        metavar="DIR",
+        help="the folder of the text that it was trained on: ptb.train.txt or train.txt and so on (%(default)s)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="where to write; by default CHECKPOINT with the ending .ckpt"
+    )
+    options = parser.parse_args(argv)
+    output = options.output or options.checkpoint.with_suffix(".ckpt")
+    model = read_authors_model(read_tensor_file(options.checkpoint))
+    words = read_words_of(options.data)
+    state = _write(convert(model, words, options.checkpoint), output)
+    print(f"found: {describe(model)}")
+    print(f"words: {words.description}")
+    print(f"{state}: {output}")
+    print(f"next: {next_command(model, words, output)}")
+
+
+class Words(NamedTuple):
+    """The words of the text that a model was trained on.
+
+    Args:
+        theirs: in the order of first appearance in training, validation and test text, which the authors' code numbers
+            them by.
+        ours: as `datamodules.PTB` numbers them.
+        description: what text it is.
+        options: what tells `datamodules.PTB` to read it.
+    """
+
+    theirs: list[str]
+    ours: Vocabulary
+    description: str
+    options: dict[str, str]
+
+
+def read_words_of(folder: Path) -> Words:
+    """Read the three texts in a folder.
+
+    Args:
+        folder: has ptb.train.txt or train.txt, and valid and test likewise.
+
+    Raises:
+        UserError: one is missing or cannot be read.
+    """
+    paths = {}
+    for file in FILES:
+        found = [folder / name for name in file.names if (folder / name).exists()]
+        if not found:
+            raise UserError(
+                f"{folder}: has no {' or '.join(file.names)}; name the folder of the text that the model was trained "
+                "on with --data"
+            )
+        paths[file] = found[0]
+    streams = {file.part: read_words(path) for file, path in paths.items()}
+    theirs = list(dict.fromkeys(word for stream in streams.values() for word in stream))
+    ours = build_vocabulary(streams["train"])
+    if all(hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256 for file, path in paths.items()):
+        return Words(theirs, ours, f"Mikolov's Penn Treebank in {folder}", {"data_dir": str(folder)})
+    own = {OWN[file.part]: str(path) for file, path in paths.items()}
+    return Words(theirs, ours, f"a text of its own in {folder}; right only if the model was trained on just this", own)
+
+
+def convert(model: AuthorsModel, words: Words, path: Path) -> dict[str, Any]:
+    """A checkpoint of ours, which Lightning loads without running code.
+
+    Args:
+        model: what the authors' code saved.
+        words: of the text that it was trained on.
+        path: what messages call the model.
+
+    Raises:
+        UserError: the text is another one.
+    """
+    if len(words.theirs) != model.vocabulary_size:
+        raise UserError(
+            f"{path}: knows {model.vocabulary_size:,} words, but there are {len(words.theirs):,} in the text "
+            f"({words.description}); name the folder of the text that it was trained on with --data"
+        )
+    if difference := sorted(set(words.theirs) ^ set(words.ours.words)):
+        raise UserError(
+            f"{path}: cannot be used with our vocabulary, which is <unk> and the words of the training text: "
+            f"{difference[0]} is only in one of them"
+        )
+    number = {word: row for row, word in enumerate(words.theirs)}
+    order = torch.tensor([number[word] for word in words.ours.words])
+    weights = {name: model.state_dict[name][order] for name in ROWS_OF_WORDS}
+    if model.tied:
+        weights["decoder.weight"] = weights["embedding.weight"]  # stored once
+    return {
+        "pytorch-lightning_version": version("lightning"),
+        "epoch": 0,
+        "global_step": 0,
+        "state_dict": model.state_dict | weights,
+        "vocabulary": {"words": words.ours.words, "sha256": words.ours.sha256},
+    }
+
+
+def describe(model: AuthorsModel) -> str:
+    """What was found, in a line."""
+    return (
+        f"an ON-LSTM of {model.parameter_count:,} parameters: {model.vocabulary_size:,} words, embedding "
+        f"{model.embedding_size:,}, layers {', '.join(map(str, model.layer_sizes))}, chunk size {model.chunk_size}, "
+        f"weight dropout {model.weight_dropout}, softmax {'tied to' if model.tied else 'apart from'} the embedding"
+    )
+
+
+def next_command(model: AuthorsModel, words: Words, output: Path) -> str:
+    """The command that measures the model's perplexity."""
+    found = {
+        "vocabulary_size": model.vocabulary_size,
+        "tied": model.tied,
+        "net.init_args.input_size": model.embedding_size,
+        "net.init_args.layer_sizes": model.layer_sizes,
+        "net.init_args.chunk_size": model.chunk_size,
+        "net.init_args.weight_dropout": model.weight_dropout,
+    }
+    command = ["python", "-m", "app", "test", "--config", CONFIG, "--ckpt_path", str(output)]
+    for option, value in found.items():
+        if value != CONFIGURED[option]:
+            command += [f"--model.init_args.{option}", str(value).replace(" ", "").lower()]
+    for option, name in words.options.items():
+        if (option, name) != ("data_dir", DATA_DIR):
+            command += [f"--data.init_args.{option}", name]
+    return shlex.join(command)
+
+
+def _write(checkpoint: dict[str, Any], path: Path) -> str:
+    """Write a checkpoint, unless another file is in its place; the word for what was done."""
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    if path.exists():
+        if path.read_bytes() == content.getvalue():
+            return "there already"
+        raise UserError(f"{path}: is there already and holds something else; move it away, or name another --output")
+    write_atomically(path, content.getvalue())
+    return "written"

@@ -1,0 +1,66 @@
+"""The dropouts of the AWD recipe (Merity et al. 2018), as functions that draw from torch's global generator."""
+
+# T time, B batch, D features, V vocabulary.
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def locked_dropout(x: Tensor, p: float, *, training: bool) -> Tensor:
+    """Variational dropout: one mask for all time steps (Gal & Ghahramani 2016; Merity et al. 2018, section 4.2).
+
+    Args:
+        x: (T, B, D).
+        p: share of the features of each sequence that become 0; the others are divided by 1 - p.
+        training: where false, x itself is returned.
+
+    Returns:
+        (T, B, D).
+    """
+    if not training or p == 0:
+        return x
+    mask = torch.empty_like(x[0]).bernoulli_(1 - p).div_(1 - p)
+    return x * mask
+
+
+def embed(tokens: Tensor, weight: Tensor, row_dropout: float, *, training: bool) -> Tensor:
+    """Embedding with dropout of whole rows: a word dropped is 0 wherever it occurs (Merity et al. 2018, section 4.3).
+
+    Args:
+        tokens: int64 (T, B), word numbers.
+        weight: (V, D).
+        row_dropout: share of the words dropped; the others are divided by 1 - row_dropout.
+        training: where false, nothing is dropped.
+
+    Returns:
+        (T, B, D).
+    """
+    vectors = F.embedding(tokens, weight)
+    if not training or row_dropout == 0:
+        return vectors
+    kept = weight.new_empty(len(weight)).bernoulli_(1 - row_dropout).div_(1 - row_dropout)
+    return vectors * kept[tokens].unsqueeze(-1)
+
+
+def drop_weight(weight: Tensor, p: float, *, training: bool, inverted: bool = False) -> Tensor:
+    """DropConnect on a recurrent weight (Merity et al. 2018, section 2): one mask for a whole window.
+
+    The ON-LSTM authors' form, the default, masks in training and multiplies by 1 - p in evaluation; AWD-LSTM's,
+    `inverted`, divides what it keeps by 1 - p in training and leaves evaluation alone.
+
+    Args:
+        weight: any shape.
+        p: share of the entries that become 0 in training.
+        training: whether to draw a mask.
+        inverted: which of the two forms.
+
+    Returns:
+        The weight to compute with; the shape of `weight`.
+    """
+    if p == 0:
+        return weight
+    if not training:
+        return weight if inverted else weight * (1 - p)
+    mask = torch.empty_like(weight).bernoulli_(1 - p)
+    return weight * (mask.div_(1 - p) if inverted else mask)

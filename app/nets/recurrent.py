@@ -1,0 +1,146 @@
+"""What the recurrent nets share: layers one above the other, and what they say of themselves."""
+
+# T time, B batch, H hidden units of a layer, L layers. Time-major throughout.
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from app.errors import UserError
+from app.nets.dropout import drop_weight, locked_dropout
+
+# h and c, each one (B, H_l) tensor per layer.
+State: TypeAlias = tuple[list[Tensor], list[Tensor]]
+
+
+class RecurrentLayer(nn.Module, ABC):
+    """One recurrent layer: two weights and two biases, whose rows are the gates.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of the output.
+        rows: of every parameter: the sizes of all gates together.
+        weight_dropout: DropConnect on `weight_hh`, one mask per call.
+        weight_dropout_inverted: AWD-LSTM's form instead of the ON-LSTM authors'.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, rows: int, weight_dropout: float, weight_dropout_inverted: bool
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.weight_dropout = weight_dropout
+        self.weight_dropout_inverted = weight_dropout_inverted
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(rows))
+        self.bias_hh = nn.Parameter(torch.empty(rows))
+        self.reset_parameters()
+
+    @abstractmethod
+    def reset_parameters(self) -> None:
+        """Draw all parameters afresh from torch's global generator."""
+
+    @abstractmethod
+    def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One time step after the products: from (B, rows) and c (B, H) to h (B, H), c (B, H) and distance (B,)."""
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Read a sequence.
+
+        Args:
+            x: (T, B, input_size).
+            h: (B, H), the output before the first step.
+            c: (B, H), the cell before the first step.
+
+        Returns:
+            The outputs (T, B, H), the last h and c (B, H), and the distances (T, B), detached.
+        """
+        weight_hh = drop_weight(
+            self.weight_hh, self.weight_dropout, training=self.training, inverted=self.weight_dropout_inverted
+        )
+        from_input = nn.functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
+        outputs, distances = [], []
+        for gates in from_input.unbind(0):
+            h, c, distance = self.step(torch.addmm(gates, h, weight_hh.t()), c)
+            outputs.append(h)
+            distances.append(distance.detach())
+        return torch.stack(outputs), h, c, torch.stack(distances)
+
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        return f"{self.input_size}, {self.hidden_size}, weight_dropout={self.weight_dropout}"
+
+
+class RecurrentNet(nn.Module):
+    """Layers one above the other, with locked dropout between them.
+
+    Args:
+        layers: the lowest first; each reads what the one below puts out.
+        dropout: locked dropout (one mask over time) between layers; not on the input and not on the output.
+
+    Raises:
+        UserError: there is no layer, or a dropout is no probability.
+    """
+
+    def __init__(self, layers: Sequence[RecurrentLayer], dropout: float) -> None:
+        super().__init__()
+        if not layers:
+            raise UserError("layer_sizes is empty; a recurrent net needs a layer")
+        probabilities = {"dropout": dropout, "weight_dropout": layers[0].weight_dropout}
+        for name, p in probabilities.items():
+            if not 0 <= p < 1:
+                raise UserError(f"{name} is {p}; expected a probability in [0, 1)")
+        self.layers: Sequence[RecurrentLayer] = nn.ModuleList(layers)  # type: ignore[assignment]
+        self.dropout = dropout
+
+    @property
+    def input_size(self) -> int:
+        """Features of the input."""
+        return self.layers[0].input_size
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output."""
+        return self.layers[-1].hidden_size
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters afresh from torch's global generator."""
+        for layer in self.layers:
+            layer.reset_parameters()
+
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros: h and c, each one (B, H_l) tensor per layer."""
+        zeros = [layer.weight_hh.new_zeros(batch_size, layer.hidden_size) for layer in self.layers]
+        return zeros, list(zeros)
+
+    def forward(self, input: Tensor, state: State | None = None) -> tuple[Tensor, State, Tensor]:
+        """Read a sequence.
+
+        Args:
+            input: (T, B, input_size).
+            state: h and c before the first step; zeros where left out.
+
+        Returns:
+            The outputs of the last layer (T, B, H), without dropout; the state after the last step; and the syntactic
+            distances (L, T, B), detached.
+
+        Raises:
+            ValueError: the input has another shape.
+        """
+        if input.dim() != 3 or input.size(-1) != self.input_size or not len(input):
+            raise ValueError(f"input is {tuple(input.shape)}; expected (T, B, {self.input_size}) with T of 1 or more")
+        hs, cs = self.initial_state(input.size(1)) if state is None else state
+        x, last_h, last_c, distances = input, [], [], []
+        for depth, layer in enumerate(self.layers):
+            if depth:
+                x = locked_dropout(x, self.dropout, training=self.training)
+            x, h, c, distance = layer(x, hs[depth], cs[depth])
+            last_h.append(h)
+            last_c.append(c)
+            distances.append(distance)
+        return x, (last_h, last_c), torch.stack(distances)

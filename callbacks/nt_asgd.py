@@ -1,0 +1,173 @@
+"""NT-ASGD: plain SGD whose iterates are averaged once the validation loss stops falling."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from typing_extensions import override
+
+from app.errors import UserError
+
+
+def is_non_monotone(loss: float, before: Sequence[float], nonmono: int) -> bool:
+    """Whether averaging should begin: the loss is above the best of all but the last `nonmono` losses before it.
+
+    The rule of the AWD-LSTM code, which the ON-LSTM authors use; algorithm 1 of Merity et al. (2018) misprints it.
+
+    Args:
+        loss: of this validation.
+        before: of the validations before it, the first one first.
+        nonmono: how many of the latest do not count.
+    """
+    return len(before) > nonmono and loss > min(before[: len(before) - nonmono])
+
+
+class NTASGD(Callback):
+    """Averages the weights of plain SGD from a non-monotone trigger on (Merity et al. 2018, section 3).
+
+    After every step that follows the trigger the running mean of the weights takes them in. The averages are in the
+    model while it is evaluated, the live weights while it trains. A checkpoint's `state_dict` holds the averages once
+    there are any, so that whoever loads it evaluates them; the live weights are in this callback's state. When training
+    ends the model keeps the averages.
+
+    With a constant learning rate this is `torch.optim.ASGD(t0=0, lambd=0)`, which the authors switch to, to the bit of
+    its rule: the first iterate after the trigger is replaced by the second, from which on the mean is uniform.
+
+    Args:
+        nonmono: validations that may be worse than the best before them until averaging begins.
+        finetune_epoch: the epoch, counted from 1, after which the average begins anew (the authors' `--finetuning`);
+            none where it is left out. Only if averaging has begun by then.
+        monitor: the logged loss that the trigger looks at.
+
+    Raises:
+        UserError: `nonmono` or `finetune_epoch` is below 1.
+    """
+
+    def __init__(self, nonmono: int = 5, finetune_epoch: int | None = None, monitor: str = "val_loss") -> None:
+        for name, value in (("nonmono", nonmono), ("finetune_epoch", finetune_epoch)):
+            if value is not None and value < 1:
+                raise UserError(f"NTASGD: {name} is {value}; expected 1 or more")
+        self.nonmono = nonmono
+        self.finetune_epoch = finetune_epoch
+        self.monitor = monitor
+        self.losses: list[float] = []  # of the validations before averaging began
+        self.triggered_at: int | None = None  # the iteration at which it began, or began anew
+        self._steps = 0  # taken since then
+        self._average: dict[str, Tensor] = {}
+        self._live: dict[str, Tensor] = {}  # the weights that train, while the averages are in the model
+
+    @property
+    def averaging(self) -> bool:
+        """Whether there are averages."""
+        return self._steps > 0
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step == 0:
+            self._begin_anew()
+            self._live = {}
+        self._put_live(pl_module)
+        self._average = {name: value.to(pl_module.device) for name, value in self._average.items()}
+
+    def _begin_anew(self) -> None:
+        self.losses, self.triggered_at, self._steps, self._average = [], None, 0, {}
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.triggered_at is None or trainer.global_step == self.triggered_at + self._steps:
+            return  # not averaging, or no step was taken: gradients are being accumulated
+        self._steps += 1
+        parameters = _parameters(pl_module)
+        if self._steps <= 2:
+            self._average = {name: value.clone() for name, value in parameters.items()}
+            return
+        averages = [self._average[name] for name in parameters]
+        torch._foreach_lerp_(averages, list(parameters.values()), 1 / (self._steps - 1))
+
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self._put_average(pl_module)
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit":
+            return
+        self._put_live(pl_module)
+        if trainer.sanity_checking:
+            return
+        if self.triggered_at is not None:
+            if self.finetune_epoch == trainer.current_epoch + 1 and self.averaging:
+                self.triggered_at, self._steps, self._average = trainer.global_step, 0, {}
+            return
+        loss = self._monitored(trainer)
+        if is_non_monotone(loss, self.losses, self.nonmono):
+            self.triggered_at = trainer.global_step
+        self.losses.append(loss)
+
+    def _monitored(self, trainer: Trainer) -> float:
+        if self.monitor not in trainer.callback_metrics:
+            raise UserError(
+                f"NTASGD: {self.monitor} is not logged; set its monitor to one of "
+                f"{', '.join(sorted(trainer.callback_metrics)) or 'the losses that the module logs (it logs none)'}"
+            )
+        return float(trainer.callback_metrics[self.monitor])
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._put_average(pl_module)
+
+    @torch.no_grad()
+    def _put_average(self, module: LightningModule) -> None:
+        """In place, so that optimiser, DDP and tied weights keep their references."""
+        if not self.averaging or self._live:
+            return
+        self._live = {name: value.clone() for name, value in _parameters(module).items()}
+        for name, value in _parameters(module).items():
+            value.copy_(self._average[name])
+
+    @torch.no_grad()
+    def _put_live(self, module: LightningModule) -> None:
+        for name, value in _parameters(module).items() if self._live else ():
+            value.copy_(self._live[name])
+        self._live = {}
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"losses": list(self.losses), "triggered_at": self.triggered_at, "steps": self._steps}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.losses = list(state_dict["losses"])
+        self.triggered_at, self._steps = state_dict["triggered_at"], state_dict["steps"]
+
+    @override
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if not self.averaging:
+            return
+        live = self._live or _parameters(pl_module)
+        checkpoint["live_weights"] = {name: value.detach().clone() for name, value in live.items()}
+        tied = {value.data_ptr(): name for name, value in _parameters(pl_module).items()}
+        state = pl_module.state_dict()
+        for name, value in state.items():
+            # A tied weight has several names and one average.
+            if value.data_ptr() in tied:
+                state[name] = self._average[tied[value.data_ptr()]]
+        checkpoint["state_dict"] = state
+
+    @override
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn != "fit" or "live_weights" not in checkpoint:
+            return
+        self._live = dict(checkpoint["live_weights"])
+        # The weights were loaded before this hook: they are the averages.
+        self._average = {name: value.clone() for name, value in _parameters(pl_module).items()}
+
+
+def _parameters(module: LightningModule) -> dict[str, Tensor]:
+    """The trained weights, each once, by the first of its names."""
+    return {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}

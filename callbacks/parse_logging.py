@@ -1,0 +1,124 @@
+"""How well the trees of a language model agree with a treebank while it trains."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+from typing_extensions import override
+
+from app.errors import UserError
+from app.parsing import BUILDERS, GoldSentence, score
+from app.parsing.layers import MEAN, layer_trees
+from app.parsing.tree_files import write_trees
+from app.parsing.treebank import read_treebank
+
+TREES = "trees"
+
+
+class ParseLogging(Callback):
+    """Parses a treebank at validations and logs the sentence F1 of every layer, in percent, and a few trees.
+
+    Asks the module for `distances(sentences)` and for `distance_layers`, how many layers they have. Logged are
+    `uf1_layer_1`, `uf1_layer_2`, ... (the F1 of the authors' script; Shen et al. 2019, Table 2), and a table `trees` to
+    every logger that takes tables.
+
+    Args:
+        treebank: folder with .mrg files; the data module's own `sentences` where it is left out.
+        split: which of the treebank's sentences; its default split where it is left out.
+        every: parse at every so many validations, the first of them included.
+        builder: how distances become trees.
+        sentences: parse only the first so many; all where it is left out.
+        trees: how many trees to log.
+
+    Raises:
+        UserError: no such builder, or a count below its least.
+    """
+
+    def __init__(
+        self,
+        treebank: str | None = None,
+        split: str | None = None,
+        every: int = 1,
+        builder: str = "shen2018",
+        sentences: int | None = None,
+        trees: int = 5,
+    ) -> None:
+        if builder not in BUILDERS:
+            raise UserError(f"ParseLogging: builder is {builder!r}; expected one of {', '.join(BUILDERS)}")
+        for name, value, least in (("every", every, 1), ("sentences", sentences, 1), ("trees", trees, 0)):
+            if value is not None and value < least:
+                raise UserError(f"ParseLogging: {name} is {value}; expected {least} or more")
+        self.treebank = treebank
+        self.split = split
+        self.every = every
+        self.builder = builder
+        self.sentences = sentences
+        self.trees = trees
+        self._gold: Sequence[GoldSentence] = []
+        self._validations = 0
+
+    def metric_names(self, module: LightningModule) -> list[str]:
+        """What is logged of this module."""
+        return [f"uf1_layer_{layer + 1}" for layer in range(int(module.distance_layers))]  # type: ignore[arg-type]
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not hasattr(pl_module, "distances"):
+            raise UserError(f"ParseLogging: {type(pl_module).__name__} has no distances; it takes a language model")
+        if stage == "fit" and not self._gold:
+            self._gold = self._read(trainer)[: self.sentences]
+
+    def _read(self, trainer: Trainer) -> Sequence[GoldSentence]:
+        if self.treebank is not None:
+            treebank = read_treebank(Path(self.treebank))
+            if treebank.notice:
+                rank_zero_warn(treebank.notice)
+            return treebank.split(self.split)
+        sentences = getattr(trainer.datamodule, "sentences", None)  # type: ignore[attr-defined]
+        if sentences is None:
+            raise UserError("ParseLogging: the data has no gold trees; set its treebank to a folder with .mrg files")
+        return list(sentences)
+
+    @override
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        due = self._validations % self.every == 0
+        self._validations += 1
+        # One process does it, and it is the only one that logs.
+        if not trainer.is_global_zero:
+            return
+        names = self.metric_names(pl_module)
+        if not due:
+            pl_module.log_dict(dict.fromkeys(names, math.nan), rank_zero_only=True)
+            return
+        trees = layer_trees(self._distances(pl_module), self.builder)
+        for name, layer in zip(names, trees, strict=False):
+            pl_module.log(name, 100 * score(trees[layer], self._gold).sentence_f1, rank_zero_only=True)
+        self._log_trees(trainer, {"gold": [sentence.tree for sentence in self._gold]} | trees)
+
+    def _distances(self, module: LightningModule) -> list[Tensor]:
+        found: list[Tensor] = module.distances([sentence.words for sentence in self._gold])  # type: ignore[operator]
+        return found
+
+    def _log_trees(self, trainer: Trainer, trees: dict[str, Any]) -> None:
+        columns = [name for name in trees if name != MEAN]
+        rows = [
+            [write_trees([(sentence.words, trees[name][number])]).strip() for name in columns]
+            for number, sentence in enumerate(self._gold[: self.trees])
+        ]
+        for logger in trainer.loggers:
+            if rows and hasattr(logger, "log_table"):
+                logger.log_table(TREES, columns, rows, step=trainer.global_step)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"validations": self._validations}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._validations = state_dict["validations"]
