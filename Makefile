@@ -1,16 +1,20 @@
 # Two commands do everything on a machine with Python 3.11 or later:
-#   make run     draw lottery tickets on embedded digits, with figures and a report
+#   make run     draw lottery tickets on embedded digits, and grow trees from sentences of an embedded grammar
 #   make test    the whole test suite
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+GRAMMAR := configs/grammar/on_lstm.yaml
 
 .PHONY: run test lint setup clean
 
 run: $(READY)
 	$(BIN)/python -m app lottery --config configs/quickstart.yaml
 	$(BIN)/python -m app report runs/quickstart
+	$(BIN)/python -m app fit --config $(GRAMMAR)
+	$(BIN)/python -m app test --config $(GRAMMAR) --ckpt_path runs/grammar_on_lstm/seed_0/best.ckpt
+	$(BIN)/python -m app parse --config $(GRAMMAR)
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

@@ -1,6 +1,7 @@
 """Lightning's checkpoints, read without running what is in them."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: not a readable file ({error.strerror})") from None
     except pickle.UnpicklingError as error:
-        if "WeightsUnpickler error" in str(error) or "Unsupported" in str(error):
+        if re.search("Unsupported (global|class)|Trying to", str(error)):
             raise UserError(
                 f"{path}: holds code besides weights and is not opened; import-authors takes the ON-LSTM authors' own"
             ) from None

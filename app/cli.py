@@ -43,6 +43,15 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+class SaveFitConfig(SaveConfigCallback):
+    """Keeps the configuration of a training beside it; what only measures leaves nothing behind."""
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
+
 class CLI(LightningCLI):
     """Any of our modules with any of our datamodules, by class path."""
 
@@ -58,7 +67,7 @@ class CLI(LightningCLI):
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            save_config_callback=SaveConfigCallback,
+            save_config_callback=SaveFitConfig,
             save_config_kwargs={"overwrite": True},
             parser_kwargs=main | {name: dict(strict) for name in SUBCOMMANDS},
             args=args,
@@ -212,6 +221,8 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
     # The run directory is ours, and a training that goes on finds its checkpoints there.
     warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+    # What only measures needs the weights of a checkpoint and nothing of the callbacks that were there.
+    warnings.filterwarnings("ignore", message=r"Be aware that when using `ckpt_path`, callbacks used to create")
     # Ours are logged with every validation, not every so many steps.
     warnings.filterwarnings("ignore", message=r"The number of training batches .* smaller than the logging interval")
 
