@@ -39,7 +39,7 @@ def dispatch(argv: list[str]) -> None:
 
             score.main(rest)
         case ["import-authors", *rest]:
-            from app import import_authors
+            from app.authors import command as import_authors
 
             import_authors.main(rest)
         case _:

@@ -33,9 +33,9 @@ SILENT = ("validate", "test", "predict", "parse")
 # What Lightning finds a checkpoint by, where no path is given.
 LIGHTNINGS_OWN_PATHS = ("best", "last", "hpc", "registry")
 
-TRAINER_LOGGER = {"class_path": "app.loggers.RoundsWandbLogger"}
+LOGGER = "app.loggers.RoundsWandbLogger"
 TRAINER_DEFAULTS: dict[str, Any] = {
-    "logger": TRAINER_LOGGER,
+    "logger": {"class_path": LOGGER},
     "val_check_interval": 100,
     "check_val_every_n_epoch": None,
     "num_sanity_val_steps": -1,
@@ -110,8 +110,8 @@ class CLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         torch.set_num_threads(self._get(self.config, "threads"))
         trainer = self._get(self.config, "trainer")
-        if self.subcommand in SILENT and trainer.logger == TRAINER_LOGGER:
-            trainer.logger = False  # they print what they measure; who wants it logged names a logger
+        if self.subcommand in SILENT and getattr(trainer.logger, "class_path", None) == LOGGER:
+            trainer.logger = False  # they print what they measure; who wants it logged names another logger
 
     def before_lottery(self) -> None:
         """Hand the Trainer what it takes to make more of its kind."""

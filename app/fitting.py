@@ -111,7 +111,11 @@ class Fit:
         loggers = self.make_loggers()
         begin_fit(loggers, self.layout, self.config)
         best = ModelCheckpoint(
-            self.layout.root, filename=self.layout.best.stem, monitor=MONITOR, enable_version_counter=False
+            self.layout.root,
+            filename=self.layout.best.stem,
+            monitor=MONITOR,
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,
         )
         with stop_on_interrupt() as stop, ExperimentProgress(iterations) as progress:
             names = list(getattr(self.model, "metric_names", (MONITOR,)))
@@ -127,6 +131,7 @@ class Fit:
                 ResumeCheckpoint(self.layout.last, every_seconds=self.checkpoint_seconds, stop=stop, keep=True),
             ]
             seed_everything(derive_seed(self.seed, 0, "training"), workers=True, verbose=False)
+            progress.note(f"{self.layout.root}: {self._parameters:,} parameters, seed {self.seed}")
             progress.begin(self.layout.name, None, iterations)
             checkpoint = self.layout.last if self.layout.last.exists() else self.start
             try:
@@ -134,6 +139,10 @@ class Fit:
             finally:
                 finish(loggers)
             progress.end(self._summary())
+
+    @property
+    def _parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
     def _iterations(self) -> int:
         """Length of the training; an estimate where the epochs differ in theirs."""
@@ -152,7 +161,7 @@ class Fit:
             "seed": self.seed,
             "versions": versions(),
             "threads": self.threads,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "parameters": self._parameters,
             "checksums": {"data": getattr(self.data, "checksums", {})},
             "best": min(rows, key=lambda row: row[MONITOR], default=None),
             "last": rows[-1] if rows else None,

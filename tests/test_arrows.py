@@ -28,10 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "app.treebanks": {"app.parsing", "datamodules"},
     "app.parse": {"app.parsing"},
     "app.score": {"app.parsing"},
-    "app.inert_pickle": set(),
-    "app.inert_torch": {"app.inert_pickle"},
-    "app.authors_model": {"app.inert_pickle", "app.inert_torch"},
-    "app.import_authors": {"app.authors_model", "app.inert_pickle", "app.inert_torch", "datamodules"},
+    "app.authors": {"datamodules"},
     "app.fitting": {
         *("app.config", "app.history", "app.lock", "app.provenance", "app.ranks", "app.run_loggers", "app.signals"),
         *("app.training", "callbacks"),
@@ -50,7 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "app.cli": {
         *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "datamodules"),
     },
-    "app.__main__": {"app.cli", "app.import_authors", "app.report", "app.score", "app.status"},
+    "app.__main__": {"app.cli", "app.authors", "app.report", "app.score", "app.status"},
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}
 

@@ -98,6 +98,7 @@ class LanguageModel(LightningModule):
         self._train_state: State | None = None  # training's, while a validation is at work
         self._train_sums, self._eval_sums = LossSums(), LossSums()
         self._lr_scale = 1.0
+        self._columns = 0  # of the text being evaluated
         self.reset_softmax()
 
     def reset_parameters(self) -> None:

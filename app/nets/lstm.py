@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from typing_extensions import override
 
+from app.nets.fused_steps import LSTMCell
 from app.nets.recurrent import RecurrentLayer, RecurrentNet
 
 
@@ -57,6 +58,11 @@ class LSTMLayer(RecurrentLayer):
     @override
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return lstm_step(gates, c)
+
+    @property
+    @override
+    def cell(self) -> LSTMCell:
+        return LSTMCell()
 
 
 class LSTM(RecurrentNet):

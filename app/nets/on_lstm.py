@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from app.errors import UserError
+from app.nets.fused_steps import ONLSTMCell
 from app.nets.recurrent import RecurrentLayer, RecurrentNet
 
 
@@ -95,6 +96,11 @@ class ONLSTMLayer(RecurrentLayer):
     @override
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return on_lstm_step(gates, c, self.chunk_size)
+
+    @property
+    @override
+    def cell(self) -> ONLSTMCell:
+        return ONLSTMCell(self.chunk_size)
 
 
 class ONLSTM(RecurrentNet):

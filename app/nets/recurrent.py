@@ -4,13 +4,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from app.errors import UserError
 from app.nets.dropout import drop_weight, locked_dropout
+from app.nets.fused import Read, fusible, read
+from app.nets.fused_steps import Cell
 
 # h and c, each one (B, H_l) tensor per layer.
 State: TypeAlias = tuple[list[Tensor], list[Tensor]]
@@ -26,6 +28,9 @@ class RecurrentLayer(nn.Module, ABC):
         weight_dropout: DropConnect on `weight_hh`, one mask per call.
         weight_dropout_inverted: AWD-LSTM's form instead of the ON-LSTM authors'.
     """
+
+    # "eager" leaves the gradients to autograd, step by step; "fused" falls back to it where it cannot read the tensors.
+    implementation: Literal["fused", "eager"] = "fused"
 
     def __init__(
         self, input_size: int, hidden_size: int, rows: int, weight_dropout: float, weight_dropout_inverted: bool
@@ -49,6 +54,11 @@ class RecurrentLayer(nn.Module, ABC):
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One time step after the products: from (B, rows) and c (B, H) to h (B, H), c (B, H) and distance (B,)."""
 
+    @property
+    @abstractmethod
+    def cell(self) -> Cell:
+        """The same step with its gradient by hand."""
+
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Read a sequence.
 
@@ -63,13 +73,33 @@ class RecurrentLayer(nn.Module, ABC):
         weight_hh = drop_weight(
             self.weight_hh, self.weight_dropout, training=self.training, inverted=self.weight_dropout_inverted
         )
-        from_input = nn.functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
+        tensors = x, self.weight_ih, self.bias_ih + self.bias_hh, weight_hh, h, c
+        if self.implementation == "fused" and fusible(*tensors):
+            outputs, c, distances = read(self.cell, self.read_eagerly, *tensors)
+        else:
+            outputs, c, distances = self.read_eagerly(*tensors)
+        return outputs, outputs[-1], c, distances
+
+    def read_eagerly(self, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> Read:
+        """The reference: step by step, with gradients by autograd.
+
+        Args:
+            x: (T, B, input_size).
+            weight_ih: (rows, input_size).
+            bias: (rows,), both biases together.
+            weight_hh: (rows, H), what is not dropped of it.
+            h: (B, H), before the first step.
+            c: (B, H), before the first step.
+
+        Returns:
+            The outputs (T, B, H), the last c (B, H), and the distances (T, B), detached.
+        """
         outputs, distances = [], []
-        for gates in from_input.unbind(0):
+        for gates in nn.functional.linear(x, weight_ih, bias).unbind(0):
             h, c, distance = self.step(torch.addmm(gates, h, weight_hh.t()), c)
             outputs.append(h)
             distances.append(distance.detach())
-        return torch.stack(outputs), h, c, torch.stack(distances)
+        return torch.stack(outputs), c, torch.stack(distances)
 
     def extra_repr(self) -> str:
         """What `print` shows."""

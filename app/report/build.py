@@ -1,6 +1,7 @@
 """From run directories to the files of a report."""
 
 import errno
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from app.errors import RunError, UserError
 from app.layout import RunLayout, write_atomically
 from app.report.document import AGAINST_DENSITY, CURVES, document
 from app.report.experiments import Experiment, read_experiments
+from app.report.fits import are_fits
+from app.report.fits_build import fit_contents
 from app.report.markdown import markdown
 from app.report.page import page
 
@@ -25,26 +28,29 @@ class ReportFiles:
 
 
 def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
-    """Draw figures and tables of one or more run directories, from results.csv and metrics.csv alone.
+    """Draw figures and tables of one or more run directories, from the tables and notes in them, never from weights.
 
     Directories that name the same experiment are pooled; different experiments stand side by side.
 
     Args:
-        run_dirs: run directories, at least one; runs may still be in progress.
+        run_dirs: run directories, at least one, of lotteries or of `fit`; runs may still be in progress.
         out: where the files go; by default `report/` in a single run directory, or beside the first of several.
 
     Returns:
         The files, all written whole; files of the same names are replaced, others left alone.
 
     Raises:
-        UserError: nothing to report on, a broken table, or no usable place for the report.
+        UserError: nothing to report on, lotteries and others together, a broken table, or no usable place for the
+            report.
         RunError: the report could not be written, such as on a full disk.
     """
-    experiments = read_experiments(run_dirs)
+    if are_fits(run_dirs):
+        files = fit_contents(run_dirs, _command(run_dirs, out))
+    else:
+        files = _contents(read_experiments(run_dirs))
     if out is None:
         # One run's own report is never overwritten by a comparison with others.
         out = RunLayout(run_dirs[0]).report if len(run_dirs) == 1 else RunLayout(run_dirs[0].parent).report
-    files = _contents(experiments)
     try:
         for name, data in files.items():
             write_atomically(out / name, data)
@@ -56,6 +62,12 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
         raise RunError(f"{out}: the report was not written ({error.strerror}); mend that and report again") from None
     pictures = tuple(out / name for name in files if name.endswith((".png", ".svg")))
     return ReportFiles(html=out / "report.html", markdown=out / "report.md", figures=pictures)
+
+
+def _command(run_dirs: Sequence[Path], out: Path | None) -> str:
+    """What is typed to make a report, quoted for a shell."""
+    place = [] if out is None else ["--out", str(out)]
+    return shlex.join(["python", "-m", "app", "report", *map(str, run_dirs), *place])
 
 
 def _contents(experiments: Sequence[Experiment]) -> dict[str, bytes | str]:

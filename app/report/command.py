@@ -10,7 +10,9 @@ from rich.console import Console
 from app.errors import UserError
 from app.report.build import report
 from app.report.experiments import read_experiments
-from app.report.findings import findings
+from app.report.findings import Findings, findings
+from app.report.fits import are_fits, read_fits
+from app.report.fits_findings import fit_findings
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,10 +42,14 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = Parser(
         prog="python -m app report",
-        description="Draw figures and tables of run directories, from results.csv and metrics.csv alone.",
+        description="Draw figures and tables of run directories: of lotteries, or of trainings by fit.",
     )
     parser.add_argument(
-        "run_dirs", metavar="RUN", nargs="*", type=Path, help="a run directory, such as runs/quickstart"
+        "run_dirs",
+        metavar="RUN",
+        nargs="*",
+        type=Path,
+        help="a run directory, such as runs/quickstart, or runs/grammar_on_lstm for all seeds in it",
     )
     parser.add_argument(
         "--out",
@@ -54,11 +60,19 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     files = report(options.run_dirs, options.out)
     console = Console(highlight=False, markup=False, emoji=False)
-    for experiment in read_experiments(options.run_dirs):
-        found = findings(experiment.results)
+    headlines = _headlines(options.run_dirs)
+    for name, found in headlines.items():
+        if len(headlines) > 1:
+            console.print(name, soft_wrap=True)
         for label, sentences in found.by_method.items():
             console.print(f"{label}:", *sentences, sep="\n  ", soft_wrap=True)
         console.print(found.basis, soft_wrap=True)
     for label, path in (("figures", files.figures[0].parent / "*.png, *.svg"), ("report", files.html)):
         console.print(f"{label}: {path}", soft_wrap=True)
     return 0
+
+
+def _headlines(run_dirs: Sequence[Path]) -> dict[str, Findings]:
+    if are_fits(run_dirs):
+        return {experiment.name: fit_findings(experiment) for experiment in read_fits(run_dirs)}
+    return {experiment.name: findings(experiment.results) for experiment in read_experiments(run_dirs)}

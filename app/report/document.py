@@ -44,12 +44,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole report."""
+    """The whole report; `command` is what made it, where that is told."""
 
     title: str
     sections: list[Section]
     pictures: list[Picture]
     reading: list[str]
+    command: str | None = None
 
 
 def document(experiments: Sequence[Experiment]) -> Document:

@@ -1,5 +1,7 @@
 """The report as Markdown, the pictures beside it."""
 
+from textwrap import indent
+
 from app.report.document import Document
 from app.report.tables import Table
 
@@ -22,7 +24,9 @@ def markdown(document: Document) -> str:
     parts += ["## How to read", _list(document.reading), "## Tables"]
     for section in document.sections:
         for table in section.tables:
-            parts += [f"### {_plain(section.name)}: {table.caption}", _table(table)]
+            parts += [f"### {_plain(section.name)}: {_plain(table.caption)}", _table(table)]
+    if document.command is not None:
+        parts += ["## Made by", indent(document.command, "    ")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -31,8 +35,9 @@ def _list(sentences: list[str]) -> str:
 
 
 def _table(table: Table) -> str:
-    lines = [table.header, ("--:",) * len(table.header), *table.rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    marks = ["--:" if column not in table.words else ":--" for column in range(len(table.header))]
+    rows = [[_plain(cell) if column in table.words else cell for column, cell in enumerate(row)] for row in table.rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [table.header, marks, *rows])
 
 
 def _plain(text: str) -> str:

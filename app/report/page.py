@@ -28,10 +28,13 @@ figcaption { margin-top: .4rem; font-size: .92rem; }
 table { width: 100%; border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .3rem 0; font-weight: 600; }
 th, td { padding: .28rem .6rem; text-align: right; vertical-align: bottom; border-bottom: 1px solid var(--rule); }
+th.words, td.words { text-align: left; overflow-wrap: anywhere; }
 thead th { border-bottom: 2px solid var(--soft); font-weight: 600; }
 tbody th { font-weight: 600; }
 tbody tr:nth-child(odd) { background: var(--tint); }
 td small { font-size: .92em; white-space: nowrap; }
+pre { padding: .6rem .8rem; background: var(--tint); border: 1px solid var(--rule); border-radius: 6px;
+      font-size: .86rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 """
 
 
@@ -52,6 +55,7 @@ def page(document: Document, pictures: Mapping[str, bytes]) -> str:
             _list(document.reading),
             "<h2>Tables</h2>",
             *(_table(section, table) for section in document.sections for table in section.tables),
+            *([] if document.command is None else ["<h2>Made by</h2>", f"<pre>{escape(document.command)}</pre>"]),
         ]
     )
     return (
@@ -86,14 +90,25 @@ def _figure(picture: Picture, svg: bytes) -> str:
 
 
 def _table(section: Section, table: Table) -> str:
-    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(map(_cell, rest))}</tr>' for first, *rest in table.rows
-    )
+    header = "".join(f'<th scope="col"{_side(table, at)}>{escape(name)}</th>' for at, name in enumerate(table.header))
+    rows = "\n".join(_row(table, cells) for cells in table.rows)
     return (
         f'<div class="scroll">\n<table>\n<caption>{escape(section.name)}: {escape(table.caption)}</caption>\n'
         f"<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
     )
+
+
+def _row(table: Table, cells: tuple[str, ...]) -> str:
+    first = f'<th scope="row"{_side(table, 0)}>{escape(cells[0])}</th>'
+    rest = (
+        f"<td{_side(table, at)}>{escape(cell)}</td>" if at in table.words else _cell(cell)
+        for at, cell in enumerate(cells[1:], 1)
+    )
+    return f"<tr>{first}{''.join(rest)}</tr>"
+
+
+def _side(table: Table, column: int) -> str:
+    return ' class="words"' if column in table.words else ""
 
 
 def _cell(text: str) -> str:

@@ -17,11 +17,19 @@ COLUMNS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One method's numbers: a header, and rows of texts, each as long as the header."""
+    """Such as one method's numbers: a header, and rows of texts, each as long as the header.
+
+    Args:
+        caption: what they are.
+        header: names of the columns.
+        rows: their cells.
+        words: which columns, from 0, hold words: set to the left, and nothing in them is taken for a range.
+    """
 
     caption: str
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
+    words: tuple[int, ...] = ()
 
 
 def tables(results: Iterable[Result]) -> list[Table]:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from app.authors_model import AuthorsModel, read_authors_model
+from app.authors.inert_torch import read_tensor_file
+from app.authors.model import AuthorsModel, read_authors_model
 from app.errors import UserError
-from app.inert_torch import read_tensor_file
 from app.layout import write_atomically
 from app.vocabulary import Vocabulary
 from datamodules.ptb import FILES

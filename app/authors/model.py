@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
+from app.authors.inert_pickle import Instance, shown
+from app.authors.inert_torch import TensorFile, TensorRecord
 from app.errors import UserError
-from app.inert_pickle import Instance, shown
-from app.inert_torch import TensorFile, TensorRecord
 
 Modules: TypeAlias = dict[str, dict[Any, Any]]
 

@@ -8,9 +8,9 @@ import torch
 from helpers_authors import save_like_the_authors
 from torch import nn
 
-from app.authors_model import read_authors_model
+from app.authors.inert_torch import read_tensor_file
+from app.authors.model import read_authors_model
 from app.errors import UserError
-from app.inert_torch import read_tensor_file
 
 
 def refused(folder: Path) -> str:

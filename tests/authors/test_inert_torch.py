@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from app.authors.inert_pickle import Instance
+from app.authors.inert_torch import TensorRecord, read_tensor_file
 from app.errors import UserError
-from app.inert_pickle import Instance
-from app.inert_torch import TensorRecord, read_tensor_file
 
 both_formats = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 

@@ -15,15 +15,15 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from app import __main__
-from app.authors_model import AuthorsModel
+from app.authors.command import CONFIG, CONFIGURED, main
+from app.authors.model import AuthorsModel
 from app.errors import UserError
-from app.import_authors import CONFIG, CONFIGURED, main
 from app.modules import LanguageModel
 from app.nets import ONLSTM
 from app.vocabulary import EOS, UNK
 from datamodules import PTB
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 # Words first met in an order that is neither that of frequency nor that of the alphabet.
 TEXTS = {
     "train": "the <unk> sat on the mat\nthe dog the cat a dog\na cat sat\n" * 4,

@@ -18,8 +18,8 @@ from typing import BinaryIO, TypeAlias
 import torch
 from torch import Tensor
 
+from app.authors.inert_pickle import Global, dictionary, read_pickle, shown
 from app.errors import UserError
-from app.inert_pickle import Global, dictionary, read_pickle, shown
 
 # The older format begins with these two pickles; then come facts about the machine, the object, and the storages.
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

@@ -1,0 +1,1 @@
+"""Weights of the ON-LSTM authors' own code, read without running what is in their files."""
