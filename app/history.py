@@ -58,7 +58,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
             numbers = [math.nan if cell == "" else float(cell) for cell in cells]
             row = dict(zip(columns, numbers, strict=True))
             row["iteration"] = int(row["iteration"])
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, OverflowError) as error:
             raise UserError(f"{path}, line {reader.line_num}: not a row of this table ({error})") from None
         rows.append(row)
     return rows

@@ -1,19 +1,26 @@
 """`python -m app status`: what is done, running and missing in a run directory."""
 
 import argparse
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.config import read_config
 from app.errors import UserError
-from app.layout import CONTROLS, NetworkKey, RunLayout
+from app.history import read_history
+from app.layout import CONTROLS, FitLayout, NetworkKey, RunLayout
 from app.lock import is_locked
 from app.pruning import Pruning
 from app.results import read_metrics
+
+MONITOR = "val_loss"
+TOLD = {MONITOR: 4, "val_perplexity": 2, "val_accuracy": 4}  # metrics of a training by `fit`, with their decimals
+SEED = re.compile(r"seed_(\d+)")
 
 
 def settings_of(layout: RunLayout) -> Pruning:
@@ -46,7 +53,7 @@ def table(layout: RunLayout) -> Table:
     for key in settings_of(layout).networks():
         groups[key.replicate, key.method, key.branch].append((key, state(layout, key, locked=locked)))
     at_work = "a process is at work" if locked else "no process is at work"
-    view = Table(title=f"{layout.root}: {at_work}", title_justify="left")
+    view = Table(title=f"{escape(str(layout.root))}: {at_work}", title_justify="left")
     for column in ("replicate", "method", "done", "missing", "in progress"):
         view.add_column(column, justify="right" if column in ("replicate", "done", "missing") else "left")
     for (replicate, method, branch), networks in groups.items():
@@ -63,9 +70,63 @@ def _progress(layout: RunLayout, key: NetworkKey) -> str:
     return f"round {key.round}, iteration {rows[-1].iteration:,}" if rows else f"round {key.round}, beginning"
 
 
+def fits_in(root: Path) -> list[FitLayout]:
+    """The trainings by `fit` in a directory: its own, or those of an experiment's seeds; none in a lottery's.
+
+    Raises:
+        UserError: its configuration is not YAML.
+    """
+    if RunLayout(root).config.exists():
+        return [] if "pruning" in read_config(RunLayout(root)) else [FitLayout(root)]
+    found = [(int(match[1]), path) for path in root.glob("seed_*") if (match := SEED.fullmatch(path.name))]
+    return [FitLayout(path) for _, path in sorted(found) if FitLayout(path).config.exists()]
+
+
+def fits_table(root: Path, fits: Sequence[FitLayout]) -> Table:
+    """One line per training: whether a process is at work, how far it is, and its metrics, the last and the best.
+
+    Args:
+        root: what was asked for.
+        fits: the trainings there, at least one.
+
+    Raises:
+        UserError: a metrics.csv that is no table of validations.
+    """
+    histories = [_validations(fit) for fit in fits]
+    told = [name for name in TOLD if any(name in row for rows in histories for row in rows)]
+    view = Table(title=f"{escape(str(root))}: best where {MONITOR} is least", title_justify="left")
+    for column in ("seed", "process", "validations", "iteration", *(f"{name}\nlast / best" for name in told)):
+        view.add_column(column, justify="left" if column == "process" else "right")
+    for fit, rows in zip(fits, histories, strict=True):
+        pair = [rows[-1], min(rows, key=lambda row: row[MONITOR])] if rows else []
+        view.add_row(
+            escape(fit.root.resolve().name.removeprefix("seed_")),
+            "running" if is_locked(fit) else "none",
+            f"{len(rows):,}",
+            f"{rows[-1]['iteration']:,}" if rows else "",
+            *(" / ".join(f"{row[name]:,.{TOLD[name]}f}" for row in pair if name in row) for name in told),
+        )
+    return view
+
+
+def _validations(fit: FitLayout) -> list[dict[str, float]]:
+    """The rows of metrics.csv; none where no checkpoint says that there should be any."""
+    if not fit.metrics.exists() and not fit.last.exists():
+        return []
+    if not fit.metrics.exists():
+        raise UserError(f"{fit.metrics}: no such file, though {fit.last.name} is there; was it removed by hand?")
+    if not fit.metrics.stat().st_size:
+        raise UserError(f"{fit.metrics}: empty, without even its header; was it edited by hand?")
+    rows = read_history(fit.metrics)
+    if rows and not all(row.get(MONITOR, -1) >= 0 for row in rows):
+        raise UserError(f"{fit.metrics}: rows without a {MONITOR} from 0 up; was it edited by hand?")
+    return rows
+
+
 def main(argv: Sequence[str]) -> None:
     """Print the status of one or more run directories."""
     parser = argparse.ArgumentParser("python -m app status", description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, such as runs/lenet")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="such as runs/lenet, of a lottery or of fit")
     for root in parser.parse_args(argv).runs:
-        Console().print(table(RunLayout(root)))
+        fits = fits_in(root)
+        Console().print(fits_table(root, fits) if fits else table(RunLayout(root)))

@@ -29,11 +29,13 @@ class NTASGD(Callback):
 
     After every step that follows the trigger the running mean of the weights takes them in. The averages are in the
     model while it is evaluated, the live weights while it trains. A checkpoint's `state_dict` holds the averages once
-    there are any, so that whoever loads it evaluates them; the live weights are in this callback's state. When training
-    ends the model keeps the averages.
+    there are any, so that whoever loads it evaluates them; the live weights are beside it, as `live_weights`. When
+    training ends the model keeps the averages.
 
     With a constant learning rate this is `torch.optim.ASGD(t0=0, lambd=0)`, which the authors switch to, to the bit of
-    its rule: the first iterate after the trigger is replaced by the second, from which on the mean is uniform.
+    its rule: the first iterate after the trigger is replaced by the second, from which on the mean is uniform. Where
+    the rate is scaled by the length of a window, that optimiser takes each step at the rate of the window before; here
+    every step has its own.
 
     Args:
         nonmono: validations that may be worse than the best before them until averaging begins.
@@ -42,7 +44,8 @@ class NTASGD(Callback):
         monitor: the logged loss that the trigger looks at.
 
     Raises:
-        UserError: `nonmono` or `finetune_epoch` is below 1.
+        UserError: `nonmono` or `finetune_epoch` is below 1; from `fit`, a checkpoint that would hold no averages, or a
+            loss that is not logged.
     """
 
     def __init__(self, nonmono: int = 5, finetune_epoch: int | None = None, monitor: str = "val_loss") -> None:
@@ -61,7 +64,15 @@ class NTASGD(Callback):
     @property
     def averaging(self) -> bool:
         """Whether there are averages."""
-        return self._steps > 0
+        return bool(self._average)
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        alone = any(getattr(callback, "save_weights_only", False) for callback in trainer.checkpoint_callbacks)
+        if stage == "fit" and alone:
+            raise UserError(
+                "NTASGD: a ModelCheckpoint with save_weights_only saves no averages; set its save_weights_only to false"
+            )
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -73,6 +84,12 @@ class NTASGD(Callback):
 
     def _begin_anew(self) -> None:
         self.losses, self.triggered_at, self._steps, self._average = [], None, 0, {}
+
+    @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0 and self.averaging and trainer.current_epoch == self.finetune_epoch:
+            # The averages so far stay until the first step replaces them.
+            self.triggered_at, self._steps = trainer.global_step, 0
 
     @override
     def on_train_batch_end(
@@ -90,19 +107,15 @@ class NTASGD(Callback):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._put_average(pl_module)
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self._put_live(pl_module)
-        if trainer.sanity_checking:
-            return
         if self.triggered_at is not None:
-            if self.finetune_epoch == trainer.current_epoch + 1 and self.averaging:
-                self.triggered_at, self._steps, self._average = trainer.global_step, 0, {}
             return
         loss = self._monitored(trainer)
         if is_non_monotone(loss, self.losses, self.nonmono):
@@ -161,11 +174,11 @@ class NTASGD(Callback):
 
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        if trainer.state.fn != "fit" or "live_weights" not in checkpoint:
+        if trainer.state.fn != "fit":
             return
-        self._live = dict(checkpoint["live_weights"])
-        # The weights were loaded before this hook: they are the averages.
-        self._average = {name: value.clone() for name, value in _parameters(pl_module).items()}
+        self._live, self._average = dict(checkpoint.get("live_weights", {})), {}
+        if self._live:  # The weights were loaded before this hook: they are the averages.
+            self._average = {name: value.clone() for name, value in _parameters(pl_module).items()}
 
 
 def _parameters(module: LightningModule) -> dict[str, Tensor]:

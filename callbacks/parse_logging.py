@@ -69,7 +69,7 @@ class ParseLogging(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not hasattr(pl_module, "distances"):
             raise UserError(f"ParseLogging: {type(pl_module).__name__} has no distances; it takes a language model")
-        if stage == "fit" and not self._gold:
+        if stage == "fit" and (self.treebank is None or not self._gold):  # a treebank is read once
             self._gold = self._read(trainer)[: self.sentences]
 
     def _read(self, trainer: Trainer) -> Sequence[GoldSentence]:
@@ -82,6 +82,11 @@ class ParseLogging(Callback):
         if sentences is None:
             raise UserError("ParseLogging: the data has no gold trees; set its treebank to a folder with .mrg files")
         return list(sentences)
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step == 0:
+            self._validations = 0
 
     @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

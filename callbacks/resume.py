@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from torch import Tensor
 from typing_extensions import override
 
@@ -51,10 +52,12 @@ class ResumeCheckpoint(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epochs = trainer.fit_loop.epoch_progress.current
+        epochs, epoch_loop = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop
         if epochs.ready == getattr(epochs, "processed", None):
             # Resumed at the end of an epoch, which Lightning has counted, but still believes to be within.
             trainer.fit_loop.reset_restart_stage()
+            if epoch_loop.restarted_on_train_batch_end:
+                _begin_epoch(epoch_loop)
         if self._rng:
             set_rng_state(self._rng[trainer.global_rank % len(self._rng)], pl_module)
             self._rng = []
@@ -107,3 +110,13 @@ class ResumeCheckpoint(Callback):
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._rng = checkpoint.get("rng", [])
+
+
+def _begin_epoch(loop: _TrainingEpochLoop) -> None:
+    """Count batches from 0 again, as Lightning itself does only where the loader has a length."""
+    loop.batch_progress.increment_completed()
+    loop.batch_progress.reset_on_run()
+    loop.scheduler_progress.reset_on_run()
+    loop.automatic_optimization.optim_progress.reset_on_run()
+    loop.val_loop.batch_progress.total.reset()
+    loop.reset_restart_stage()

@@ -16,7 +16,7 @@ ARROWS: dict[str, set[str]] = {
     "callbacks": {"app.pruning", "app.parsing", "callbacks"},
     "datamodules": {"app.grammar", "app.parsing", "datamodules"},
     "app.results": set(),
-    "app.report": {"app.results", "app.report"},
+    "app.report": {"app.history", "app.results", "app.report"},
     "app.provenance": set(),
     "app.ranks": set(),
     "app.signals": set(),
@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "app.plan": {"app.pruning"},
     "app.training": {"app.provenance", "app.pruning", "app.results", "app.run_loggers", "callbacks", "datamodules"},
     "app.rounds": {"app.pruning", "app.ranks", "app.results", "app.training"},
-    "app.status": {"app.config", "app.lock", "app.pruning", "app.results"},
+    "app.status": {"app.config", "app.history", "app.lock", "app.pruning", "app.results"},
     "app.trainer": {
         *("app.checkpoints", "app.config", "app.lock", "app.parse", "app.plan", "app.pruning", "app.ranks"),
         *("app.report", "app.rounds", "app.run_loggers", "app.signals", "app.training", "app.treebanks"),

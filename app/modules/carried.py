@@ -25,7 +25,8 @@ def gather_state(state: State, trainer: Trainer) -> State:
     Returns:
         (B, H_l) tensors.
     """
-    mine = tuple([x.detach().cpu() for x in part] for part in state)
+    # Copies, because a layer's h is a view of all its outputs, which would be saved with it.
+    mine = tuple([x.detach().clone().cpu() for x in part] for part in state)
     if trainer.world_size == 1:
         return mine[0], mine[1]
     all_ranks: list[Any] = [None] * trainer.world_size

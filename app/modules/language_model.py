@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from app.modules.carried import LossSums, detached, gather_state, scatter_state
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
+from app.nets.softmax import softmax_loss
 from app.vocabulary import Vocabulary
 
 
@@ -57,7 +57,7 @@ class LanguageModel(LightningModule):
         beta: TAR, the weight of the mean square of the output's change from step to step.
 
     Raises:
-        UserError: a dropout that is no probability, or sizes that cannot be tied.
+        UserError: a dropout that is no probability, no words, or sizes that cannot be tied.
     """
 
     metric_names = ("train_loss", "val_loss", "val_perplexity", "val_loss_exact", "val_perplexity_exact")
@@ -79,6 +79,8 @@ class LanguageModel(LightningModule):
         for place, p in dropouts.items():
             if not 0 <= p < 1:
                 raise UserError(f"dropout_{place} is {p}; expected a probability in [0, 1)")
+        if vocabulary_size < 1:
+            raise UserError(f"vocabulary_size is {vocabulary_size}; expected the number of words in the data")
         if tied and net.output_size != net.input_size:
             raise UserError(
                 f"the net reads {net.input_size} features and puts out {net.output_size}; make them equal, or set "
@@ -134,6 +136,10 @@ class LanguageModel(LightningModule):
         x = locked_dropout(x, self.dropouts["input"], training=self.training)
         output, state, _ = self.net(x, state)
         return output, locked_dropout(output, self.dropouts["output"], training=self.training), state
+
+    def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy in nats per word; hidden (T, B, H), targets (T, B)."""
+        return softmax_loss(hidden.flatten(0, 1), self.decoder.weight, self.decoder.bias, targets.flatten())
 
     @property
     def distance_layers(self) -> int:
@@ -194,7 +200,7 @@ class LanguageModel(LightningModule):
         groups = self.trainer.optimizers[0].param_groups
         rates = [group["lr"] for group in groups]
         for group in groups:
-            group["lr"] *= self._lr_scale
+            group["lr"] = group["lr"] * self._lr_scale  # a rate may be a tensor
         try:
             super().optimizer_step(*args, **kwargs)
         finally:
@@ -203,6 +209,7 @@ class LanguageModel(LightningModule):
 
     @override
     def on_train_start(self) -> None:
+        self._train_state = None  # of a training that broke off while it was validated
         self._train_sums.values = self._train_sums.values.to(self.device)
         if self.global_step == 0:
             self._train_sums.reset(self.device)
@@ -217,7 +224,7 @@ class LanguageModel(LightningModule):
     def training_step(self, batch: Window, batch_idx: int) -> Tensor:
         output, dropped, state = self._read(batch.inputs, self._state)
         self._state = detached(state)
-        loss = F.cross_entropy(self.decoder(dropped).flatten(0, 1), batch.targets.flatten())
+        loss = self._loss(dropped, batch.targets)
         self._train_sums.add(loss, batch.targets.numel())
         if self.alpha:
             loss = loss + self.alpha * dropped.square().mean()
@@ -236,8 +243,8 @@ class LanguageModel(LightningModule):
 
     @override
     def validation_step(self, batch: Window, batch_idx: int) -> None:
-        logits, self._state = self(batch.inputs, self._state)
-        self._eval_sums.add(F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten()), batch.targets.numel())
+        output, _, self._state = self._read(batch.inputs, self._state)
+        self._eval_sums.add(self._loss(output, batch.targets), batch.targets.numel())
         self._columns = batch.inputs.size(1)
 
     @override

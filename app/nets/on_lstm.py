@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from app.errors import UserError
-from app.nets.fused_steps import ONLSTMCell
+from app.nets.fused_cells import ONLSTMCell
 from app.nets.recurrent import RecurrentLayer, RecurrentNet
 
 

@@ -4,7 +4,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from app.errors import UserError
 from app.nets.dropout import drop_weight, locked_dropout
 from app.nets.fused import Read, fusible, read
-from app.nets.fused_steps import Cell
+from app.nets.fused_cells import Cell
 
 # h and c, each one (B, H_l) tensor per layer.
 State: TypeAlias = tuple[list[Tensor], list[Tensor]]
+Implementation: TypeAlias = Literal["fused", "eager"]
 
 
 class RecurrentLayer(nn.Module, ABC):
@@ -27,15 +28,21 @@ class RecurrentLayer(nn.Module, ABC):
         rows: of every parameter: the sizes of all gates together.
         weight_dropout: DropConnect on `weight_hh`, one mask per call.
         weight_dropout_inverted: AWD-LSTM's form instead of the ON-LSTM authors'.
+
+    Raises:
+        UserError: a size is below 1.
     """
 
-    # "eager" leaves the gradients to autograd, step by step; "fused" falls back to it where it cannot read the tensors.
-    implementation: Literal["fused", "eager"] = "fused"
+    # "eager" leaves the gradients to autograd, step by step; "fused" does so only where it cannot read the tensors.
+    implementation: Implementation = "fused"
 
     def __init__(
         self, input_size: int, hidden_size: int, rows: int, weight_dropout: float, weight_dropout_inverted: bool
     ) -> None:
         super().__init__()
+        for what, size in (("input_size", input_size), ("a size in layer_sizes", hidden_size)):
+            if size < 1:
+                raise UserError(f"{what} is {size}; expected 1 or more")
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.weight_dropout = weight_dropout
@@ -137,6 +144,18 @@ class RecurrentNet(nn.Module):
     def output_size(self) -> int:
         """Features of the output."""
         return self.layers[-1].hidden_size
+
+    @property
+    def implementation(self) -> Implementation:
+        """Of all layers: "fused" (backward through time by hand, compiled steps) or "eager" (autograd)."""
+        return self.layers[0].implementation
+
+    @implementation.setter
+    def implementation(self, value: Implementation) -> None:
+        if value not in get_args(Implementation):
+            raise ValueError(f"implementation is {value!r}; expected one of {', '.join(get_args(Implementation))}")
+        for layer in self.layers:
+            layer.implementation = value
 
     def reset_parameters(self) -> None:
         """Draw all parameters afresh from torch's global generator."""

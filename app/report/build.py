@@ -10,8 +10,8 @@ from app.errors import RunError, UserError
 from app.layout import RunLayout, write_atomically
 from app.report.document import AGAINST_DENSITY, CURVES, document
 from app.report.experiments import Experiment, read_experiments
-from app.report.fits import are_fits
-from app.report.fits_build import fit_contents
+from app.report.fits.build import fit_contents
+from app.report.fits.reading import are_fits
 from app.report.markdown import markdown
 from app.report.page import page
 

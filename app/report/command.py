@@ -11,8 +11,8 @@ from app.errors import UserError
 from app.report.build import report
 from app.report.experiments import read_experiments
 from app.report.findings import Findings, findings
-from app.report.fits import are_fits, read_fits
-from app.report.fits_findings import fit_findings
+from app.report.fits.findings import fit_findings
+from app.report.fits.reading import are_fits, read_fits
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,0 +1,147 @@
+"""How the time steps are compiled, kept and done without; and how exact their functions are."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.nets import LSTM, ONLSTM, fused_build
+from app.nets.fused_build import SOURCES, library
+
+needs_compiler = pytest.mark.skipif(library() is None, reason="no C++ compiler")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache; what is found out in a test is forgotten after it."""
+    monkeypatch.setattr(fused_build, "_cache", lambda: tmp_path / "cache")
+    library.cache_clear()
+    yield tmp_path / "cache"
+    library.cache_clear()
+
+
+def compiler(path: Path, does: str) -> str:
+    """A program in a compiler's place. Its arguments end with -o, what to write, and the source."""
+    path.write_text(f"#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\n{does}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def some_output() -> torch.Tensor:
+    torch.manual_seed(0)
+    return ONLSTM(3, [4], 2)(torch.randn(5, 2, 3))[0]
+
+
+def test_the_sources_are_where_they_should_be() -> None:
+    assert {"recurrent.cpp", "cells.h", "product.h", "activations.h"} == {path.name for path in SOURCES.iterdir()}
+
+
+def test_the_cache_is_the_users() -> None:
+    assert fused_build._cache().name == "trees-and-tickets"
+    assert not fused_build._cache().is_relative_to(SOURCES.parent)
+
+
+@needs_compiler
+def test_built_once_and_found_again(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = fused_build._key()
+    ours = Path(fused_build.pooch.os_cache("trees-and-tickets")) / f"recurrent-{real}.so"
+    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {ours} $1"))
+    with caplog.at_level(logging.INFO, fused_build.__name__):
+        for _ in range(3):
+            assert library() is not None
+            library.cache_clear()
+    assert (tmp_path / "log").read_text() == "built\n"
+    assert [path.name for path in elsewhere.iterdir()] == [f"recurrent-{real}.so"]
+    (told,) = caplog.messages
+    assert told.startswith("Compiling")
+
+
+def test_several_build_at_once_and_each_finds_a_whole_file(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None sees what another has begun, and all end with one file."""
+    slowly = "printf half > $1; sleep 0.1; printf ' and half' >> $1"
+    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", slowly))
+    path, seen = elsewhere / "steps.so", set()
+
+    def build(_: int) -> None:
+        fused_build._build(path)
+        seen.add(path.read_text())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(build, range(4)))
+    assert seen == {"half and half"}
+    assert list(elsewhere.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("echo 'no such flag' >&2; exit 1", "no such flag"),
+        ("printf nonsense > $1", "recurrent-"),
+        ("exit 0", "No such file"),
+        (None, "no C++ compiler (/nowhere/c++ -v); the variable CXX can name one"),
+    ],
+    ids=["fails", "writes nonsense", "writes nothing", "is missing"],
+)
+def test_without_a_build_the_layers_read_all_the_same(
+    does: str | None, says: str, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    library.cache_clear()
+    monkeypatch.setattr(fused_build, "_cache", lambda: elsewhere)
+    monkeypatch.setenv("CXX", "/nowhere/c++ -v" if does is None else compiler(tmp_path / "c++", does))
+    with caplog.at_level(logging.INFO, fused_build.__name__):
+        found = some_output()
+        assert library() is None
+    assert says in caplog.messages[-1]
+    library.cache_clear()
+    monkeypatch.undo()
+    torch.testing.assert_close(found, some_output(), rtol=0, atol=1e-6)
+
+
+def test_a_folder_that_cannot_be_written(elsewhere: Path) -> None:
+    elsewhere.write_text("a file")
+    assert library() is None
+
+
+def test_the_name_tells_source_flags_and_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = {fused_build._key(), fused_build._key()}
+    assert len(names) == 1
+    monkeypatch.setattr(fused_build, "FLAGS", ("-O0",))
+    names.add(fused_build._key())
+    monkeypatch.setattr(fused_build.platform, "machine", lambda: "another")
+    names.add(fused_build._key())
+    shutil.copytree(SOURCES, tmp_path / "csrc")
+    monkeypatch.setattr(fused_build, "SOURCES", tmp_path / "csrc")
+    assert fused_build._key() in names
+    with (tmp_path / "csrc" / "cells.h").open("a") as file:
+        file.write("// changed\n")
+    names.add(fused_build._key())
+    assert len(names) == 4
+
+
+@needs_compiler
+@pytest.mark.parametrize(("gate", "right"), [("input", torch.sigmoid), ("candidate", torch.tanh)])
+def test_the_functions_are_exact_to_1e_6(gate: str, right: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """The relative error, by an LSTM whose gates are open or shut but for one."""
+    x = torch.cat([torch.linspace(-100, 100, 40_001), torch.logspace(-30, 30, 2_000), -torch.logspace(-30, 30, 2_000)])
+    net = LSTM(1, [1])
+    (layer,) = net.layers
+    rows = {"input": 0, "forget": 1, "candidate": 2, "output": 3}
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.bias_ih.copy_(torch.tensor([100.0, -100.0, 100.0, 100.0]))
+        layer.bias_ih[rows[gate]] = 0
+        layer.weight_ih[rows[gate]] = 1
+        _, (_, (c,)), _ = net(x.expand(5, -1).unsqueeze(-1))
+    exact = right(x.double())
+    # A float32 below 1.2e-38 has fewer digits.
+    assert ((c.squeeze(1) - exact).abs() <= 1e-6 * exact.abs() + 1.3e-38).all()

@@ -1,0 +1,76 @@
+"""Products through torch's private operators, and without them."""
+
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.nets import fused_products
+from app.nets.fused_products import onednn, product, repeated
+
+ZEROS = SimpleNamespace(
+    _linear_pointwise=lambda x, weight, *_: x.new_zeros(len(x), len(weight)),
+    _reorder_linear_weight=lambda weight, _: weight,
+)
+
+
+def refuses(*_: Any) -> None:
+    raise RuntimeError("mkldnn::_linear_pointwise() expected at most 5 arguments\nand a long list of them")
+
+
+@pytest.fixture
+def asked_again() -> Iterator[None]:
+    """Whatever is found out in a test is forgotten after it."""
+    onednn.cache_clear()
+    yield
+    onednn.cache_clear()
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch is built without oneDNN")
+def test_torch_still_has_the_operators() -> None:
+    """Fails with a release of torch that moves them: the layers would do without, more slowly."""
+    assert onednn() is not None
+
+
+@given(
+    st.tuples(*[st.integers(1, 40)] * 3), st.booleans(), st.booleans(), st.sampled_from([torch.float32, torch.float64])
+)
+def test_it_is_the_product(sizes: tuple[int, int, int], turned: bool, biased: bool, dtype: torch.dtype) -> None:
+    m, n, k = sizes
+    draw = torch.Generator().manual_seed(m + 64 * n)
+    x, weight = (torch.randint(-9, 9, size, generator=draw).to(dtype) for size in ((m, k), (n, k)))
+    bias = torch.arange(n, dtype=dtype) if biased else None
+    if turned:
+        x, weight = (one.t().contiguous().t() for one in (x, weight))
+    right = (x.unsqueeze(1) * weight).sum(-1)
+    assert repeated(weight, m)(x).equal(right)
+    assert product(x, weight, bias).equal(right if bias is None else right + bias)
+
+
+@pytest.mark.parametrize(
+    ("operators", "says"),
+    [
+        (SimpleNamespace(), "_linear_pointwise"),
+        (SimpleNamespace(_linear_pointwise=refuses), "at most 5 arguments"),
+        (ZEROS, "another result"),
+    ],
+    ids=["missing", "called otherwise", "changed"],
+)
+@pytest.mark.usefixtures("asked_again")
+def test_without_the_operators(
+    operators: Any, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.ops, "mkldnn", operators)
+    with caplog.at_level(logging.INFO, fused_products.__name__):
+        assert onednn() is None
+        x, weight = torch.eye(3), torch.arange(6.0).view(2, 3)
+        assert product(x, weight, torch.ones(2)).equal(weight.t() + 1)
+        assert repeated(weight, 3)(x).equal(weight.t())
+    (told,) = caplog.messages
+    assert says in told
+    assert "\n" not in told

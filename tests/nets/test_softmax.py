@@ -1,0 +1,85 @@
+"""The loss taken part by part is PyTorch's own, and so are its gradients."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from app.nets import softmax
+from app.nets.softmax import softmax_loss
+
+
+def inputs(rows: int, features: int, words: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    draw = torch.Generator().manual_seed(rows * 1000 + words)
+    shapes = ((rows, features), (words, features), (words,))
+    tensors = [torch.randn(shape, generator=draw, dtype=torch.float64).to(dtype) for shape in shapes]
+    return tensors, torch.randint(words, (rows,), generator=draw)
+
+
+def plain(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(F.linear(hidden, weight, bias), targets)
+
+
+@given(rows=st.integers(1, 300), features=st.integers(1, 5), words=st.integers(1, 9))
+def test_equals_cross_entropy(rows: int, features: int, words: int) -> None:
+    tensors, targets = inputs(rows, features, words, torch.float64)
+    found = [tensor.clone().requires_grad_() for tensor in tensors]
+    expected = [tensor.clone().requires_grad_() for tensor in tensors]
+    for function, leaves in ((softmax_loss, found), (plain, expected)):
+        loss = function(*leaves, targets)
+        (loss * 3).backward()
+    with torch.no_grad():
+        assert torch.allclose(softmax_loss(*tensors, targets), plain(*tensors, targets), rtol=1e-12, atol=1e-12)
+    assert torch.allclose(softmax_loss(*found, targets), plain(*expected, targets), rtol=1e-12, atol=1e-12)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.allclose(ours.grad, theirs.grad, rtol=1e-12, atol=1e-12)
+
+
+def test_float32_within_rounding() -> None:
+    tensors, targets = inputs(1_400, 20, 500, torch.float32)
+    found = [tensor.clone().requires_grad_() for tensor in tensors]
+    softmax_loss(*found, targets).backward()
+    exact = [tensor.double().requires_grad_() for tensor in tensors]
+    plain(*exact, targets).backward()
+    for ours, theirs in zip(found, exact, strict=True):
+        assert (ours.grad - theirs.grad).abs().max() <= 2e-6 * theirs.grad.abs().max()
+
+
+def test_takes_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the tests above would test one part only."""
+    sizes = []
+
+    def spy(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        sizes.append(len(x))
+        return F.linear(x, weight, bias)
+
+    monkeypatch.setattr(softmax, "product", spy)
+    tensors, targets = inputs(300, 2, 5, torch.float64)
+    softmax_loss(*tensors, targets)
+    assert sizes == [128, 128, 44]
+
+
+def test_only_what_needs_a_gradient_gets_one() -> None:
+    (hidden, weight, bias), targets = inputs(10, 3, 4, torch.float64)
+    weight.requires_grad_()
+    softmax_loss(hidden, weight, bias, targets).backward()
+    assert hidden.grad is None
+    assert bias.grad is None
+    assert weight.grad is not None
+
+
+def test_under_autocast_it_is_pytorchs() -> None:
+    tensors, targets = inputs(20, 8, 16, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(softmax_loss(*tensors, targets), plain(*tensors, targets))
+
+
+def test_extreme_scores_stay_finite() -> None:
+    hidden = torch.tensor([[1e4]], requires_grad=True)
+    weight, bias = torch.tensor([[1.0], [-1.0]]), torch.zeros(2)
+    loss = softmax_loss(hidden, weight, bias, torch.tensor([1]))
+    loss.backward()
+    assert loss.item() == pytest.approx(2e4)
+    assert hidden.grad.item() == pytest.approx(2.0)
