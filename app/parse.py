@@ -89,10 +89,10 @@ def parse_text(model: Parser, text: str, options: ParseOptions) -> None:
         UserError: it is no sentence, or there is no such layer.
     """
     words = words_of(text)
-    assert model.vocabulary is not None
+    values = by_layer(model.distances([words])[0])
+    assert model.vocabulary is not None, "distances come of words that it knows"
     if unknown := model.vocabulary.unknown(words):
         warnings.warn(f"not in the vocabulary, read as <unk>: {', '.join(unknown)}", stacklevel=2)
-    values = by_layer(model.distances([words])[0])
     chosen = [_name(options.layer, list(values))] if options.layer is not None else [n for n in values if n != MEAN]
     panels = []
     for name in chosen:

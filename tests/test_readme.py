@@ -32,7 +32,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 
 def test_every_subcommand_has_an_example() -> None:
-    for command in ("lottery", "report", "status", "fit", "test", "validate", "predict"):
+    for command in ("lottery", "report", "status", "fit", "test", "validate", "predict", "parse", "import-authors"):
         assert re.search(rf"python -m app {command}|`{command}`", README), command
 
 

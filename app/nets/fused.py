@@ -29,25 +29,33 @@ FEWEST_STEPS = 4
 _transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 
 
-def fusible(x: Tensor, *others: Tensor) -> bool:
-    """Whether `read` can read these six tensors, and has enough to read.
+def fusible(x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> bool:
+    """Whether `read` can read these, and has enough to read.
 
     They must be plain ones on the CPU, all float32 or all float64; under autocast to bfloat16, x may be bfloat16 beside
     float32. Compilers, tracers, forward derivatives and function transforms look into operations: they need eager ones.
+    So do shapes that do not fit each other: an operation says what is wrong with them.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or _transforms_active():  # type: ignore[attr-defined, no-untyped-call]
         return False
-    precisions = {one.dtype for one in others}
+    tensors = x, weight_ih, bias, weight_hh, h, c
+    precisions = {one.dtype for one in tensors[1:]}
     if torch.is_autocast_enabled("cpu"):
         fits = precisions == {torch.float32} and x.dtype in (torch.float32, torch.bfloat16)
         fits = fits and torch.get_autocast_dtype("cpu") == torch.bfloat16
     else:
         fits = precisions in ({torch.float32}, {torch.float64}) and x.dtype in precisions
+    rows, hidden_size = weight_hh.shape
     return (
         fits
+        and all(type(one) in (Tensor, nn.Parameter) and one.device.type == "cpu" for one in tensors)
+        and all(forward_ad.unpack_dual(one).tangent is None for one in tensors)  # type: ignore[no-untyped-call]
+        and x.dim() == 3
+        and x.numel() > 0
         and len(x) >= FEWEST_STEPS
-        and all(type(one) in (Tensor, nn.Parameter) and one.device.type == "cpu" for one in (x, *others))
-        and all(forward_ad.unpack_dual(one).tangent is None for one in (x, *others))  # type: ignore[no-untyped-call]
+        and weight_ih.shape == (rows, x.size(2))
+        and bias.shape == (rows,)
+        and h.shape == c.shape == (x.size(1), hidden_size)
     )
 
 

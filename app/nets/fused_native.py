@@ -46,8 +46,14 @@ def forward_steps(cell: Cell, gates: Tensor, weight_hh: Tensor, h: Tensor, c: Te
 
     Returns:
         The outputs and the cells (T, B, H), and the distances (T, B).
+
+    Raises:
+        ValueError: there are more or fewer rows than gates.
     """
     (time, batch, rows), hidden = gates.shape, h.size(1)
+    masters = 2 * (hidden // cell.chunk_size) if cell.chunk_size else 0
+    if rows != masters + 4 * hidden:
+        raise ValueError(f"the weights have {rows} rows; expected {masters + 4 * hidden} for {hidden} hidden units")
     outputs, cells = gates.new_empty(2, time, batch, hidden)
     distances = gates.new_empty(time, batch)
     packed, lined = gates.new_empty((rows + LANES) * hidden), gates.new_empty(batch * hidden)

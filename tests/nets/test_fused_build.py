@@ -129,7 +129,7 @@ def test_the_name_tells_source_flags_and_processor(monkeypatch: pytest.MonkeyPat
 
 @needs_compiler
 @pytest.mark.parametrize(("gate", "right"), [("input", torch.sigmoid), ("candidate", torch.tanh)])
-def test_the_functions_are_exact_to_1e_6(gate: str, right: Callable[[torch.Tensor], torch.Tensor]) -> None:
+def test_the_functions_are_exact_to_3e_7(gate: str, right: Callable[[torch.Tensor], torch.Tensor]) -> None:
     """The relative error, by an LSTM whose gates are open or shut but for one."""
     x = torch.cat([torch.linspace(-100, 100, 40_001), torch.logspace(-30, 30, 2_000), -torch.logspace(-30, 30, 2_000)])
     net = LSTM(1, [1])
@@ -144,4 +144,4 @@ def test_the_functions_are_exact_to_1e_6(gate: str, right: Callable[[torch.Tenso
         _, (_, (c,)), _ = net(x.expand(5, -1).unsqueeze(-1))
     exact = right(x.double())
     # A float32 below 1.2e-38 has fewer digits.
-    assert ((c.squeeze(1) - exact).abs() <= 1e-6 * exact.abs() + 1.3e-38).all()
+    assert ((c.squeeze(1) - exact).abs() <= 3e-7 * exact.abs() + 1.3e-38).all()

@@ -1,4 +1,4 @@
-// exp, tanh and the logistic function: in float to a relative error of 1e-6 and in a form that compilers vectorise, in
+// exp, tanh and the logistic function: in float to a relative error of 3e-7 and in a form that compilers vectorise, in
 // double those of the C library. NaN stays NaN.
 
 #pragma once

@@ -7,16 +7,21 @@
 
 namespace {
 
-template <class S> struct Wide {
-    typedef S type __attribute__((vector_size(64), aligned(sizeof(S)), may_alias));
-    static constexpr long lanes = 64 / sizeof(S);
-};
-
-#ifdef __AVX512F__
-constexpr long MAX_ROWS = 24;  // accumulators of 64 bytes that fit the registers
+// The width of a vector in bytes, and how many of them the registers hold as sums.
+#if defined(__AVX512F__)
+constexpr long WIDTH = 64, MAX_ROWS = 24;
+#elif defined(__AVX__)
+constexpr long WIDTH = 32, MAX_ROWS = 12;
+#elif defined(__aarch64__)
+constexpr long WIDTH = 16, MAX_ROWS = 24;
 #else
-constexpr long MAX_ROWS = 6;
+constexpr long WIDTH = 16, MAX_ROWS = 12;
 #endif
+
+template <class S> struct Wide {
+    typedef S type __attribute__((vector_size(WIDTH), aligned(sizeof(S)), may_alias));
+    static constexpr long lanes = WIDTH / sizeof(S);
+};
 
 // Blocks of rows, as equal as can be: all of `size` but the last.
 struct Blocks {
@@ -54,7 +59,7 @@ void kernel(const S* a, const S* panel, long inner, const S* base, S* out, long 
     typedef typename Wide<S>::type V;
     V sums[ROWS] = {};
     for (long k = 0; k < inner; k++) {
-        __builtin_prefetch(panel + (k + 32) * Wide<S>::lanes);  // 2 KiB ahead, across the ends of pages
+        __builtin_prefetch(panel + k * Wide<S>::lanes + 2048 / sizeof(S));  // across the ends of pages
         const V m = *reinterpret_cast<const V*>(panel + k * Wide<S>::lanes);
 #pragma GCC unroll 24
         for (int row = 0; row < ROWS; row++) sums[row] += a[k * ROWS + row] * m;
