@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from app.errors import UserError
+from app.modules.agreement import check_shapes, check_tied
 from app.modules.carried import LossSums, detached, gather_state, scatter_state
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet, State
@@ -297,8 +298,9 @@ class LanguageModel(LightningModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._check_shapes(checkpoint["state_dict"])
-        self._check_tied(checkpoint["state_dict"])
+        check_shapes(self.state_dict(), checkpoint["state_dict"])
+        if self.decoder.weight is self.embedding.weight:
+            check_tied(checkpoint["state_dict"])
         if "vocabulary" in checkpoint:
             theirs = Vocabulary(checkpoint["vocabulary"]["words"])
             mine, self.vocabulary = self.vocabulary, theirs
@@ -311,18 +313,3 @@ class LanguageModel(LightningModule):
             self._train_sums.values = checkpoint["train_sums"].to(self.device)
         if "state" in checkpoint:
             self._state = scatter_state(checkpoint["state"], self.trainer, self.device)
-
-    def _check_tied(self, theirs: dict[str, Tensor]) -> None:
-        tied = self.decoder.weight is self.embedding.weight
-        if tied and not torch.equal(theirs["decoder.weight"], theirs["embedding.weight"]):
-            raise UserError("the checkpoint's softmax is not tied to its embedding; set model.init_args.tied to false")
-
-    def _check_shapes(self, theirs: dict[str, Tensor]) -> None:
-        ours = self.state_dict()
-        for name in sorted(ours.keys() | theirs.keys()):
-            here, there = (tuple(state[name].shape) if name in state else "none" for state in (ours, theirs))
-            if here != there:
-                raise UserError(
-                    f"the checkpoint is of another model: {name} is {there} there and {here} here; use the "
-                    "configuration that it was made with"
-                )
