@@ -13,7 +13,7 @@ run: $(READY)
 	$(BIN)/python -m app lottery --config configs/quickstart.yaml
 	$(BIN)/python -m app report runs/quickstart
 	$(BIN)/python -m app fit --config $(GRAMMAR)
-	$(BIN)/python -m app test --config $(GRAMMAR) --ckpt_path runs/grammar_on_lstm/seed_0/best.ckpt
+	$(BIN)/python -m app test --config $(GRAMMAR)
 	$(BIN)/python -m app parse --config $(GRAMMAR)
 
 test: $(READY)

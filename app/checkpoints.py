@@ -32,9 +32,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
                 f"{path}: holds code besides weights and is not opened; import-authors takes the ON-LSTM authors' own"
             ) from None
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
+    except KeyError:
+        raise UserError(f"{path}: not a checkpoint (no file of PyTorch's)") from None
+    except (RuntimeError, EOFError, ValueError, AttributeError, OSError) as error:
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")
     return checkpoint
 

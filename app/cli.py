@@ -122,6 +122,15 @@ class CLI(LightningCLI):
         """Tell the Trainer where checkpoints are."""
         self.before_lottery()
 
+    @override
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """What only measures takes the best checkpoint of the experiment where none is named."""
+        arguments = super()._prepare_subcommand_kwargs(subcommand)
+        if subcommand in SILENT[:-1] and self._get(self.config, "experiment") is not None:
+            arguments["ckpt_path"] = self._context().checkpoint(arguments.get("ckpt_path"))
+            read_checkpoint(arguments["ckpt_path"])
+        return arguments
+
     def fit(self, model: LightningModule, **arguments: Any) -> None:
         """Train one network; with an experiment's name in a run directory, which the same command goes on with."""
         if not self._writes_a_run() or self._get(self.config, "trainer").fast_dev_run:

@@ -61,13 +61,14 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
 
 
-def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str] = ()) -> None:
+def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str] = (), *, begun: bool = True) -> None:
     """Write config.yaml into a new run directory, or make sure that an existing one was made by the same.
 
     Args:
         layout: the run directory.
         config: the whole configuration.
         free: keys that may have changed since, such as the length of a training.
+        begun: whether anything has been saved there; if not, whoever comes may begin, whatever was tried before.
 
     Raises:
         UserError: the directory was made by a configuration that trains other networks, or holds something else.
@@ -75,8 +76,10 @@ def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str]
     if not layout.config.exists():
         if layout.root.exists() and any(path.name != layout.lock.name for path in layout.root.iterdir()):
             raise UserError(f"{layout.root} exists and is no run directory (no config.yaml); choose another experiment")
-        document = {"versions": versions()} | dict(config)
-        write_atomically(layout.config, yaml.safe_dump(document, sort_keys=False))
+        _write(layout, config)
+        return
+    if not begun:
+        _write(layout, config)
         return
     theirs = read_config(layout)
     made_with = theirs.pop("versions", {})
@@ -89,6 +92,11 @@ def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str]
         warnings.warn(
             f"{layout.root} was begun with other versions ({'; '.join(changed)}): bits may differ", stacklevel=2
         )
+
+
+def _write(layout: RunDirectory, config: Mapping[str, Any]) -> None:
+    document = {"versions": versions()} | dict(config)
+    write_atomically(layout.config, yaml.safe_dump(document, sort_keys=False))
 
 
 def read_config(layout: RunDirectory) -> dict[str, Any]:

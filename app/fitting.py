@@ -1,6 +1,7 @@
 """One network trained by `fit`, in a run directory that the same command goes on with."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from rich.console import Console
 from typing_extensions import override
 
-from app.config import claim
+from app.checkpoints import read_checkpoint
+from app.config import claim, flatten
 from app.errors import UserError
 from app.history import HistoryFile, read_history
 from app.layout import FitLayout, remove_leftovers, write_atomically
@@ -28,7 +31,7 @@ from callbacks.training import ENDLESS
 MONITOR = "val_loss"
 
 # A training may be made longer: nothing before its end depends on where that is.
-LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
+LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
 
 
 class ValidationNotes(Callback):
@@ -48,7 +51,7 @@ class ValidationNotes(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         found = trainer.callback_metrics
-        told = " · ".join(f"{name} {float(found[name]):.5g}" for name in self.names if name in found)
+        told = _told({name: float(found[name]) for name in self.names if name in found})
         self.progress.note(f"epoch {trainer.current_epoch + 1} · iteration {trainer.global_step:,} · {told}")
 
 
@@ -87,19 +90,27 @@ class Fit:
             UserError: the run directory belongs to another configuration, or the training has no length.
             Interrupted: asked to stop; the checkpoint is up to date.
         """
+        finished = self._is_finished()
         self._reseed()
         self.data.prepare_data()
         self.data.setup("fit")
         iterations = self._iterations()
         if not is_first():
-            self._train(iterations)
+            if not finished:
+                self._train(iterations)
             return
         with locked(self.layout):
             remove_leftovers(self.layout.root)
-            claim(self.layout, self.config, free=LENGTHS)
-            self._write_report()
-            self._train(iterations)
-            self._write_report()
+            begun = self.layout.last.exists() or self.layout.best.exists()
+            claim(self.layout, self.config, free=LENGTHS, begun=begun)
+            if finished:
+                Console().print(self._summary(), highlight=False, soft_wrap=True)
+                return
+            try:
+                self._train(iterations)
+                finished = True
+            finally:
+                self._write_report(finished=finished)
 
     def _reseed(self) -> None:
         """Every draw of its own: what the data draws does not depend on what the network drew."""
@@ -134,6 +145,8 @@ class Fit:
             progress.note(f"{self.layout.root}: {self._parameters:,} parameters, seed {self.seed}")
             progress.begin(self.layout.name, None, iterations)
             checkpoint = self.layout.last if self.layout.last.exists() else self.start
+            if checkpoint == self.layout.last:
+                self._check_length(read_checkpoint(checkpoint), trainer)
             try:
                 trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
             finally:
@@ -155,16 +168,39 @@ class Fit:
             raise UserError("a training has no length; set trainer.max_epochs or trainer.max_steps")
         return int(min(ends))
 
-    def _write_report(self) -> None:
-        rows = read_history(self.layout.metrics) if self.layout.metrics.exists() else []
+    def _lengths(self) -> dict[str, Any]:
+        return {name: value for name, value in flatten(self.config).items() if name in LENGTHS}
+
+    def _is_finished(self) -> bool:
+        """Whether an earlier process came to the end that is asked for; some ends are decided on the way."""
+        try:
+            report = json.loads(self.layout.report.read_text())
+        except (OSError, ValueError):
+            return False
+        return self.layout.last.exists() and bool(report.get("finished") == self._lengths())
+
+    def _check_length(self, checkpoint: Mapping[str, Any], trainer: Trainer) -> None:
+        for name, done, end in (
+            ("trainer.max_epochs", checkpoint["epoch"], trainer.max_epochs),
+            ("trainer.max_steps", checkpoint["global_step"], trainer.max_steps),
+        ):
+            if end is not None and 0 <= end < done:
+                raise UserError(
+                    f"{self.layout.root} is past {name} {end}; make it longer, or choose another --experiment"
+                )
+
+    def _write_report(self, *, finished: bool) -> None:
+        found = read_history(self.layout.metrics) if self.layout.metrics.exists() else []
+        rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in found]
         report = {
             "seed": self.seed,
             "versions": versions(),
             "threads": self.threads,
             "parameters": self._parameters,
             "checksums": {"data": getattr(self.data, "checksums", {})},
-            "best": min(rows, key=lambda row: row[MONITOR], default=None),
+            "best": min(rows, key=lambda row: row[MONITOR] or math.inf, default=None),
             "last": rows[-1] if rows else None,
+            "finished": self._lengths() if finished else None,
         }
         write_atomically(self.layout.report, json.dumps(report, indent=2) + "\n")
 
@@ -173,5 +209,8 @@ class Fit:
         if not rows:
             return f"{self.layout.name}: done"
         best = min(rows, key=lambda row: row[MONITOR])
-        told = " · ".join(f"{name} {value:.5g}" for name, value in best.items() if name != "iteration")
-        return f"{self.layout.name}: best at iteration {best['iteration']:,}: {told}"
+        return f"{self.layout.name}: best at iteration {best.pop('iteration'):,}: {_told(best)}"
+
+
+def _told(metrics: Mapping[str, float]) -> str:
+    return " · ".join(f"{name} {value:.5g}" for name, value in metrics.items() if not math.isnan(value))

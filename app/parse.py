@@ -66,8 +66,12 @@ class ParseOptions:
             raise UserError(f"--builder is {self.builder!r}; expected one of {', '.join(BUILDERS)}")
 
 
-def words_of(text: str) -> list[str]:
-    """A sentence as the treebanks' are: lower case, digits as `N`, punctuation gone.
+def words_of(text: str, vocabulary: Vocabulary) -> list[str]:
+    """A sentence as the treebanks' are: lower case, digits as `N`, punctuation gone that belongs to no word.
+
+    Args:
+        text: words with white space between them.
+        vocabulary: tells that "mr." is a word and "cat." is not.
 
     Raises:
         UserError: fewer than two words are left, or the text is not UTF-8.
@@ -76,10 +80,19 @@ def words_of(text: str) -> list[str]:
         text.encode()
     except UnicodeEncodeError:
         raise UserError("--text is not UTF-8; type it in a terminal that speaks UTF-8") from None
-    words = [word for token in text.lower().split() if (word := re.sub("[0-9]+", "N", token.strip(PUNCTUATION)))]
+    tokens = re.sub("[0-9]+", "N", text.lower()).split()
+    words = [word for token in tokens if (word := _without_punctuation(token, vocabulary))]
     if len(words) < 2:
         raise UserError(f"--text has {len(words)} word{'s' * (len(words) != 1)}; a tree needs two or more")
     return words
+
+
+def _without_punctuation(token: str, vocabulary: Vocabulary) -> str:
+    right = token.rstrip(PUNCTUATION)
+    for word in (token, token.lstrip(PUNCTUATION), right):
+        if word in vocabulary:
+            return word
+    return right.lstrip(PUNCTUATION)
 
 
 def parse_text(model: Parser, text: str, options: ParseOptions) -> None:
@@ -88,9 +101,10 @@ def parse_text(model: Parser, text: str, options: ParseOptions) -> None:
     Raises:
         UserError: it is no sentence, or there is no such layer.
     """
-    words = words_of(text)
+    if model.vocabulary is None:
+        raise UserError("this checkpoint does not say which words it knows; train with one of our data modules")
+    words = words_of(text, model.vocabulary)
     values = by_layer(model.distances([words])[0])
-    assert model.vocabulary is not None, "distances come of words that it knows"
     if unknown := model.vocabulary.unknown(words):
         warnings.warn(f"not in the vocabulary, read as <unk>: {', '.join(unknown)}", stacklevel=2)
     chosen = [_name(options.layer, list(values))] if options.layer is not None else [n for n in values if n != MEAN]
@@ -115,6 +129,7 @@ def parse_treebank(model: Parser, gold: Sequence[GoldSentence], options: ParseOp
         UserError: there is no such layer, or no such sentence to draw.
     """
     _check_numbers(options.draw or [], len(gold))
+    _say_unknown(model, gold)
     console = Console(stderr=True)
     with console.status("baselines"):
         baselines = [parse_row(name, baseline_trees(name, gold), gold) for name in BASELINES]
@@ -140,6 +155,13 @@ def parse_treebank(model: Parser, gold: Sequence[GoldSentence], options: ParseOp
         )
         figure = draw_trees([panel], f"Sentence {number}", gold=sentence)
         _save(figure, options.output / f"sentence_{number}")
+
+
+def _say_unknown(model: Parser, gold: Sequence[GoldSentence]) -> None:
+    words = [word for sentence in gold for word in sentence.words]
+    unknown = sum(word not in model.vocabulary for word in words) if model.vocabulary is not None else 0
+    if unknown:
+        print(f"{unknown:,} of {len(words):,} words ({unknown / len(words):.1%}) are read as <unk>")
 
 
 def _print(table: object) -> None:

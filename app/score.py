@@ -1,15 +1,14 @@
 """`python -m app parse --score A.txt B.txt`: how well the trees of one file agree with those of another."""
 
-import argparse
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import NoReturn
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from app.arguments import Parser
 from app.errors import UserError
 from app.parsing.scores import SHORT, Scores, score
 from app.parsing.table import number, percent
@@ -25,18 +24,6 @@ MEASURES = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that leaves it to its caller to show a mistake and to exit."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the command line, in one line.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(f"parse: {message}; see python -m app parse --score --help")
-
-
 def main(argv: Sequence[str]) -> None:
     """Score two tree files against each other, and print every measure at both lengths.
 
@@ -46,7 +33,9 @@ def main(argv: Sequence[str]) -> None:
     Raises:
         UserError: a wrong command line, a file that holds no trees, or other sentences in one than in the other.
     """
-    parser = Parser(prog="python -m app parse", description=__doc__)
+    parser = Parser(
+        prog="python -m app parse --score", usage="python -m app parse --score PREDICTED GOLD", description=__doc__
+    )
     parser.add_argument(
         "--score",
         nargs=2,

@@ -1,6 +1,5 @@
 """`python -m app status`: what is done, running and missing in a run directory."""
 
-import argparse
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.arguments import Parser
 from app.config import read_config
 from app.errors import UserError
 from app.history import read_history
@@ -125,7 +125,7 @@ def _validations(fit: FitLayout) -> list[dict[str, float]]:
 
 def main(argv: Sequence[str]) -> None:
     """Print the status of one or more run directories."""
-    parser = argparse.ArgumentParser("python -m app status", description=__doc__)
+    parser = Parser("python -m app status", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="such as runs/lenet, of a lottery or of fit")
     for root in parser.parse_args(argv).runs:
         fits = fits_in(root)

@@ -68,6 +68,13 @@ class Context:
             raise UserError("--experiment is missing: the name of the run directory")
         return self.runs / self.experiment
 
+    def checkpoint(self, path: str | None) -> Path:
+        """The checkpoint that is meant: a path, "best" or "last" of the run directory; its best where none is named."""
+        named = {None: "best", "best": "best", "last": "last"}.get(path)
+        if path is not None and (named is None or self.experiment is None):
+            return Path(path)
+        return self.fit_layout.best if named == "best" else self.fit_layout.last
+
     @property
     def fit_layout(self) -> FitLayout:
         """Where `fit` writes."""
@@ -156,23 +163,24 @@ class LotteryTrainer(Trainer):
         draw: list[int] | None = None,
         output: str | None = None,
     ) -> None:
-        """Score and draw the trees of a language model.
+        """Score and draw the trees of a language model; `parse --score A B` scores two tree files.
 
         Args:
             model: a module that has distances.
             datamodule: its gold trees are used where no treebank is given.
-            ckpt_path: the trained weights; best.ckpt of the experiment's run directory where it is left out.
+            ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
+                left out.
             treebank: folder with .mrg files.
             split: which of the treebank's sentences; section 23, or the whole sample, where it is left out.
             text: a sentence to parse and draw instead of a treebank.
             layer: which layer to draw, 1 the lowest; the one that agrees best where it is left out.
             builder: by which trees are drawn, shen2018 or between_words.
-            draw: numbers of the sentences to draw, 1 the first.
+            draw: numbers of the sentences to draw, 1 the first; three of middle length where it is left out.
             output: directory of tables, trees and pictures; parse/ beside the checkpoint where it is left out.
         """
         if not hasattr(model, "distances"):
             raise UserError(f"{type(model).__name__} has no distances to parse by; parse takes a language model")
-        checkpoint = Path(ckpt_path) if ckpt_path is not None else self.context.fit_layout.best
+        checkpoint = self.context.checkpoint(ckpt_path)
         options = ParseOptions(
             output=Path(output) if output else checkpoint.parent / "parse", layer=layer, builder=builder, draw=draw
         )
@@ -182,6 +190,8 @@ class LotteryTrainer(Trainer):
             parse_text(cast(Parser, model), text, options)
             return
         title, gold = gold_sentences(datamodule, treebank, split)
+        if treebank is None and hasattr(datamodule, "vocabulary"):
+            model.meet(datamodule.vocabulary, "the data")  # type: ignore[operator]
         parse_treebank(cast(Parser, model), gold, options, title=f"{checkpoint}, {title}")
 
     def _iterations(self, data: InMemoryDataModule) -> int:

@@ -73,12 +73,17 @@ class ResumeCheckpoint(Callback):
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._save_if_due(trainer)
 
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.should_stop:  # decided after the validation, as EarlyStopping may
+            self._save_if_due(trainer)
+
     def _save_if_due(self, trainer: Trainer, *, before_validation: bool = False) -> None:
         stop = self.stop()
         due = stop or time.monotonic() - self._last >= self.every_seconds
         if trainer.world_size > 1:
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        complete = is_complete(trainer)
+        complete = is_complete(trainer) or (self.keep and trainer.should_stop)
         if not (self.keep if complete else due) or not is_resumable(trainer):
             return
         # Lightning resumes behind a validation that follows this iteration: it must have happened before we save.

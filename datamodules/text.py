@@ -1,6 +1,7 @@
 """Texts that a language model learns from: three streams of words, cut into columns and read in windows."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lightning.pytorch import LightningDataModule
@@ -140,6 +141,14 @@ class TextDataModule(LightningDataModule, ABC):
     def test_dataloader(self) -> EvalWindowLoader:
         """The test text in windows of one length, in order."""
         return self._eval_loader("test")
+
+    def predict_dataloader(self) -> Iterable[list[tuple[str, ...]]]:
+        """Sentences whose distances a module predicts, where the data has any.
+
+        Raises:
+            UserError: it has none.
+        """
+        raise UserError(f"{type(self).__name__} has no sentences to predict for; use datamodules.WSJ, or parse")
 
     def _eval_loader(self, part: str) -> EvalWindowLoader:
         rank, world_size = self._rank()

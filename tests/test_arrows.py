@@ -8,7 +8,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Anyone may know these; they know nobody.
-BASE = {"app.errors", "app.layout", "app.seeds", "app.vocabulary"}
+BASE = {"app.arguments", "app.errors", "app.layout", "app.seeds", "app.vocabulary"}
 PURE: dict[str, set[str]] = {"app.nets": set(), "app.pruning": set(), "app.parsing": set(), "app.grammar": set()}
 ARROWS: dict[str, set[str]] = {
     **PURE,
@@ -30,8 +30,8 @@ ARROWS: dict[str, set[str]] = {
     "app.score": {"app.parsing"},
     "app.authors": {"datamodules"},
     "app.fitting": {
-        *("app.config", "app.history", "app.lock", "app.provenance", "app.ranks", "app.run_loggers", "app.signals"),
-        *("app.training", "callbacks"),
+        *("app.checkpoints", "app.config", "app.history", "app.lock", "app.provenance", "app.ranks"),
+        *("app.run_loggers", "app.signals", "app.training", "callbacks"),
     },
     "app.profiler": set(),
     "app.run_loggers": {"app.config", "app.loggers", "app.results"},

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -111,6 +112,45 @@ def test_another_configuration_is_refused(finished: Path) -> None:
     done = app(*FIT, "--model.alpha", "3", cwd=finished)
     assert done.returncode == 2
     assert "alpha: 1.0 -> 3.0" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_that_never_began_can_be_begun_otherwise(finished: Path) -> None:
+    wrong = app(*FIT, "--runs", "anew", "--model.vocabulary_size", "13", cwd=finished)
+    assert wrong.returncode == 2
+    assert "set model.init_args.vocabulary_size to 12" in wrong.stderr
+    right = app(*FIT, "--runs", "anew", "--trainer.max_epochs", "1", cwd=finished)
+    assert right.returncode == 0, right.stderr
+
+
+def test_a_shorter_one_is_refused(finished: Path) -> None:
+    done = app(*FIT, "--trainer.max_epochs", "2", cwd=finished)
+    assert done.returncode == 2
+    assert "is past trainer.max_epochs 2" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_stops_early_is_finished(finished: Path) -> None:
+    """And the same command again does not go on with it."""
+    stop = "lightning.pytorch.callbacks.EarlyStopping"
+    early = ("--runs", "early", "--trainer.callbacks", stop, "--trainer.callbacks.monitor", "val_loss")
+    early += ("--trainer.callbacks.patience", "1", "--trainer.callbacks.min_delta", "100", "--trainer.max_epochs", "9")
+    seen = []
+    for _ in range(2):
+        done = app(*FIT, *early, cwd=finished)
+        assert done.returncode == 0, done.stderr
+        seen.append(bits(finished / "early" / RUN))
+    assert len(rows(finished / "early" / RUN)) == 2
+    assert not different(*seen)
+
+
+def test_a_damaged_checkpoint_is_one_line(finished: Path) -> None:
+    shutil.copytree(finished / "runs", finished / "damaged")
+    last = finished / "damaged" / RUN / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    done = app(*FIT, "--runs", "damaged", "--trainer.max_epochs", "7", cwd=finished)
+    assert done.returncode == 2
+    assert "last.ckpt: not a checkpoint" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

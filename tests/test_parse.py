@@ -15,6 +15,7 @@ from tiny_grammar import write_tiny_grammar
 from app import __main__
 from app.modules import LanguageModel
 from app.nets import ONLSTM
+from app.parse import words_of
 from app.parsing import build_tree, score
 from app.parsing.tree_files import read_trees
 from app.vocabulary import Vocabulary
@@ -109,10 +110,12 @@ def test_a_sentence_of_ones_own(
 def test_perplexity_beside_the_optimum(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoint = str(trained / RUN / "best.ckpt")
-    assert main("test", *CONFIG, "--ckpt_path", checkpoint, monkeypatch=monkeypatch, cwd=trained) == 0
-    said = capsys.readouterr().out
-    found = {name: float(value) for name, value in re.findall(r"(test_perplexity\w*)\W+([\d.]+)", said)}
+    said = []
+    for checkpoint in ([], ["--ckpt_path", "best"], ["--ckpt_path", str(RUN / "best.ckpt")]):
+        assert main("test", *CONFIG, *checkpoint, monkeypatch=monkeypatch, cwd=trained) == 0
+        said.append(re.findall(r"(test_perplexity\w*)\W+([\d.]+)", capsys.readouterr().out))
+    assert said[0] == said[1] == said[2]
+    found = {name: float(value) for name, value in said[0]}
     assert 1 < found["test_perplexity_optimal"] < found["test_perplexity_exact"] < 11
     left = {path.name for path in trained.iterdir()}
     assert not left & {"config.yaml", "wandb", "lightning_logs"}, "what only measures leaves nothing behind"
@@ -179,6 +182,40 @@ def test_words_of_another_model(
     resumed = main("fit", *CONFIG, "--trainer.max_epochs", "2", monkeypatch=monkeypatch, cwd=tmp_path / "copy")
     assert resumed == 2
     assert "vocabulary" in capsys.readouterr().err
+
+
+def test_parse_refuses_other_words_than_the_datas(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, tmp_path / "copy")
+    grammar = tmp_path / "copy" / "tiny.pcfg"
+    grammar.write_text(grammar.read_text().replace('"mat"', '"rug"'))
+    assert main("parse", *CONFIG, monkeypatch=monkeypatch, cwd=tmp_path / "copy") == 2
+    assert "the vocabulary of the data is not the one this model knows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("vocabulary", [3, {"words": ["<eos>", "a"]}, {"words": ["<eos>", "a"], "sha256": "zzz"}])
+def test_a_vocabulary_that_is_none(
+    trained: Path,
+    tmp_path: Path,
+    vocabulary: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = torch.load(trained / RUN / "best.ckpt", weights_only=True)
+    torch.save(checkpoint | {"vocabulary": vocabulary}, tmp_path / "other.ckpt")
+    arguments = ("parse", *CONFIG, "--ckpt_path", str(tmp_path / "other.ckpt"))
+    assert main(*arguments, monkeypatch=monkeypatch, cwd=trained) == 2
+    said = capsys.readouterr().err
+    assert "in the checkpoint" in said or "the checkpoint's vocabulary" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_full_stops_that_belong_to_words_stay() -> None:
+    known = Vocabulary(["<eos>", "<unk>", "mr.", "u.s.", "&", "rose"])
+    assert words_of('"Mr. Foo & Co. rose 10.5 % in the U.S. ."', known) == [
+        *("mr.", "foo", "&", "co", "rose", "N.N", "%", "in", "the", "u.s."),
+    ]
 
 
 def test_two_tree_files(

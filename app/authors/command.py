@@ -1,6 +1,5 @@
 """`python -m app import-authors`: turn a checkpoint of the ON-LSTM authors' code into one of ours."""
 
-import argparse
 import hashlib
 import io
 import shlex
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from app.arguments import Parser
 from app.authors.inert_torch import read_tensor_file
 from app.authors.model import AuthorsModel, read_authors_model
 from app.errors import UserError
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
         UserError: the file is no checkpoint of theirs, or the text is not the one it was trained on, or the output is
             there already.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "python -m app import-authors",
         description="Convert a checkpoint of the ON-LSTM authors' code. No code is run from the file.",
     )

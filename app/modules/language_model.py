@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from app.errors import UserError
-from app.modules.agreement import check_shapes, check_tied
+from app.modules.agreement import check_shapes, check_tied, saved_vocabulary
 from app.modules.carried import LossSums, detached, gather_state, scatter_state
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet, State
@@ -45,6 +45,9 @@ class LanguageModel(LightningModule):
     validation: `train_loss` (mean since the validation before, dropout on, penalties off), `val_loss` and
     `val_perplexity` by the authors' convention, which divides by the length of the text although its first word is not
     predicted, and `val_loss_exact`, `val_perplexity_exact`, which divide by the words predicted.
+
+    A checkpoint holds weights, words and the state carried, not these arguments: `load_from_checkpoint` must be given
+    them again, the net with its `weight_dropout` included, which scales the weights in evaluation.
 
     Args:
         net: the recurrent net; it reads embeddings of its `input_size`.
@@ -82,6 +85,8 @@ class LanguageModel(LightningModule):
                 raise UserError(f"dropout_{place} is {p}; expected a probability in [0, 1)")
         if vocabulary_size < 1:
             raise UserError(f"vocabulary_size is {vocabulary_size}; expected the number of words in the data")
+        if not isinstance(net, RecurrentNet):
+            raise UserError(f"net is {type(net).__name__}; expected app.nets.ONLSTM or app.nets.LSTM")
         if tied and net.output_size != net.input_size:
             raise UserError(
                 f"the net reads {net.input_size} features and puts out {net.output_size}; make them equal, or set "
@@ -181,9 +186,18 @@ class LanguageModel(LightningModule):
                 f"the data has {len(vocabulary):,} words and the model {self.embedding.num_embeddings:,}; "
                 f"set model.init_args.vocabulary_size to {len(vocabulary)}"
             )
-        self._meet(vocabulary, "the data")
+        self.meet(vocabulary, "the data")
 
-    def _meet(self, vocabulary: Vocabulary, whose: str) -> None:
+    def meet(self, vocabulary: Vocabulary, whose: str) -> None:
+        """Take a vocabulary, or make sure that it is the one taken before.
+
+        Args:
+            vocabulary: of V words.
+            whose: they are, for the mistake.
+
+        Raises:
+            UserError: the model knows other words.
+        """
         if self.vocabulary is not None and self.vocabulary.sha256 != vocabulary.sha256:
             raise UserError(
                 f"the vocabulary of {whose} is not the one this model knows (SHA-256 {vocabulary.sha256[:12]}, not "
@@ -302,10 +316,10 @@ class LanguageModel(LightningModule):
         if self.decoder.weight is self.embedding.weight:
             check_tied(checkpoint["state_dict"])
         if "vocabulary" in checkpoint:
-            theirs = Vocabulary(checkpoint["vocabulary"]["words"])
+            theirs = saved_vocabulary(checkpoint["vocabulary"])
             mine, self.vocabulary = self.vocabulary, theirs
             if mine is not None:
-                self._meet(mine, "the data")
+                self.meet(mine, "the data")
         if self._trainer is None:
             return
         # The sums of all ranks go to the first one; only their total counts.

@@ -1,30 +1,16 @@
 """`python -m app report`: read the command line, draw, say where the report is."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
-from app.errors import UserError
+from app.arguments import Parser
 from app.report.build import report
 from app.report.experiments import read_experiments
 from app.report.findings import Findings, findings
 from app.report.fits.findings import fit_findings
 from app.report.fits.reading import are_fits, read_fits
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that leaves it to its caller to show a mistake and to exit."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the command line, in one line.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(f"report: {message}; see python -m app report --help")
 
 
 def main(argv: Sequence[str]) -> int:
