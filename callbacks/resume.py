@@ -74,8 +74,8 @@ class ResumeCheckpoint(Callback):
             self._save_if_due(trainer)
 
     @override
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.should_stop:  # decided after the validation, as EarlyStopping may
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.should_stop:  # decided after everything else of an epoch, as EarlyStopping may
             self._save_if_due(trainer)
 
     def _save_if_due(self, trainer: Trainer, *, before_validation: bool = False) -> None:
