@@ -14,9 +14,11 @@ runs/EXPERIMENT/seed_S/                          one network, trained by `fit`
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+SEED = re.compile(r"seed_(\d+)")  # directory of one seed of an experiment, below the experiment's
 METHODS = ("dense", "iterative", "one_shot", "random_reinit", "random_mask")
 CONTROLS = ("random_reinit", "random_mask")
 
@@ -181,6 +183,12 @@ class RunLayout(RunDirectory):
         if key.method in CONTROLS:
             return NetworkLayout(base / "iterative" / round_dir / f"{key.method}_{key.branch}")
         return NetworkLayout(base / key.method / round_dir)
+
+
+def seed_directories(root: Path) -> list[Path]:
+    """The directories of an experiment's trainings by `fit`, by seed; none in any other directory."""
+    found = [(int(match[1]), path) for path in root.glob("seed_*") if (match := SEED.fullmatch(path.name))]
+    return [path for _, path in sorted(found) if path.is_dir()]
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

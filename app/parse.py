@@ -135,6 +135,8 @@ def parse_treebank(model: Parser, gold: Sequence[GoldSentence], options: ParseOp
         baselines = [parse_row(name, baseline_trees(name, gold), gold) for name in BASELINES]
     with console.status(f"reading {len(gold):,} sentences"):
         distances = model.distances([sentence.words for sentence in gold])
+    if options.layer is not None:
+        _name(options.layer, list(by_layer(distances[0])))  # a mistake is told before the table, not after it
     trees: dict[str, dict[str, list[Tree]]] = {}
     rows: dict[tuple[str, str], ParseRow] = {}
     for builder in BUILDERS:

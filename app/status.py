@@ -1,6 +1,5 @@
 """`python -m app status`: what is done, running and missing in a run directory."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +12,13 @@ from app.arguments import Parser
 from app.config import read_config
 from app.errors import UserError
 from app.history import read_history
-from app.layout import CONTROLS, FitLayout, NetworkKey, RunLayout
+from app.layout import CONTROLS, FitLayout, NetworkKey, RunLayout, seed_directories
 from app.lock import is_locked
 from app.pruning import Pruning
 from app.results import read_metrics
 
 MONITOR = "val_loss"
 TOLD = {MONITOR: 4, "val_perplexity": 2, "val_accuracy": 4}  # metrics of a training by `fit`, with their decimals
-SEED = re.compile(r"seed_(\d+)")
 
 
 def settings_of(layout: RunLayout) -> Pruning:
@@ -78,8 +76,7 @@ def fits_in(root: Path) -> list[FitLayout]:
     """
     if RunLayout(root).config.exists():
         return [] if "pruning" in read_config(RunLayout(root)) else [FitLayout(root)]
-    found = [(int(match[1]), path) for path in root.glob("seed_*") if (match := SEED.fullmatch(path.name))]
-    return [FitLayout(path) for _, path in sorted(found) if FitLayout(path).config.exists()]
+    return [FitLayout(path) for path in seed_directories(root) if FitLayout(path).config.exists()]
 
 
 def fits_table(root: Path, fits: Sequence[FitLayout]) -> Table:

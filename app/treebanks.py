@@ -29,6 +29,8 @@ def gold_sentences(
         if bank.notice:
             warnings.warn(bank.notice, stacklevel=2)
         return f"{bank.name}, {split or bank.default_split}", bank.split(split)
+    if split is not None:
+        raise UserError(f"--split is {split!r} of no treebank; name its folder by --treebank")
     data.prepare_data()
     data.setup("predict")
     sentences: Sequence[GoldSentence] | None = getattr(data, "sentences", None)

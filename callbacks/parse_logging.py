@@ -35,7 +35,7 @@ class ParseLogging(Callback):
         trees: how many trees to log.
 
     Raises:
-        UserError: no such builder, or a count below its least.
+        UserError: no such builder, a count below its least, or a split of no treebank.
     """
 
     def __init__(
@@ -52,6 +52,10 @@ class ParseLogging(Callback):
         for name, value, least in (("every", every, 1), ("sentences", sentences, 1), ("trees", trees, 0)):
             if value is not None and value < least:
                 raise UserError(f"ParseLogging: {name} is {value}; expected {least} or more")
+        if split is not None and treebank is None:
+            raise UserError(
+                f"ParseLogging: split is {split!r} of no treebank; set its treebank to a folder with .mrg files"
+            )
         self.treebank = treebank
         self.split = split
         self.every = every

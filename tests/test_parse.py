@@ -129,6 +129,7 @@ def test_perplexity_beside_the_optimum(
         (["--text", "a \udcff cat"], r"--text is not UTF-8"),
         (["--text", "a cat", "--layer", "3"], r"--layer is 3.*layers 1 to 2"),
         (["--layer", "0"], r"--layer is 0.*layers 1 to 2"),
+        (["--split", "wsj10"], r"--split is 'wsj10' of no treebank"),
         (["--draw", "[41]"], r"--draw names sentence 41.*1 to 40"),
         (["--builder", "greedy"], r"--builder is 'greedy'.*shen2018, between_words"),
         (["--treebank", "nowhere"], r"nowhere: no such folder"),

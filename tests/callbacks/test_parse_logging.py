@@ -227,6 +227,11 @@ def test_it_says_that_a_sample_is_one(tmp_path: Path) -> None:
         fit(Validations(ParseLogging(str(treebank(tmp_path)))), TinyText())
 
 
+def test_a_split_of_no_treebank() -> None:
+    with pytest.raises(UserError, match="split is 'wsj10' of no treebank"):
+        ParseLogging(split="wsj10")
+
+
 @pytest.mark.filterwarnings("ignore:.*NLTK's sample:UserWarning")
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^[^\n]*'test'[^\n]*sample[^\n]*$"):

@@ -1,7 +1,6 @@
 """What a report of trainings by `fit` is drawn from: their rows and where these came from, checked and grouped."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,11 +8,9 @@ from pathlib import Path
 
 from app.errors import UserError
 from app.history import read_history
-from app.layout import FitLayout, NetworkLayout, RunLayout
+from app.layout import SEED, FitLayout, NetworkLayout, RunLayout, seed_directories
 from app.report.fits.provenance import Provenance, read_provenance
 from app.report.fits.quantities import MONITOR, PERPLEXITY, main_quantity, quantity
-
-SEED = re.compile(r"seed_(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +72,7 @@ def read_fits(run_dirs: Sequence[Path]) -> list[FitExperiment]:
             do not belong together.
     """
     experiments: dict[str, dict[int, Fit]] = {}
-    for layout in (FitLayout(each) for root in run_dirs for each in _seed_directories(root) or [root]):
+    for layout in (FitLayout(each) for root in run_dirs for each in seed_directories(root) or [root]):
         name, fit = _experiment_name(layout), _read(layout)
         fits, seed = experiments.setdefault(name, {}), fit.provenance.seed
         if seed in fits:
@@ -102,17 +99,12 @@ def _is_fit(root: Path) -> bool:
     if NetworkLayout(root).mask.exists():
         raise UserError(f"{root}: one network of a lottery; name the run directory above it")
     fit = FitLayout(root)
-    if _seed_directories(root) or any(path.exists() for path in (fit.metrics, fit.report, fit.last)):
+    if seed_directories(root) or any(path.exists() for path in (fit.metrics, fit.report, fit.last)):
         return True
     raise UserError(
         f"{root}: neither a lottery's run directory (no {RunLayout(root).results.name}) nor one of fit "
         f"(no {fit.metrics.name}, no seed_0)"
     )
-
-
-def _seed_directories(root: Path) -> list[Path]:
-    found = [(int(match[1]), path) for path in root.glob("seed_*") if (match := SEED.fullmatch(path.name))]
-    return [path for _, path in sorted(found) if path.is_dir()]
 
 
 def _experiment_name(layout: FitLayout) -> str:
