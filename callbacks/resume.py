@@ -115,6 +115,9 @@ class ResumeCheckpoint(Callback):
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._rng = checkpoint.get("rng", [])
+        for callback in trainer.checkpoint_callbacks:
+            if hasattr(callback, "current_score"):  # which ModelCheckpoint saves, but does not load
+                callback.current_score = checkpoint["callbacks"].get(callback.state_key, {}).get("current_score")
 
 
 def _begin_epoch(loop: _TrainingEpochLoop) -> None:

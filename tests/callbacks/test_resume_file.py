@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers_tiny import Probe, TinyData, TinyNet, tiny_trainer, with_validation
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from app.errors import Interrupted
 from app.modules import Classifier
@@ -110,6 +111,21 @@ def test_a_file_without_random_numbers_of_ours_is_read_as_well(tmp_path: Path) -
     trainer = tiny_trainer([checkpoint_at(tmp_path / "last.ckpt")], max_steps=4)
     trainer.fit(Classifier(TinyNet(), num_classes=3), TinyData(), ckpt_path=tmp_path / "plain.ckpt")
     assert trainer.global_step == 4
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty:UserWarning")
+def test_the_score_of_the_best_is_loaded(tmp_path: Path) -> None:
+    """Which ModelCheckpoint saves, but loads only in part: a run killed after its best one would end with None."""
+    ends, path = [], tmp_path / "last.ckpt"
+    for steps in (4, 6):
+        best = ModelCheckpoint(tmp_path, "best", monitor="fixed", enable_version_counter=False)
+        probe = Probe(on_validation_epoch_end=lambda trainer, module: module.log("fixed", 1.0))
+        callbacks, lengths = [probe, best, checkpoint_at(path, keep=True)], {"max_steps": steps} | with_validation(2)
+        trainer = tiny_trainer(callbacks, enable_checkpointing=True, **lengths)
+        trainer.fit(Classifier(TinyNet(), num_classes=3), TinyData(), ckpt_path=path if path.exists() else None)
+        ends.append(best.state_dict() | {"step": trainer.global_step})
+    assert [end["step"] for end in ends] == [4, 6]
+    assert ends[0]["current_score"] == ends[1]["current_score"] == 1.0
 
 
 def test_validating_and_testing_save_nothing(tmp_path: Path) -> None:
