@@ -152,8 +152,8 @@ def test_a_checkpoint_between_validations_keeps_the_sums(tmp_path: Path) -> None
 
     whole, rows, arguments = Rows(), Rows(), with_validation(EVERY, max_steps=STEPS)
     tiny_trainer([MetricsRecorder(whole, NAMES), Probe(on_train_batch_end=save)], **arguments).fit(classifier(), data())
-    sums = torch.load(tmp_path / "5.ckpt", weights_only=True)["train_sums"]
-    assert sums[2] == 8  # two batches since iteration 3
+    begun = torch.load(tmp_path / "5.ckpt", weights_only=True)["train_means"]
+    assert begun["counts"][1] == 8  # two batches since iteration 3
     tiny_trainer([MetricsRecorder(rows, NAMES)], **arguments).fit(classifier(), data(), ckpt_path=tmp_path / "5.ckpt")
     assert repr(rows) == repr(whole[2:])
 
