@@ -46,7 +46,11 @@ def main(argv: Sequence[str]) -> None:
         UserError: a wrong command line, or a file that cannot be written.
     """
     options = _read(argv)
-    bench(options, QUICK if options.quick else FULL)
+    try:
+        bench(options, QUICK if options.quick else FULL)
+    except KeyboardInterrupt:
+        print("stopped; the tables that are there are whole", file=sys.stderr)
+        sys.exit(130)
 
 
 def bench(options: Options, sizes: Sizes) -> None:
@@ -73,17 +77,16 @@ def _bench(options: Options, sizes: Sizes) -> None:
     console.print(heading(here), soft_wrap=True)
     began, found = time.monotonic(), dict[str, list[Row]]()
     chosen = [section for section in SECTIONS if not options.only or section.name in options.only]
-    # Sections are given a tick before there is anything to tell it.
-    progress: list[Progress] = []
-    setting = Setting(sizes=sizes, tick=lambda: progress[0].tick())
+    progress = Progress()
+    setting = Setting(sizes=sizes, tick=progress.tick)
     tasks = {section: section.tasks(setting) for section in chosen}
-    progress.append(Progress(sum(task.seconds for those in tasks.values() for task in those)))
+    progress.expect(sum(task.seconds for those in tasks.values() for task in those))
     for section, those in tasks.items():
         rows = found[section.name] = []
         for task in those:
-            with progress[0].task(task.what, task.seconds):
+            with progress.task(task.what, task.seconds):
                 rows += task.run()
-        console.print("", *tables(section.title, rows), sep="\n")
+        console.print("", section.title, *tables(rows), sep="\n\n", soft_wrap=True)
     seconds = time.monotonic() - began
     console.print(f"\n{seconds:.0f} s", soft_wrap=True)
     if options.json is not None:

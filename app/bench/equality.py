@@ -7,8 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from app.bench.figures import Goal
 from app.bench.layer import Context
-from app.bench.rows import Difference, Goal, Row
+from app.bench.rows import Difference, Row
 from app.bench.sizes import LayerSize
 from app.bench.tasks import Section, Setting, Task
 from app.nets import ONLSTM

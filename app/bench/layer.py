@@ -7,8 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from app.bench.figures import Goal
 from app.bench.machine import has_bf16_products
-from app.bench.rows import Comparison, Goal, Note, Row
+from app.bench.rows import Comparison, Note, Row
 from app.bench.sizes import LayerSize
 from app.bench.tasks import Section, Setting, Task
 from app.bench.timing import Contestant, take_turns, timed

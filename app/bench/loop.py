@@ -12,11 +12,13 @@ from torch.optim import Adam
 
 from app import pruning
 from app.bench.bare import BareLoop, forward_alone
-from app.bench.lottery import THREADS, EvaluationTimes, LotteryLoop, loggers, parts
+from app.bench.figures import Goal
+from app.bench.lottery import THREADS, LotteryLoop, loggers, parts
 from app.bench.noise import Noise, noise
-from app.bench.rows import Comparison, Goal, Row
+from app.bench.rows import Comparison, Row
 from app.bench.tasks import Section, Setting, Task
 from app.bench.timing import Contestant, take_turns
+from app.bench.watches import EvaluationTimes
 from app.modules import Classifier
 from app.nets import LeNet
 from app.pruning import Masks
@@ -119,7 +121,7 @@ def _loops(setting: Setting) -> Sequence[Row]:
         Comparison(what=what, ours=times[one], reference=times[other], goal=goal, count=sizes.iterations, unit="it/s")
         for what, one, other, goal in LINES
     ]
-    return [*rows, Comparison(what="before and after the iterations of a network", ours=ours[False].around[1:])]
+    return [*rows, Comparison(what="around the iterations, per network", ours=ours[False].around[1:])]
 
 
 def _evaluation(setting: Setting) -> Sequence[Row]:
@@ -145,7 +147,7 @@ def _evaluation(setting: Setting) -> Sequence[Row]:
     images = f"{setting.sizes.images.val:,} + {setting.sizes.images.test:,}"
     return [
         Comparison(
-            what=f"evaluation of {images} images; forward pass",
+            what=f"evaluation, {images} images; forward",
             ours=watch.ours[1:],
             reference=watch.others[1:],
             goal=GOAL_EVALUATION,

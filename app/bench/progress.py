@@ -17,23 +17,24 @@ class Progress:
     On a terminal a line that stays in place and is gone afterwards, elsewhere a line per task.
 
     Args:
-        seconds: of all tasks, about.
         console: where to draw; stderr where it is left out.
         clock: the time in seconds, never going back.
     """
 
-    def __init__(
-        self, seconds: float, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
-        self._after = seconds  # of the tasks after this one
+        self._after = 0.0  # seconds, of the tasks after this one
         self._what, self._ends = "", 0.0
         self._live: Live | None = None
 
+    def expect(self, seconds: float) -> None:
+        """Say how long all tasks take together, about."""
+        self._after = seconds
+
     @contextmanager
     def task(self, what: str, seconds: float) -> Iterator[None]:
-        """Show one task while it is at work.
+        """Show one task while it is at work, if it takes any time.
 
         Args:
             what: it is.
@@ -41,6 +42,9 @@ class Progress:
         """
         self._after -= seconds
         self._what, self._ends = what, self._clock() + seconds
+        if not seconds:
+            yield
+            return
         if not self._console.is_interactive:
             self._console.print(self._line(), soft_wrap=True)
             yield

@@ -1,37 +1,16 @@
 """What a benchmark finds, as lines of a table and as plain values."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import median
 from typing import Any, ClassVar, Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from app.bench.figures import DASH, Goal, three_digits, yes_or_no
 from app.bench.timing import Spread, ratios
-
-DASH = "\N{EN DASH}"
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What a figure should be.
-
-    Args:
-        limit: the last value that will do.
-        at_least: whether more is better; less is where it is false.
-    """
-
-    limit: float
-    at_least: bool = False
-
-    def met(self, value: float) -> bool:
-        """Whether the value will do; nan does not."""
-        return value >= self.limit if self.at_least else value <= self.limit
-
-    def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.limit:g}"
 
 
 class Row(Protocol):
@@ -140,7 +119,7 @@ class Difference:
         """Both differences and their goals."""
         of_outputs, of_gradients = f"{self.outputs:.1e}", f"{self.gradients:.1e}"
         goals = str(self.goal_outputs), str(self.goal_gradients)
-        return self.what, of_outputs, goals[0], of_gradients, goals[1], _yes(self.met)
+        return self.what, of_outputs, goals[0], of_gradients, goals[1], yes_or_no(self.met)
 
     def plain(self) -> dict[str, Any]:
         """Both differences and their goals."""
@@ -160,29 +139,35 @@ class Share:
 
     Args:
         what: which part.
-        forward: its seconds on the way forward, or all of them where there is no way back.
-        backward: its seconds on the way back.
-        share: of the whole, a fraction of 1.
+        forward: its seconds on the way forward, or all of them where there is no way back; of every time measured.
+        backward: its seconds on the way back, likewise.
+        whole: seconds of the whole, the sum of the parts' medians.
     """
 
     headings: ClassVar[tuple[str, ...]] = ("", "forward", "backward", "share")
 
     what: str
-    forward: float
-    backward: float
-    share: float
+    forward: Sequence[float]
+    backward: Sequence[float]
+    whole: float
+
+    @property
+    def share(self) -> float:
+        """Of the whole, a fraction of 1."""
+        return (median(self.forward) + median(self.backward)) / self.whole
 
     def cells(self) -> tuple[str, ...]:
         """Milliseconds, and per cent."""
-        ways = (f"{three_digits(1000 * way)} ms" if way else DASH for way in (self.forward, self.backward))
+        middles = median(self.forward), median(self.backward)
+        ways = (f"{three_digits(1000 * middle)} ms" if middle else DASH for middle in middles)
         return self.what, *ways, f"{100 * self.share:.1f} %"
 
     def plain(self) -> dict[str, Any]:
-        """In seconds, and as a fraction of 1."""
+        """Times in seconds, and the share as a fraction of 1."""
         return {
             "what": self.what,
-            "forward_seconds": self.forward,
-            "backward_seconds": self.backward,
+            "forward_seconds": list(self.forward),
+            "backward_seconds": list(self.backward),
             "share": self.share,
         }
 
@@ -204,43 +189,27 @@ class Note:
         return {"note": self.what}
 
 
-def tables(title: str, rows: Iterable[Row]) -> Iterator[Table]:
+def tables(rows: Iterable[Row]) -> Iterator[Table]:
     """Rows for the terminal, some 90 letters wide; each kind of row has a table of its own.
 
     Args:
-        title: stands above the first.
         rows: in the order in which they are shown.
     """
-    for number, group in enumerate(list(of_kind) for _, of_kind in groupby(rows, type)):
+    for group in (list(of_kind) for _, of_kind in groupby(rows, type)):
         headings = group[0].headings
-        table = Table(
-            title="" if number else title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
-        )
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, show_header=len(headings) > 1)
         for place, heading in enumerate(headings):
             table.add_column(heading, justify="right" if place else "left", no_wrap=bool(place))
-        table.show_header = len(headings) > 1
         for row in group:
             table.add_row(*row.cells())
         yield table
 
 
-def three_digits(value: float) -> str:
-    """A positive number with three digits that count, or all of them before the point: 0.0512, 5.12, 51.2, 5,120."""
-    if not value or not math.isfinite(value):
-        return f"{value:g}"
-    decimals = 2 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{max(0, decimals)}f}"
-
-
 def _verdict(goal: Goal | None, ratio: Spread | None) -> tuple[str, str]:
     if goal is None:
         return "", ""
-    return str(goal), "" if ratio is None else _yes(goal.met(ratio.median))
+    return str(goal), "" if ratio is None else yes_or_no(goal.met(ratio.median))
 
 
 def _plain_goal(goal: Goal | None, value: float | None) -> dict[str, Any]:
     return {"goal": goal and str(goal), "met": None if goal is None or value is None else goal.met(value)}
-
-
-def _yes(met: bool) -> str:
-    return "yes" if met else "no"

@@ -1,6 +1,7 @@
 """The whole training step of a language model of the Penn Treebank's size: how fast, and where its time goes."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from statistics import median
@@ -78,22 +79,21 @@ def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bo
         use_distributed_sampler=False,
         profiler=Unprofiled(),
     )
-    trainer.fit(trained, train_dataloaders=EvalWindowLoader(text, sizes.bptt))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
+        trainer.fit(trained, train_dataloaders=EvalWindowLoader(text, sizes.bptt))
     return marks.steps
 
 
 def shares(steps: Sequence[Step]) -> list[Share]:
-    """The median time of every part, by part in the order of a step, and their shares of all."""
-    ways = {
-        way: median(step.get(way, 0.0) for step in steps)
-        for way in dict.fromkeys(way for step in steps for way in step)
+    """What every part takes of a step, in the order of the parts; together they are the whole."""
+    parts = dict.fromkeys(part for step in steps for part, _ in step)
+    times = {
+        (part, way): [step.get((part, way), 0.0) for step in steps] for part in parts for way in (FORWARD, BACKWARD)
     }
-    whole = sum(ways.values())
-    parts = dict.fromkeys(part for part, _ in ways)
-    seconds = {part: (ways.get((part, FORWARD), 0.0), ways.get((part, BACKWARD), 0.0)) for part in parts}
+    whole = sum(map(median, times.values()))
     return [
-        Share(what=part, forward=forward, backward=backward, share=(forward + backward) / whole)
-        for part, (forward, backward) in seconds.items()
+        Share(what=part, forward=times[part, FORWARD], backward=times[part, BACKWARD], whole=whole) for part in parts
     ]
 
 
