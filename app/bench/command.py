@@ -48,7 +48,10 @@ def main(argv: Sequence[str]) -> None:
     options = _read(argv)
     try:
         bench(options, QUICK if options.quick else FULL)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        # Lightning makes the second of the first; what it makes of SIGTERM has a type of its own.
+        if type(error) not in (KeyboardInterrupt, SystemExit):
+            raise
         print("stopped; the tables that are there are whole", file=sys.stderr)
         sys.exit(130)
 
@@ -86,7 +89,9 @@ def _bench(options: Options, sizes: Sizes) -> None:
         for task in those:
             with progress.task(task.what, task.seconds):
                 rows += task.run()
-        console.print("", section.title, *tables(rows), sep="\n\n", soft_wrap=True)
+        console.print(f"\n{section.title}", soft_wrap=True)
+        for table in tables(rows):
+            console.print("", table, sep="\n")
     seconds = time.monotonic() - began
     console.print(f"\n{seconds:.0f} s", soft_wrap=True)
     if options.json is not None:

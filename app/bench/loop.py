@@ -144,10 +144,10 @@ def _evaluation(setting: Setting) -> Sequence[Row]:
                 loggers=logging,
                 first=[watch],
             )()
-    images = f"{setting.sizes.images.val:,} + {setting.sizes.images.test:,}"
+    images = setting.sizes.images.val + setting.sizes.images.test
     return [
         Comparison(
-            what=f"evaluation, {images} images; forward",
+            what=f"evaluation, {images:,} images; forward",
             ours=watch.ours[1:],
             reference=watch.others[1:],
             goal=GOAL_EVALUATION,

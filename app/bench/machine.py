@@ -26,6 +26,7 @@ def machine(threads: int) -> dict[str, Any]:
         "versions": versions(),
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": cores(),
+        "load": load_average(),
         "threads": threads,
         "bf16_products": has_bf16_products(),
         "compiled_steps": library() is not None,
@@ -38,11 +39,12 @@ def heading(found: dict[str, Any]) -> str:
     """The same in three lines."""
     has = {True: "yes", False: "no"}
     packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    load = "" if found["load"] is None else f", load {found['load']:.1f}"
     threads = f"{found['threads']} thread{'s' * (found['threads'] != 1)}"
     return "\n".join(
         (
             packages,
-            f"{found['processor']}, {found['cores']} cores, {threads}; {found['gpu'] or 'no GPU here'}",
+            f"{found['processor']}, {found['cores']} cores, {threads}{load}; {found['gpu'] or 'no GPU here'}",
             f"compiled steps: {has[found['compiled_steps']]}; oneDNN's products: {has[found['onednn_products']]}; "
             f"bf16 products: {has[found['bf16_products']]}",
         )
@@ -52,6 +54,11 @@ def heading(found: dict[str, Any]) -> str:
 def cores() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load_average() -> float | None:
+    """How many cores were wanted in the last minute, by all processes; None where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def has_bf16_products() -> bool:

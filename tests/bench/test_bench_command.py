@@ -49,7 +49,7 @@ def test_everything_is_printed_and_written(tmp_path: Path, capsys: pytest.Captur
     for section in command.SECTIONS:
         assert section.title in out
     assert "torch" in out.splitlines()[0]
-    assert "1 thread;" in out.splitlines()[1]
+    assert "1 thread" in out.splitlines()[1]
     assert "lottery loop" in err
     assert "left" in err
     assert all(len(line) <= command.NARROWEST for line in out.splitlines()[3:]), "a table was wrapped"
@@ -93,9 +93,12 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str, capsys: pytest.C
     assert said in err
 
 
-def test_ctrl_c_says_what_is_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit(1)], ids=["its own", "as Lightning passes it on"])
+def test_ctrl_c_says_what_is_left(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def stopped(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(command, "bench", stopped)
     with pytest.raises(SystemExit) as ended:
