@@ -129,3 +129,9 @@ def test_quick_is_planned_for_less_than_three_minutes() -> None:
     for sizes, limit in ((QUICK, 140), (FULL, 900)):
         tasks = [task for section in command.SECTIONS for task in section.tasks(Setting(sizes=sizes))]
         assert sum(task.seconds for task in tasks) < limit
+
+
+def test_the_readme_shows_every_table() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for section in command.SECTIONS:
+        assert section.title in readme, section.name
