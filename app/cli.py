@@ -55,7 +55,7 @@ class SaveFitConfig(SaveConfigCallback):
 class CLI(LightningCLI):
     """Any of our modules with any of our datamodules, by class path."""
 
-    def __init__(self, args: list[str] | None = None) -> None:
+    def __init__(self, args: list[str] | None = None, *, run: bool = True) -> None:
         strict = {"exit_on_error": False, "allow_abbrev": False}
         main = {"prog": "python -m app"} | strict
         super().__init__(
@@ -71,6 +71,7 @@ class CLI(LightningCLI):
             save_config_kwargs={"overwrite": True},
             parser_kwargs=main | {name: dict(strict) for name in SUBCOMMANDS},
             args=args,
+            run=run,
         )
 
     @staticmethod

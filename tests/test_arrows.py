@@ -47,7 +47,11 @@ ARROWS: dict[str, set[str]] = {
     "app.cli": {
         *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "datamodules"),
     },
-    "app.__main__": {"app.cli", "app.authors", "app.report", "app.score", "app.status"},
+    "app.bench": {
+        *("app.cli", "app.modules", "app.nets", "app.profiler", "app.provenance", "app.pruning", "app.run_loggers"),
+        *("app.training", "callbacks", "datamodules"),
+    },
+    "app.__main__": {"app.cli", "app.authors", "app.bench", "app.report", "app.score", "app.status"},
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}
 
