@@ -35,7 +35,7 @@ class Logic(LightningDataModule):
 
     Trained is on pairs of few operators, tested on all numbers of them. Batches are tuples of tensors:
 
-    - formulas, uint8 [B, 2, T]: the numbers of the tokens (`app.logic.TOKENS`) of the left and the right one, filled up;
+    - formulas, uint8 [B, 2, T]: numbers of tokens (`app.logic.TOKENS`), those of the left and the right one, filled up;
     - lengths, int64 [B, 2]: how many of these are tokens;
     - labels, int64 [B]: which of `app.logic.RELATIONS`;
     - operators, int64 [B]: of the formula with more of them; 12 stands for 12 or more.
@@ -114,7 +114,7 @@ class Logic(LightningDataModule):
         )
         if missing := [path.name for path in (*trained, *tested) if not path.exists()]:
             raise UserError(
-                f"{folder}: no {', '.join(missing)}; data.path names a folder with train0 ... train{MOST_OPERATORS} and "
+                f"{folder}: no {', '.join(missing)}; data.path names a folder with train0 ... train{MOST_OPERATORS}, "
                 f"test0 ... test{MOST_OPERATORS}, unpacked"
             )
         return [*_read_all(trained)], [*_read_all(tested)]

@@ -14,8 +14,8 @@ NATS, RIGHT, CLASSES = 0, 1, 2
 class OperatorSums:
     """Losses, right answers and labels of the pairs seen since some moment, by their number of operators.
 
-    In float64, so that a mean does not depend on how a set was cut. Not a buffer of a module: those follow the precision
-    of the weights, and DDP overwrites them with the first rank's.
+    In float64, so that a mean does not depend on how a set was cut. Not a buffer of a module: those follow the
+    precision of the weights, and DDP overwrites them with the first rank's.
 
     Args:
         bins: pairs have fewer operators than so many.
@@ -95,7 +95,6 @@ def operators_table(sums: OperatorSums) -> Table:
             cells = [f"{100 * fraction:.2f}" for fraction in sums.of(operators)]
             table.add_row(str(operators), f"{pairs:,}", *cells, end_section=operators == sums.bins - 1)
     labels = sums.values[:, CLASSES:].sum(0)
-    table.add_row(
-        "all", f"{sums.pairs:,}", f"{100 * sums.accuracy:.2f}", f"{100 * float(labels.max() / labels.sum()):.2f}"
-    )
+    majority = float(labels.max() / labels.sum())
+    table.add_row("all", f"{sums.pairs:,}", f"{100 * sums.accuracy:.2f}", f"{100 * majority:.2f}")
     return table

@@ -99,7 +99,7 @@ class InferenceClassifier(LightningModule):
         Returns:
             Logits (B, num_classes).
         """
-        left, right = self.encode(formulas.flatten(0, 1), lengths.flatten()).unflatten(0, (-1, 2)).unbind(1)
+        left, right = self.encode(formulas.flatten(0, 1), lengths.flatten()).view(len(formulas), 2, -1).unbind(1)
         logits: Tensor = self.head(torch.cat([left, right, left * right, (left - right).abs()], dim=1))
         return logits
 
