@@ -179,12 +179,13 @@ class Logic(LightningDataModule):
 def as_tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Formulas, lengths, labels and operators of some pairs, at least one; shapes as those of a batch."""
     sides = [encode(formula) for pair in pairs for formula in (pair.left, pair.right)]
-    lengths = torch.tensor([len(side) for side in sides])
-    filled = bytearray().join(side.ljust(int(lengths.max()), bytes([PADDING])) for side in sides)
+    lengths = [len(side) for side in sides]
+    longest = max(lengths)
+    filled = bytearray().join(side.ljust(longest, bytes([PADDING])) for side in sides)
     labels = torch.tensor([RELATIONS.index(pair.relation) for pair in pairs])
     operators = torch.tensor([pair.operators for pair in pairs])
-    formulas = torch.frombuffer(filled, dtype=torch.uint8).view(len(pairs), 2, -1)
-    return formulas, lengths.view(len(pairs), 2), labels, operators
+    formulas = torch.frombuffer(filled, dtype=torch.uint8).view(len(pairs), 2, longest)
+    return formulas, torch.tensor(lengths).view(len(pairs), 2), labels, operators
 
 
 def _read_all(paths: Iterable[Path]) -> Iterable[Pair]:
