@@ -32,7 +32,9 @@ def operator_figure(experiments: Sequence[FitExperiment], trained: int | None) -
     with style():
         figure, (block,) = blocks([1])
         (axes,) = block.panels
-        for baseline in {tuple((point.operators, point.majority) for point in line) for line in lines.values()}:
+        for baseline in {
+            tuple((point.operators, round(point.majority, 6)) for point in line) for line in lines.values()
+        }:
             axes.plot(*zip(*baseline, strict=True), zorder=2, **BASELINE)
         for rank, points in lines.items():
             _draw(axes, points, look(rank))
