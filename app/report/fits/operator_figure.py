@@ -32,9 +32,10 @@ def operator_figure(experiments: Sequence[FitExperiment], trained: int | None) -
     with style():
         figure, (block,) = blocks([1])
         (axes,) = block.panels
-        for baseline in {
-            tuple((point.operators, round(point.majority, 6)) for point in line) for line in lines.values()
-        }:
+        # Experiments on the same data have the same one, up to the rounding of means over seeds.
+        for baseline in dict.fromkeys(
+            tuple((point.operators, round(point.majority, 6)) for point in points) for points in lines.values()
+        ):
             axes.plot(*zip(*baseline, strict=True), zorder=2, **BASELINE)
         for rank, points in lines.items():
             _draw(axes, points, look(rank))
