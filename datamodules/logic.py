@@ -46,7 +46,7 @@ class Logic(LightningDataModule):
         draws: how many pairs to draw, of which more than half are different ones.
         train_operators: the most operators that are trained on.
         systematic: train without the pairs that hold a pattern, and test on these: A is `* ( and ( not a ) )`, B is
-            `* ( and ( not * ) )`, C is `* ( and/or ( not * ) )` (Shen et al. 2019b, Ordered Memory, section 5.1).
+            `* ( and ( not * ) )`, C is `* ( and/or ( not * ) )` (Shen et al. 2019, "Ordered Memory").
         batch_size: pairs of a training batch, over all processes together.
         eval_batch_size: pairs of an evaluation batch, over all processes together.
         seed: where pairs are drawn from, and the order of training unless `reseed` says otherwise.

@@ -7,7 +7,7 @@ from app.logic.formulas import Formula
 
 MOST_OPERATORS = 12  # pairs with more are counted among those with so many
 
-# What the training set of a systematic split lacks, in either formula (Shen et al. 2019b, Ordered Memory, section 5.1).
+# What the training set of a systematic split lacks, in either formula (Shen et al. 2019, "Ordered Memory").
 SYSTEMATIC = {
     "A": re.compile(r"\( and \( not a \) \)"),
     "B": re.compile(r"\( and \( not "),

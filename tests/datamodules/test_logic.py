@@ -130,7 +130,7 @@ def published_files() -> tuple[list[Pair], list[Pair]]:
     ],
 )
 def test_published_sizes(systematic, train: int, val: int, test: int, published_files, monkeypatch):
-    """Of the whole set those of the authors' code; of the splits those of the Ordered Memory paper's training sets."""
+    """Of the whole set those of the ON-LSTM authors' code; of the splits, what grep counts in the files."""
     monkeypatch.setattr(Logic, "_read", lambda self: tuple(map(list, published_files)))
     parts = Logic(path=str(DATA), systematic=systematic).pairs()
     assert tuple(map(len, parts)) == (train, val, test)
