@@ -60,7 +60,8 @@ class Fit:
     """A training with a run directory.
 
     Args:
-        model: what is trained; names what it logs in `metric_names`, `val_loss` among them.
+        model: what is trained; names what it logs in `metric_names`, `val_loss` among them, and in `detail_names` what
+            is only recorded.
         data: what it is trained on.
         layout: where everything is written.
         seed: of all random draws.
@@ -137,7 +138,7 @@ class Fit:
                 names += callback.metric_names(self.model) if hasattr(callback, "metric_names") else []
             # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
             present += [
-                MetricsRecorder(HistoryFile(self.layout.metrics, names), names),
+                MetricsRecorder(HistoryFile(self.layout.metrics, names + self._details), names + self._details),
                 ValidationNotes(progress, names),
                 ResumeCheckpoint(self.layout.last, every_seconds=self.checkpoint_seconds, stop=stop, keep=True),
             ]
@@ -152,6 +153,11 @@ class Fit:
             finally:
                 finish(loggers)
             progress.end(self._summary())
+
+    @property
+    def _details(self) -> list[str]:
+        """What is recorded of every validation, but too much to tell in a line."""
+        return list(getattr(self.model, "detail_names", ()))
 
     @property
     def _parameters(self) -> int:
@@ -209,7 +215,8 @@ class Fit:
         if not rows:
             return f"{self.layout.name}: done"
         best = min(rows, key=lambda row: row[MONITOR])
-        return f"{self.layout.name}: best at iteration {best.pop('iteration'):,}: {_told(best)}"
+        told = {name: value for name, value in best.items() if name not in ("iteration", *self._details)}
+        return f"{self.layout.name}: best at iteration {best['iteration']:,}: {_told(told)}"
 
 
 def _told(metrics: Mapping[str, float]) -> str:

@@ -2,6 +2,7 @@
 
 from datamodules.grammar import Grammar
 from datamodules.in_memory import InMemoryDataModule
+from datamodules.logic import Logic
 from datamodules.mnist import MNIST
 from datamodules.mnist_sample import MNISTSample
 from datamodules.ptb import PTB
@@ -17,6 +18,7 @@ __all__ = [
     "EvalWindowLoader",
     "Grammar",
     "InMemoryDataModule",
+    "Logic",
     "MNISTSample",
     "TensorLoader",
     "TextDataModule",

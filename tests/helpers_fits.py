@@ -110,3 +110,30 @@ def made_up(*rows: list[dict[str, float]], name: str = "e") -> FitExperiment:
             for seed, each in enumerate(rows)
         ],
     )
+
+
+def inference_rows(
+    name: str, validations: int, *, falls: float = 0.02, missing: tuple[int, ...] = ()
+) -> list[dict[str, float]]:
+    """Accuracy by number of operators, falling with it; the validation loss is least before the accuracy is highest."""
+    draw, rows = random.Random(name), []
+    for epoch in range(1, validations + 1):
+        grown = 1 - 0.6**epoch
+        row = {"iteration": 100.0 * epoch, "train_loss": 1.3 - grown, "train_accuracy": 0.5 + 0.4 * grown}
+        row |= {"val_loss": 1.3 - grown + 0.05 * epoch, "val_accuracy": 0.5 + 0.4 * grown}
+        row |= {"test_loss": 1.5 - grown, "test_accuracy": 0.5 + 0.3 * grown}
+        for operators in range(13):
+            found = min(1.0, 0.5 + grown * (0.5 - falls * operators) + draw.uniform(0, 0.01))
+            row[f"accuracy_{operators:02d}"] = math.nan if operators in missing else found
+        row |= {f"majority_{n:02d}": math.nan if n in missing else 0.8 - 0.025 * n for n in range(13)}
+        rows.append(row)
+    return rows
+
+
+def write_inference(runs: Path, experiment: str, seed: int = 0, *, trained: int = 6, **options: Any) -> Path:
+    """The run directory of an inference classifier; returns it."""
+    root = runs / experiment / f"seed_{seed}"
+    write_rows(root, inference_rows(f"{experiment} {seed}", 6, **options))
+    write_notes(root, seed=seed)
+    FitLayout(root).config.write_text(f"data: {{init_args: {{train_operators: {trained}}}}}\n")
+    return root

@@ -9,12 +9,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Anyone may know these; they know nobody.
 BASE = {"app.arguments", "app.errors", "app.layout", "app.seeds", "app.vocabulary"}
-PURE: dict[str, set[str]] = {"app.nets": set(), "app.pruning": set(), "app.parsing": set(), "app.grammar": set()}
+PURE: dict[str, set[str]] = {
+    "app.nets": set(),
+    "app.pruning": set(),
+    "app.parsing": set(),
+    "app.grammar": set(),
+    "app.logic": set(),
+}
 ARROWS: dict[str, set[str]] = {
     **PURE,
     "app.modules": {"app.nets"},
     "callbacks": {"app.pruning", "app.parsing", "callbacks"},
-    "datamodules": {"app.grammar", "app.parsing", "datamodules"},
+    "datamodules": {"app.grammar", "app.logic", "app.parsing", "datamodules"},
     "app.results": set(),
     "app.report": {"app.history", "app.results", "app.report"},
     "app.provenance": set(),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from app.report.document import Document, Picture, Section
 from app.report.fits.findings import fit_findings
+from app.report.fits.operators import OPERATORS_NOTE, measure_operators, operators_picture, operators_tables
 from app.report.fits.quantities import MONITOR, PERPLEXITY, VAL_ACCURACY, Quantity, layers, main_quantity
 from app.report.fits.reading import FitExperiment
 from app.report.fits.series import fit_line
@@ -52,7 +53,12 @@ def fit_document(experiments: Sequence[FitExperiment], drawings: Sequence[Drawin
             heading=experiment.name if len(experiments) > 1 else "Findings",
             extent=_extent(experiment),
             findings=fit_findings(experiment),
-            tables=[validations_table(experiment), *scores[experiment.name], provenance_table(experiment)],
+            tables=[
+                *operators_tables(experiment),
+                validations_table(experiment),
+                *scores[experiment.name],
+                provenance_table(experiment),
+            ],
         )
         for experiment in experiments
     ]
@@ -60,11 +66,17 @@ def fit_document(experiments: Sequence[FitExperiment], drawings: Sequence[Drawin
         Picture(stem=stem, caption=_caption(stem, quantities), alt=_alt(experiments, quantities))
         for stem, quantities in figures.items()
     ]
+    if measure_operators(experiments):
+        pictures.append(operators_picture(experiments))
     return Document(
         title=f"Training: {', '.join(experiment.name for experiment in experiments)}",
         sections=sections,
         pictures=[*pictures, *map(_drawn, drawings)],
-        reading=[*_reading(experiments, figures), *([SCORES_NOTE] if any(scores.values()) else [])],
+        reading=[
+            *_reading(experiments, figures),
+            *([OPERATORS_NOTE] if measure_operators(experiments) else []),
+            *([SCORES_NOTE] if any(scores.values()) else []),
+        ],
         command=command,
     )
 

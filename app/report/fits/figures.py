@@ -2,34 +2,25 @@
 
 from collections.abc import Sequence
 from math import ceil, floor, log, log10
-from textwrap import fill
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from app.report.axes import ENOUGH_TICKS, Range, accuracy_axis, iteration_axis, spread
-from app.report.canvas import Block, blocks, label_axes, legend, name_panel, style
+from app.report.canvas import blocks, label_axes, name_panel, style
+from app.report.fits.looks import experiments_legend, look
 from app.report.fits.quantities import PERCENT, PERPLEXITY, Quantity
 from app.report.fits.reading import FitExperiment
 from app.report.fits.series import FitPoint, complete, fit_line
-from app.report.style import Look, heading, iteration, plural
+from app.report.style import Look, heading, iteration
 
-# Okabe and Ito's palette; dashes and markers recur at other times, so that no two of 140 experiments look the same.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (7, 1.5, 1.5, 1.5)), (0, (1.2, 1.4)))
-MARKERS = ("o", "^", "s", "v", "D")
 FEW = 30  # points that a line may have and still mark each; longer ones mark so many that their look is known
 MARKED = 8
 EARLY = 0.1  # of the training: what comes before may run in from beyond the frame, but for UF1
 MARGIN = 0.06  # of the frame, above and below
 LEAST_MARGIN = 0.005  # of a value, so that equal ones, too, stand on an axis with ticks
 LETTER = 5.2  # points, of a number of iterations
-NAME = 60  # letters of an experiment's name in the legend
-LINE_LETTERS = 40  # in a line of it
-LINE = 0.19  # inches
 DIGITS = (1, 5, 2, 3, 1.5, 4, 7, 6, 8)  # of round numbers, the roundest first
 STEPS = (1, 0.5, 0.2, 0.1)  # of the power of ten in a range, where round numbers are too few
 
@@ -53,28 +44,19 @@ def fit_figure(experiments: Sequence[FitExperiment], quantities: Sequence[Quanti
         figure, (block,) = blocks([len(quantities)])
         for axes, quantity, lines in zip(block.panels, quantities, panels, strict=True):
             for rank, points in lines.items():
-                _draw(axes, points, _look(rank))
+                _draw(axes, points, look(rank))
             _value_axis(axes, quantity, seen, points=block.height)
             _iteration_axis(axes, last, points=block.width)
             label_axes(axes, heading("iteration"), quantities[0].heading if len(quantities) == 1 else "UF1 (%)")
             if len(quantities) > 1:
                 name_panel(axes, quantity.name)
-        _legend(figure, block, experiments, sorted({rank for lines in panels for rank in lines}))
+        experiments_legend(figure, block, experiments, sorted({rank for lines in panels for rank in lines}))
     return figure
 
 
 def _lines(experiments: Sequence[FitExperiment], column: str) -> Lines:
     lines = {rank: fit_line(experiment, column) for rank, experiment in enumerate(experiments)}
     return {rank: points for rank, points in lines.items() if points}
-
-
-def _look(rank: int) -> Look:
-    return Look(
-        label="",
-        colour=COLOURS[rank % len(COLOURS)],
-        line=DASHES[rank % len(DASHES)],
-        marker=MARKERS[rank % len(MARKERS)],
-    )
 
 
 def _draw(axes: Axes, points: Sequence[FitPoint], look: Look) -> None:
@@ -163,30 +145,3 @@ def perplexity_axis(axes: Axes, seen: Range, *, points: float) -> None:
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-
-
-def _legend(figure: Figure, block: Block, experiments: Sequence[FitExperiment], ranks: Sequence[int]) -> None:
-    """The experiments above the panels, which keep their size: the figure gets higher.
-
-    Names are the user's: they are put in after matplotlib has looked for what it takes for marks.
-    """
-    chosen = [experiments[rank] for rank in ranks]
-    texts = [fill(f"{_short(each.name)} ({plural(len(each.fits), 'seed')})", LINE_LETTERS) for each in chosen]
-    handles = [
-        Line2D([], [], label=str(rank), color=look.colour, linestyle=look.line, marker=look.marker, markeredgewidth=0)
-        for rank, look in ((rank, _look(rank)) for rank in ranks)
-    ]
-    each = 0.7 + 0.08 * max(len(line) for text in texts for line in text.splitlines())
-    width, height = figure.get_size_inches()
-    rows = ceil(len(texts) / max(1, int(width / each)))
-    columns = [texts[first : first + rows] for first in range(0, len(texts), rows)]
-    lines = max(sum(text.count("\n") + 1 for text in column) for column in columns)
-    figure.set_size_inches(width, height + LINE * (lines - 1))
-    legend(block, handles, each=each)
-    for label, text in zip(block.figure.legends[-1].get_texts(), texts, strict=True):
-        label.set_parse_math(False)
-        label.set_text(text)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= NAME else f"{name[: NAME - 1]}\N{HORIZONTAL ELLIPSIS}"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from app.report.findings import Findings
+from app.report.fits.operators import ANY_ACCURACY, operators_findings
 from app.report.fits.quantities import TEST_ACCURACY, VAL_ACCURACY, Quantity, layers, main_quantity
 from app.report.fits.reading import Fit, FitExperiment
 from app.report.fits.series import spread_of
@@ -23,6 +24,8 @@ def fit_findings(experiment: FitExperiment) -> Findings:
         _, layer = quantity.name.split(", ")
         if parts := [*_at_best(fits, quantity), *_greatest(fits, quantity)]:
             said.setdefault("UF1", []).append(_sentence([f"{layer}: {parts[0]}", *parts[1:]]))
+    if sentences := operators_findings(experiment):
+        said[ANY_ACCURACY.name] = [*said.get(ANY_ACCURACY.name, []), *sentences]
     return Findings(by_method=said, basis=_basis(fits))
 
 

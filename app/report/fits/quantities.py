@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app.report.style import plural
+
 MONITOR = "val_loss"
 PERCENT = 100.0  # the greatest value of UF1, which is logged in per cent
 LAYER = re.compile(r"uf1_layer_(\d+)")
+OPERATORS = re.compile(r"(accuracy|majority)_(\d{2,})")  # of test pairs with so many operators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,8 @@ class Quantity:
         return self.number(value) + self.unit
 
 
-def _fraction(column: str, name: str) -> Quantity:
+def fraction(column: str, name: str) -> Quantity:
+    """A fraction of 1, written in per cent."""
     return Quantity(
         column=column,
         name=name,
@@ -70,8 +74,8 @@ LOSSES = [
 PERPLEXITY = Quantity(
     column="val_perplexity", name="Validation perplexity", decimals=2, least=1.0, expected="a number from 1 up"
 )
-VAL_ACCURACY = _fraction("val_accuracy", "Validation accuracy")
-TEST_ACCURACY = _fraction("test_accuracy", "Test accuracy")
+VAL_ACCURACY = fraction("val_accuracy", "Validation accuracy")
+TEST_ACCURACY = fraction("test_accuracy", "Test accuracy")
 KNOWN = {each.column: each for each in (*LOSSES, PERPLEXITY, VAL_ACCURACY, TEST_ACCURACY)}
 
 
@@ -87,6 +91,8 @@ def quantity(column: str) -> Quantity | None:
             greatest=PERCENT,
             expected="a percentage",
         )
+    if match := OPERATORS.fullmatch(column):
+        return fraction(column, f"{match[1].capitalize()}, {plural(int(match[2]), 'operator')}")
     return KNOWN.get(column)
 
 

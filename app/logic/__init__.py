@@ -1,0 +1,23 @@
+"""The artificial language of Bowman, Potts & Manning (2015): propositional formulas and how two of them relate."""
+
+from app.logic.formulas import PADDING, TOKENS, Formula, encode, parse
+from app.logic.pairs import MOST_OPERATORS, Pair
+from app.logic.reading import read_pairs
+from app.logic.relations import RELATIONS, relation
+from app.logic.sampling import draw, draw_bins, split
+
+__all__ = [
+    "MOST_OPERATORS",
+    "PADDING",
+    "RELATIONS",
+    "TOKENS",
+    "Formula",
+    "Pair",
+    "draw",
+    "draw_bins",
+    "encode",
+    "parse",
+    "read_pairs",
+    "relation",
+    "split",
+]

@@ -1,0 +1,63 @@
+"""The published files: one pair a line, its relation and its two formulas, tabs between."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from app.errors import UserError
+from app.logic.formulas import EVERYWHERE, Formula, parse
+from app.logic.pairs import Pair
+from app.logic.relations import RELATIONS, relation
+
+_parse = lru_cache(maxsize=1 << 16)(parse)  # short formulas stand in many pairs
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Read a file of pairs.
+
+    Args:
+        path: such as `train3`.
+
+    Returns:
+        Its pairs, in order.
+
+    Raises:
+        UserError: it is missing, empty or not UTF-8; or a line of it is no pair, or names another relation than its
+            formulas have.
+    """
+    try:
+        lines = path.read_bytes().decode().splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: not a readable file ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); is it packed?") from None
+    if not lines:
+        raise UserError(f"{path}: empty; expected a pair of formulas a line")
+    pairs = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            pairs.append(_pair(line))
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
+    return pairs
+
+
+def _pair(line: str) -> Pair:
+    fields = line.split("\t")
+    if len(fields) != 3:
+        raise UserError(f"{len(fields)} fields; expected a relation and two formulas, with tabs between")
+    label = fields[0].strip()
+    if label not in RELATIONS:
+        raise UserError(f"the relation is {label!r}; expected one of {' '.join(RELATIONS)}")
+    left, right = map(_formula, fields[1:])
+    if (found := relation(left.worlds, right.worlds)) != label:
+        raise UserError(f"the relation is {label!r}, but that of the formulas is {found!r}; was it edited by hand?")
+    return Pair(label, left, right)
+
+
+def _formula(text: str) -> Formula:
+    formula = _parse(" ".join(text.split()))
+    if formula.worlds in (0, EVERYWHERE):
+        raise UserError(f"{formula.text!r} is {'always' if formula.worlds else 'never'} true; it has no relation")
+    return formula

@@ -1,0 +1,196 @@
+"""Logical inference: pairs of propositional formulas and the relation between them, drawn or read from files."""
+
+# N pairs, B pairs of a batch, T tokens of the longest formula.
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from app.errors import UserError
+from app.logic import MOST_OPERATORS, PADDING, RELATIONS, Pair, draw_bins, encode, read_pairs, split
+from app.logic.sampling import DRAWS
+from app.seeds import derive_seed
+from datamodules.tensor_loader import TensorLoader
+
+EVAL_BATCH_SIZE = 256
+VALIDATION = 10  # one in so many pairs of the training files is for validation
+
+
+class Parts(NamedTuple):
+    """The pairs of each part, in order of their number of operators."""
+
+    train: list[Pair]
+    val: list[Pair]
+    test: list[Pair]
+
+
+class Logic(LightningDataModule):
+    """The task of Bowman, Manning & Potts (2015), as Shen et al. (2019, section 5.4) set it.
+
+    Trained is on pairs of few operators, tested on all numbers of them. Batches are tuples of tensors:
+
+    - formulas, uint8 [B, 2, T]: numbers of tokens (`app.logic.TOKENS`), those of the left and the right one, filled up;
+    - lengths, int64 [B, 2]: how many of these are tokens;
+    - labels, int64 [B]: which of `app.logic.RELATIONS`;
+    - operators, int64 [B]: of the formula with more of them; 12 stands for 12 or more.
+
+    Args:
+        path: folder with the published files train0 ... train12, test0 ... test12; pairs are drawn where it is left
+            out.
+        draws: how many pairs to draw, of which more than half are different ones.
+        train_operators: the most operators that are trained on.
+        systematic: train without the pairs that hold a pattern, and test on these: A is `* ( and ( not a ) )`, B is
+            `* ( and ( not * ) )`, C is `* ( and/or ( not * ) )` (Shen et al. 2019, "Ordered Memory").
+        batch_size: pairs of a training batch, over all processes together.
+        eval_batch_size: pairs of an evaluation batch, over all processes together.
+        seed: where pairs are drawn from, and the order of training unless `reseed` says otherwise.
+
+    Raises:
+        UserError: one of the sizes is below its least.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        draws: int = DRAWS,
+        train_operators: int = 6,
+        systematic: Literal["A", "B", "C"] | None = None,
+        batch_size: int = 128,
+        eval_batch_size: int = EVAL_BATCH_SIZE,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, size in (("draws", draws), ("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if size < 1:
+                raise UserError(f"data.{name} is {size}; expected 1 or more")
+        if not 0 <= train_operators <= MOST_OPERATORS:
+            raise UserError(f"data.train_operators is {train_operators}; expected 0 to {MOST_OPERATORS}")
+        self.path = path
+        self.draws = draws
+        self.train_operators = train_operators
+        self.systematic = systematic
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self._draw_seed = derive_seed(seed, 0, "logic")
+        self._order_seed = derive_seed(seed, 0, "order")
+        self._checksums: dict[str, str] = {}
+        self._tensors: dict[str, tuple[Tensor, ...]] = {}
+
+    def pairs(self) -> Parts:
+        """Read or draw the pairs, and say what each is for; some seconds.
+
+        Raises:
+            UserError: a file is missing or wrong, or there is nothing for one of the parts.
+        """
+        train, test = self._read() if self.path is not None else self._draw()
+        self._checksums = {name: _checksum(pairs) for name, pairs in (("train", train), ("test", test))}
+        if self.systematic is not None:
+            test = [pair for pair in train if pair.matches(self.systematic)]
+            train = [pair for pair in train if not pair.matches(self.systematic)]
+        val = train[VALIDATION - 1 :: VALIDATION]
+        del train[VALIDATION - 1 :: VALIDATION]
+        parts = Parts(train, val, test)
+        for name, pairs in parts._asdict().items():
+            if not pairs:
+                raise UserError(f"no pair of formulas is left for {name}; use more data.draws, or larger files")
+        return parts
+
+    def _draw(self) -> tuple[list[Pair], list[Pair]]:
+        bins = [split(bin) for bin in draw_bins(self._draw_seed, self.draws)]
+        train = chain.from_iterable(train for train, _ in bins[: self.train_operators + 1])
+        return list(train), list(chain.from_iterable(test for _, test in bins))
+
+    def _read(self) -> tuple[list[Pair], list[Pair]]:
+        folder = Path(str(self.path))
+        trained, tested = (
+            [folder / f"{part}{number}" for number in range(most + 1)]
+            for part, most in (("train", self.train_operators), ("test", MOST_OPERATORS))
+        )
+        if missing := [path.name for path in (*trained, *tested) if not path.exists()]:
+            raise UserError(
+                f"{folder}: no {', '.join(missing)}; data.path names a folder with train0 ... train{MOST_OPERATORS}, "
+                f"test0 ... test{MOST_OPERATORS}, unpacked"
+            )
+        return [*_read_all(trained)], [*_read_all(tested)]
+
+    def reseed(self, *, split: int, order: int) -> None:
+        """Draw the order of training from `order` from now on; which pair is for what does not depend on the seed."""
+        self._order_seed = order
+
+    def prepare(self) -> None:
+        """Make everything ready without a Trainer."""
+        self.prepare_data()
+        self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read or draw, unless that is done already.
+
+        Raises:
+            UserError: as `pairs` does.
+        """
+        if not self._tensors:
+            self._tensors = {name: as_tensors(pairs) for name, pairs in self.pairs()._asdict().items()}
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the lines of the training files and of the test files, hex; there once the data is set up.
+
+        Those of drawn pairs are as if they had been written to files first.
+        """
+        return dict(self._checksums)
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """How many batches the training pairs make, the last short one included; there once the data is set up."""
+        return -(-len(self._part("train")[0]) // self.batch_size)
+
+    def train_dataloader(self) -> TensorLoader:
+        """All training pairs, in a new order every epoch."""
+        return self._loader("train", self.batch_size, shuffle_seed=self._order_seed)
+
+    def val_dataloader(self) -> list[TensorLoader]:
+        """Two loaders: 0 for the validation pairs, 1 for the test pairs, which are measured at the same moments."""
+        return [self._loader("val", self.eval_batch_size), self.test_dataloader()]
+
+    def test_dataloader(self) -> TensorLoader:
+        """All test pairs, in order of their number of operators."""
+        return self._loader("test", self.eval_batch_size)
+
+    def predict_dataloader(self) -> TensorLoader:
+        """The test pairs, in the same order."""
+        return self.test_dataloader()
+
+    def _loader(self, part: str, batch_size: int, *, shuffle_seed: int | None = None) -> TensorLoader:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return TensorLoader(self._part(part), batch_size, shuffle_seed=shuffle_seed, rank=rank, world_size=world_size)
+
+    def _part(self, name: str) -> tuple[Tensor, ...]:
+        if not self._tensors:
+            raise UserError("Logic: the data has not been read yet; call prepare() first")
+        return self._tensors[name]
+
+
+def as_tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Formulas, lengths, labels and operators of some pairs, at least one; shapes as those of a batch."""
+    sides = [encode(formula) for pair in pairs for formula in (pair.left, pair.right)]
+    lengths = [len(side) for side in sides]
+    longest = max(lengths)
+    filled = bytearray().join(side.ljust(longest, bytes([PADDING])) for side in sides)
+    labels = torch.tensor([RELATIONS.index(pair.relation) for pair in pairs])
+    operators = torch.tensor([pair.operators for pair in pairs])
+    formulas = torch.frombuffer(filled, dtype=torch.uint8).view(len(pairs), 2, longest)
+    return formulas, torch.tensor(lengths).view(len(pairs), 2), labels, operators
+
+
+def _read_all(paths: Iterable[Path]) -> Iterable[Pair]:
+    return chain.from_iterable(map(read_pairs, paths))
+
+
+def _checksum(pairs: Iterable[Pair]) -> str:
+    return hashlib.sha256("".join(f"{pair.line}\n" for pair in pairs).encode()).hexdigest()
