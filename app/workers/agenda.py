@@ -1,0 +1,101 @@
+"""Which network is trained next, and by which worker."""
+
+from collections.abc import Collection
+
+from app.layout import NetworkKey
+from app.pruning import Pruning
+from app.pruning.dependencies import chain_lengths, prerequisites
+
+# A run of W&B spans the networks of one: (replicate, method, branch).
+Series = tuple[int, str, int]
+
+
+def series(key: NetworkKey) -> Series:
+    """The series of rounds that a network belongs to."""
+    return key.replicate, key.method, key.branch
+
+
+class Agenda:
+    """Hands out the networks of a lottery as those that they are made from are finished.
+
+    The beginning of the longest chain comes first: chains are what bounds the time in the end, and controls fit in
+    anywhere. A worker goes on with its own series for as long as that delays nothing, and a series that it holds open
+    is given to no other.
+
+    Args:
+        settings: of the lottery.
+        finished: the networks that are done already.
+        workers: how many there are.
+    """
+
+    def __init__(self, settings: Pruning, finished: Collection[NetworkKey], workers: int) -> None:
+        self._settings, self._workers = settings, workers
+        self._waiting = [key for key in settings.networks() if key not in finished]
+        self._lengths = chain_lengths(settings, self._waiting)
+        self._finished = set(finished)
+        self._training: dict[int, NetworkKey] = {}
+        self._held: dict[int, set[Series]] = {worker: set() for worker in range(workers)}
+        self._last: dict[int, Series] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is being trained and nothing can be any more."""
+        return not self._waiting and not self._training
+
+    def take(self, worker: int) -> NetworkKey | None:
+        """The next network for a worker, which now trains it; None where there is none for the time being."""
+        closed = {held for other, several in self._held.items() if other != worker for held in several}
+        ready = [key for key in self._waiting if self._is_ready(key) and series(key) not in closed]
+        if not ready:
+            return None
+        key = self._choose(ready, self._last.get(worker))
+        self._waiting.remove(key)
+        self._training[worker] = key
+        self._last[worker] = series(key)
+        self._held[worker].add(series(key))
+        return key
+
+    def begun(self, worker: int) -> None:
+        """A worker has begun what it took, and so closed every other series."""
+        self._held[worker] = {series(self._training[worker])}
+
+    def released(self, worker: int) -> None:
+        """A worker holds no series open."""
+        self._held[worker] = set()
+
+    def finish(self, worker: int) -> NetworkKey:
+        """What a worker took is trained; it may go on with that series."""
+        key = self._training.pop(worker)
+        self._finished.add(key)
+        return key
+
+    def fail(self, worker: int) -> list[NetworkKey]:
+        """What a worker took cannot be trained, and the worker is gone.
+
+        Returns:
+            the networks that need it, and so are left out.
+        """
+        failed = {self._training.pop(worker)}
+        self.released(worker)
+        left_out = []
+        for key in list(self._waiting):  # each comes after those that it needs
+            if failed.intersection(prerequisites(self._settings, key)):
+                failed.add(key)
+                left_out.append(key)
+                self._waiting.remove(key)
+        return left_out
+
+    def training(self, worker: int) -> NetworkKey | None:
+        """What a worker trains."""
+        return self._training.get(worker)
+
+    def _is_ready(self, key: NetworkKey) -> bool:
+        return self._finished.issuperset(prerequisites(self._settings, key))
+
+    def _choose(self, ready: list[NetworkKey], last: Series | None) -> NetworkKey:
+        best = max(ready, key=self._lengths.__getitem__)  # the first of several
+        own = next((key for key in ready if series(key) == last), best)
+        if self._lengths[own] == 1 < self._lengths[best]:
+            return best
+        share = (len(self._waiting) + len(self._training)) / self._workers
+        return best if self._lengths[own] < self._lengths[best] and self._lengths[best] >= share else own

@@ -1,0 +1,38 @@
+"""Whether there is room for workers here."""
+
+import os
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
+
+from app.errors import UserError
+from app.pruning import Pruning
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_workers(settings: Pruning, trainer: Trainer, threads: int) -> None:
+    """Make sure that workers suit the trainings and the machine.
+
+    Args:
+        settings: of the lottery.
+        trainer: of the configuration.
+        threads: of every training.
+
+    Raises:
+        UserError: trainings on several devices or on none of the CPU, or more threads than cores.
+    """
+    n = settings.workers
+    if n > 1 and (trainer.world_size > 1 or not isinstance(trainer.accelerator, CPUAccelerator)):
+        raise UserError(
+            f"pruning.workers is {n}, which is for trainings on one CPU device each; use --trainer.accelerator cpu and "
+            "--trainer.devices 1, or --pruning.workers 1"
+        )
+    if n > 1 and n * threads > cores() and not settings.oversubscribe:
+        raise UserError(
+            f"pruning.workers {n} x threads {threads} is more than the {cores()} cores there are; ask for fewer, or "
+            "allow it by --pruning.oversubscribe true"
+        )
