@@ -1,6 +1,7 @@
 """Which networks of a lottery must be trained before which, and how long the chains of them are."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from app.layout import CONTROLS, NetworkKey
 from app.pruning.settings import Pruning
@@ -27,8 +28,15 @@ def prerequisites(settings: Pruning, key: NetworkKey) -> tuple[NetworkKey, ...]:
     return (dense,)
 
 
+def series(key: NetworkKey) -> tuple[int, str, int]:
+    """The rounds of one (replicate, method, branch), which log to one run and are trained one after the other."""
+    return key.replicate, key.method, key.branch
+
+
 def chain_lengths(settings: Pruning, missing: Collection[NetworkKey]) -> dict[NetworkKey, int]:
-    """How many networks one after the other begin with each: 1 for a network that no other is made from.
+    """How many networks, each in its turn, the longest chain has that begins with each network.
+
+    In a chain a network comes after one that it is made from, or after the round before in its series.
 
     Args:
         settings: of the lottery.
@@ -36,7 +44,7 @@ def chain_lengths(settings: Pruning, missing: Collection[NetworkKey]) -> dict[Ne
     """
     lengths = {key: 1 for key in settings.networks() if key in missing}
     for key in reversed(list(lengths)):  # each comes after those that it needs
-        for before in prerequisites(settings, key):
+        for before in (*prerequisites(settings, key), replace(key, round=key.round - 1)):
             if before in lengths:
                 lengths[before] = max(lengths[before], lengths[key] + 1)
     return lengths

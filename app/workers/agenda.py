@@ -4,23 +4,17 @@ from collections.abc import Collection
 
 from app.layout import NetworkKey
 from app.pruning import Pruning
-from app.pruning.dependencies import chain_lengths, prerequisites
+from app.pruning.dependencies import chain_lengths, prerequisites, series
 
-# A run of W&B spans the networks of one: (replicate, method, branch).
 Series = tuple[int, str, int]
-
-
-def series(key: NetworkKey) -> Series:
-    """The series of rounds that a network belongs to."""
-    return key.replicate, key.method, key.branch
 
 
 class Agenda:
     """Hands out the networks of a lottery as those that they are made from are finished.
 
-    The beginning of the longest chain comes first: chains are what bounds the time in the end, and controls fit in
-    anywhere. A worker goes on with its own series for as long as that delays nothing, and a series that it holds open
-    is given to no other.
+    What other networks are made from comes first, the beginning of the longest chain before all; controls fit in
+    anywhere, until one of their series is as long as all that is left for each worker. A worker goes on with its own
+    series for as long as that delays nothing, and a series that it holds open is given to no other.
 
     Args:
         settings: of the lottery.
@@ -93,9 +87,12 @@ class Agenda:
         return self._finished.issuperset(prerequisites(self._settings, key))
 
     def _choose(self, ready: list[NetworkKey], last: Series | None) -> NetworkKey:
-        best = max(ready, key=self._lengths.__getitem__)  # the first of several
-        own = next((key for key in ready if series(key) == last), best)
-        if self._lengths[own] == 1 < self._lengths[best]:
-            return best
         share = (len(self._waiting) + len(self._training)) / self._workers
-        return best if self._lengths[own] < self._lengths[best] and self._lengths[best] >= share else own
+
+        def rank(key: NetworkKey) -> tuple[bool, bool, int]:
+            return self._lengths[key] >= share, key.method in ("dense", "iterative"), self._lengths[key]
+
+        best = max(ready, key=rank)  # the first of several
+        own = next((key for key in ready if series(key) == last), best)
+        urgent = rank(best)[0] and self._lengths[own] < self._lengths[best]
+        return best if urgent or rank(own)[:2] < rank(best)[:2] else own
