@@ -221,7 +221,11 @@ def test_exit_codes(
 
 
 def test_differences_are_in_effect_only() -> None:
-    ours = {"pruning": {"rounds": 3, "plan": True, "workers": 2}, "runs": "a", "trainer": {"max_steps": 5, "logger": {"x": 1}}}
+    ours = {
+        "pruning": {"rounds": 3, "plan": True, "workers": 2},
+        "runs": "a",
+        "trainer": {"max_steps": 5, "logger": {"x": 1}},
+    }
     theirs = {"pruning": {"rounds": 2, "plan": False}, "runs": "b", "trainer": {"max_steps": 5, "logger": True}}
     assert config.differences(ours, theirs) == ["pruning.rounds: 2 -> 3"]
     assert config.flatten({"a": {"b": {}, "c": [1]}}) == {"a.b": {}, "a.c": [1]}

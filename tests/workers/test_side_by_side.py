@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+import wandb_offline
+from command import REPOSITORY
 from helpers_workers import TINY, TWO, app, bits, different, end, start, wait_for, wait_until_free
 
 from app.layout import NetworkKey, RunLayout
@@ -120,3 +122,31 @@ def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) 
     code, _, stderr = app(*TINY, cwd=tmp_path)
     assert code == 0, stderr
     assert not different(expected, bits(run.root))
+
+
+def test_a_worker_that_cannot_start_is_not_started_again(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'lottery-worker' in sys.orig_argv:\n    print('no room', flush=True)\n    os._exit(3)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY), str(REPOSITORY / "tests")])
+    code, _, stderr = app(*TINY, *TWO, cwd=tmp_path, PYTHONPATH=path)
+    assert code == 1
+    failed = "failed: a worker process ended with exit code 3 (no room) at its start"
+    assert stderr.splitlines()[:3] == ["no room", failed, failed]
+    assert "failed: 14 of 14 networks are not there" in stderr
+
+
+def test_wandb_gets_what_one_process_gives_it(tmp_path: Path) -> None:
+    logged = {}
+    for name, workers in (("one", ()), ("two", TWO)):
+        code, _, stderr = app(
+            *TINY, "--pruning.replicates", "1", *workers, "--runs", name, cwd=tmp_path, WANDB_MODE="offline"
+        )
+        assert code == 0, stderr
+        rows = logged[name] = {}
+        for path in wandb_offline.files(tmp_path / name / "tiny"):
+            (run,) = [record.run for record in wandb_offline.records(path) if record.HasField("run")]
+            history = [{k: v for k, v in row.items() if k[0] != "_"} for row in wandb_offline.history(path)]
+            rows.setdefault((run.display_name, run.run_id), []).extend(history)
+    assert len(logged["one"]) == 4
+    assert logged["one"] == logged["two"]
