@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from multiprocessing.connection import wait
 
+from app.errors import explain
 from app.layout import NetworkKey
 from app.workers.agenda import Agenda
 from app.workers.messages import Begun, Failed, Finished, Reached, Ready, Release, Report, Stop, Summed, Train
@@ -148,4 +149,7 @@ class Crew:
         self.progress.note(f"{key}: failed" + (f"; {len(left_out)} made from it are left out" if left_out else ""))
         self._failures.append(f"{key}: {hand.failure or f'its worker process {how}'}")
         if not self.stop() and not self.agenda.is_over:
-            self._hands[number] = Hand(self.start())
+            try:
+                self._hands[number] = Hand(self.start())
+            except OSError as error:  # the others go on
+                self._failures.append(f"no worker can take the place of that one: {explain(error)}")

@@ -68,7 +68,7 @@ class Worker:
             while chunk := os.read(self._output, 65536):
                 found += chunk
         *lines, self._unfinished = (self._unfinished + found).split(b"\n")
-        texts = [line.decode(errors="replace") for line in lines]
+        texts = [line.decode(errors="replace").rstrip() for line in lines]
         self.last_line = next((text for text in reversed(texts) if text.strip()), self.last_line)
         return texts
 

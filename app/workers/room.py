@@ -4,6 +4,7 @@ import os
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from app.errors import UserError
 from app.pruning import Pruning
@@ -26,10 +27,11 @@ def check_workers(settings: Pruning, trainer: Trainer, threads: int) -> None:
         UserError: trainings on several devices or on none of the CPU, or more threads than cores.
     """
     n = settings.workers
-    if n > 1 and (trainer.world_size > 1 or not isinstance(trainer.accelerator, CPUAccelerator)):
+    alone = isinstance(trainer.strategy, SingleDeviceStrategy) and isinstance(trainer.accelerator, CPUAccelerator)
+    if n > 1 and not alone:
         raise UserError(
-            f"pruning.workers is {n}, which is for trainings on one CPU device each; use --trainer.accelerator cpu and "
-            "--trainer.devices 1, or --pruning.workers 1"
+            f"pruning.workers is {n}, which is for trainings on one CPU device each; use --trainer.accelerator cpu, "
+            "--trainer.devices 1 and no strategy, or --pruning.workers 1"
         )
     if n > 1 and n * threads > cores() and not settings.oversubscribe:
         raise UserError(

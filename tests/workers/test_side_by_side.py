@@ -16,6 +16,7 @@ from command import REPOSITORY
 from helpers_workers import TINY, TWO, app, bits, different, end, start, wait_for, wait_until_free
 
 from app.layout import NetworkKey, RunLayout
+from app.lock import is_locked
 
 KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
 TROUBLE = (
@@ -109,16 +110,23 @@ def test_asked_to_stop_all_save_and_end(
 
 def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) -> None:
     rng, run = random.Random(20260201), RunLayout(tmp_path / "runs/tiny")
-    done = -1
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         process = start(*TINY, *TWO, cwd=tmp_path)
         wait_for(run.root, "last.ckpt")
         time.sleep(rng.uniform(0, 2))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        asleep = [int(pid) for pid in children.read_text().split()] if kill == 0 and children.exists() else []
+        for worker in asleep:
+            os.kill(worker, signal.SIGSTOP)
         os.kill(process.pid, signal.SIGKILL)  # and nobody tells the workers
-        process.communicate()
+        process.wait()
+        if asleep:
+            time.sleep(0.5)
+            assert is_locked(run), "a worker that is still there must keep others out"
+        for worker in asleep:
+            os.kill(worker, signal.SIGCONT)
         wait_until_free(run)
-        before, done = done, len(list(run.root.rglob("DONE")))
-        assert done >= before
+        process.communicate()
     code, _, stderr = app(*TINY, cwd=tmp_path)
     assert code == 0, stderr
     assert not different(expected, bits(run.root))
