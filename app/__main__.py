@@ -14,6 +14,7 @@ usage: python -m app COMMAND ...
   fit        train one network
   validate, test, predict
   parse      trees of a language model: scored against a treebank, drawn; or --score two tree files
+  bench      how fast this machine is at the layer and the loop, and how equal the results are
   import-authors   convert a checkpoint of the ON-LSTM authors' code
 
 python -m app COMMAND --help tells the options; the README has an example of each.
@@ -44,6 +45,10 @@ def dispatch(argv: list[str]) -> None:
             from app import cli
 
             cli.work(superior)
+        case ["bench", *rest]:
+            from app.bench import command as bench
+
+            bench.main(rest)
         case ["import-authors", *rest]:
             from app.authors import command as import_authors
 

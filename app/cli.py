@@ -59,9 +59,16 @@ class CLI(LightningCLI):
     Args:
         args: the command line; the process's own where it is left out.
         superior: the process that this one works for, if any.
+        run: whether to run the subcommand that is asked for.
     """
 
-    def __init__(self, args: list[str] | dict[str, Any] | None = None, superior: Superior | None = None) -> None:
+    def __init__(
+        self,
+        args: list[str] | dict[str, Any] | None = None,
+        superior: Superior | None = None,
+        *,
+        run: bool = True,
+    ) -> None:
         self._superior = superior
         strict = {"exit_on_error": False, "allow_abbrev": False}
         main = {"prog": "python -m app"} | strict
@@ -78,6 +85,7 @@ class CLI(LightningCLI):
             save_config_kwargs={"overwrite": True},
             parser_kwargs=main | {name: dict(strict) for name in SUBCOMMANDS},
             args=args,
+            run=run,
         )
 
     @staticmethod

@@ -117,7 +117,8 @@ class TensorLoader:
     def _order(self, epoch: int) -> Tensor | None:
         if self.shuffle_seed is None:
             return None
-        return torch.randperm(len(self.tensors[0]), generator=generator(self.shuffle_seed, epoch))
+        order = torch.randperm(len(self.tensors[0]), generator=generator(self.shuffle_seed, epoch))
+        return order.to(self.tensors[0].device)
 
 
 def _check(tensors: tuple[Tensor, ...], batch_size: int, rank: int, world_size: int, *, shuffled: bool) -> None:

@@ -52,7 +52,11 @@ ARROWS: dict[str, set[str]] = {
         *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "app.workers"),
         "datamodules",
     },
-    "app.__main__": {"app.cli", "app.authors", "app.report", "app.score", "app.status", "app.workers"},
+    "app.bench": {
+        *("app.cli", "app.modules", "app.nets", "app.profiler", "app.provenance", "app.pruning", "app.run_loggers"),
+        *("app.training", "callbacks", "datamodules"),
+    },
+    "app.__main__": {"app.cli", "app.authors", "app.bench", "app.report", "app.score", "app.status", "app.workers"},
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}
 

@@ -32,7 +32,8 @@ def test_links_lead_somewhere(link: str) -> None:
 
 
 def test_every_subcommand_has_an_example() -> None:
-    for command in ("lottery", "report", "status", "fit", "test", "validate", "predict", "parse", "import-authors"):
+    commands = "lottery", "report", "status", "fit", "test", "validate", "predict", "parse", "bench", "import-authors"
+    for command in commands:
         assert re.search(rf"python -m app {command}|`{command}`", README), command
 
 

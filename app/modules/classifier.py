@@ -4,16 +4,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
+from app.modules.lean import LeanModule
+from app.modules.train_means import TrainMeans, means
+
 STAGES = ("val", "test")
 
+# Images that go through the network at once where no gradients are wanted: on a CPU as many as leave its activations
+# in the cache of a core, on a GPU as many as fit into its memory with the widest of our networks.
+AT_ONCE = {"cpu": 250, "cuda": 2500}
 
-class Classifier(LightningModule):
+
+class Classifier(LeanModule):
     """Cross-entropy training of a network, with validation and test measured side by side.
 
     The first validation loader is logged as `val_loss`, `val_accuracy`, a second one as `test_loss`, `test_accuracy`;
@@ -43,11 +49,11 @@ class Classifier(LightningModule):
         self.val_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.test_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self._accuracies = {"val": self.val_right, "test": self.test_right}
-        # Sums over images: loss and images of each stage since its measurement began; loss, right answers and images
-        # of training since the last validation. In float64, so that a mean does not depend on how a set was cut. No
-        # buffers: those follow the precision of the weights, and DDP overwrites them with the first rank's.
+        # Loss and images of each stage since its measurement began, in float64, so that a mean does not depend on how
+        # a set was cut. No buffers: those follow the precision of the weights, and DDP overwrites them with the first
+        # rank's.
         self._loss_sums = {stage: torch.zeros(2, dtype=torch.float64) for stage in STAGES}
-        self._train_sums = torch.zeros(3, dtype=torch.float64)
+        self._train_means = TrainMeans()
 
     def prunable_parameters(self) -> dict[str, str]:
         """What the network declares prunable, by the names that its parameters have here."""
@@ -60,8 +66,10 @@ class Classifier(LightningModule):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.net(images)
-        return logits
+        if torch.is_grad_enabled():
+            return self.net(images)  # type: ignore[no-any-return]
+        parts = torch.split(images, AT_ONCE.get(images.device.type, len(images)))
+        return torch.cat([self.net(part) for part in parts])
 
     @override
     def configure_optimizers(self) -> Any:
@@ -78,12 +86,7 @@ class Classifier(LightningModule):
         images, labels = batch
         logits = self.net(images)
         loss = F.cross_entropy(logits, labels)
-        with torch.no_grad():
-            right = (logits.argmax(1) == labels).sum()
-            n = len(labels)
-            self._train_sums[0].add_(loss.detach(), alpha=n)
-            self._train_sums[1].add_(right)
-            self._train_sums[2].add_(n)
+        self._train_means.add(loss, logits, labels)
         return loss
 
     @override
@@ -102,7 +105,7 @@ class Classifier(LightningModule):
 
     def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str) -> None:
         images, labels = batch
-        logits = self.net(images)
+        logits = self(images)
         self._loss_sums[stage][0].add_(F.cross_entropy(logits, labels, reduction="none").double().sum())
         self._loss_sums[stage][1].add_(len(labels))
         self._accuracies[stage].update(logits, labels)
@@ -124,6 +127,9 @@ class Classifier(LightningModule):
     def _sum_over_ranks(self, sums: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(sums.clone(), reduce_op="sum")
 
+    def _train_state(self) -> dict[str, Tensor]:
+        return {name: self._sum_over_ranks(value.to(self.device)) for name, value in self._train_means.state().items()}
+
     @override
     def on_validation_epoch_start(self) -> None:
         self._reset_stages()
@@ -137,11 +143,11 @@ class Classifier(LightningModule):
         """Log the training means as well, and begin new ones; there are none before the first iteration."""
         self._log_stages()
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            loss, right, images = self._sum_over_ranks(self._train_sums)
+            loss, accuracy = means(self._train_state())
             # Lightning's own step is that of the last batch's index; ours is the number of iterations done.
             self.log("step", torch.tensor(self.global_step, dtype=torch.float64), sync_dist=True)
-            self.log_dict({"train_loss": loss / images, "train_accuracy": right / images}, sync_dist=True)
-            self._train_sums.zero_()
+            self.log_dict({"train_loss": loss, "train_accuracy": accuracy}, sync_dist=True)
+            self._train_means.reset()
 
     @override
     def on_test_epoch_end(self) -> None:
@@ -149,16 +155,17 @@ class Classifier(LightningModule):
 
     @override
     def on_train_start(self) -> None:
-        self._train_sums = self._train_sums.to(self.device)
         if self.global_step == 0:
-            self._train_sums.zero_()
+            self._train_means.reset()
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["train_sums"] = self._sum_over_ranks(self._train_sums)
+        checkpoint["train_means"] = self._train_state()
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The sums of all ranks go to the first one; only their total counts.
-        if "train_sums" in checkpoint and (self._trainer is None or self.trainer.is_global_zero):
-            self._train_sums = checkpoint["train_sums"].to(self.device)
+        if "train_means" in checkpoint:
+            self._train_means.load(checkpoint["train_means"])
+            if self._trainer is not None and not self.trainer.is_global_zero:
+                self._train_means.clear()

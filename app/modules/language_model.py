@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from typing_extensions import override
@@ -14,6 +13,7 @@ from typing_extensions import override
 from app.errors import UserError
 from app.modules.agreement import check_shapes, check_tied, saved_vocabulary
 from app.modules.carried import LossSums, detached, gather_state, scatter_state
+from app.modules.lean import LeanModule
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
@@ -37,7 +37,7 @@ class Window(Protocol):
     bptt: int
 
 
-class LanguageModel(LightningModule):
+class LanguageModel(LeanModule):
     """A recurrent language model trained as Merity et al. (2018) and Shen et al. (2019, section 5.1) do.
 
     One window of text is one training step; the recurrent state is carried from window to window, and the learning

@@ -119,11 +119,23 @@ def test_seeds_are_derived_from_the_seed_unless_told():
     assert labels(by_default.train_dataloader()) == labels(told.train_dataloader())
 
 
+def trainer_on(device, *, global_rank=0, world_size=1):
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    return SimpleNamespace(global_rank=global_rank, world_size=world_size, strategy=strategy)
+
+
+def test_everything_moves_to_the_device_of_the_trainer_once(data):
+    data.trainer = trainer_on("meta")
+    first, second = data.train_dataloader(), data.train_dataloader()
+    assert {tensor.device.type for batch in first for tensor in batch} == {"meta"}
+    assert all(a is b for a, b in zip(first.tensors, second.tensors, strict=True))
+
+
 def test_processes_share_every_batch_of_a_trainer(data):
     alone = [[batch.tolist() for _, batch in loader] for loader in (data.train_dataloader(), data.test_dataloader())]
     shares = []
     for rank in range(2):
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=2)
+        data.trainer = trainer_on("cpu", global_rank=rank, world_size=2)
         shares.append([[b.tolist() for _, b in loader] for loader in (data.train_dataloader(), data.test_dataloader())])
     for whole, *parts in zip(alone, *shares, strict=True):
         for batch, *pieces in zip(whole, *parts, strict=True):

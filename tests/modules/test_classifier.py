@@ -152,8 +152,8 @@ def test_a_checkpoint_between_validations_keeps_the_sums(tmp_path: Path) -> None
 
     whole, rows, arguments = Rows(), Rows(), with_validation(EVERY, max_steps=STEPS)
     tiny_trainer([MetricsRecorder(whole, NAMES), Probe(on_train_batch_end=save)], **arguments).fit(classifier(), data())
-    sums = torch.load(tmp_path / "5.ckpt", weights_only=True)["train_sums"]
-    assert sums[2] == 8  # two batches since iteration 3
+    begun = torch.load(tmp_path / "5.ckpt", weights_only=True)["train_means"]
+    assert begun["counts"][1] == 8  # two batches since iteration 3
     tiny_trainer([MetricsRecorder(rows, NAMES)], **arguments).fit(classifier(), data(), ckpt_path=tmp_path / "5.ckpt")
     assert repr(rows) == repr(whole[2:])
 
@@ -224,3 +224,14 @@ def test_weights_of_a_plain_network_can_be_trained_as_they_are(module: nn.Module
     tiny_trainer(max_steps=2).fit(wrapped, TinyData())
     assert wrapped.net is module
     assert not same(weights(module), before)
+
+
+def test_many_images_go_through_in_parts_where_no_gradient_is_wanted() -> None:
+    module, sizes = classifier(), []
+    images = torch.rand(601, *TinyData().sets["val"][0].shape[1:], dtype=torch.float64)
+    module.net.register_forward_hook(lambda _, arguments, __: sizes.append(len(arguments[0])))
+    whole = module(images)
+    with torch.no_grad():
+        in_parts = module(images)
+    assert sizes == [601, 250, 250, 101]
+    assert torch.allclose(whole, in_parts, rtol=0, atol=1e-12)

@@ -1,0 +1,165 @@
+"""The lottery's training loop against a bare one, and its evaluation against a forward pass."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from app import pruning
+from app.bench.bare import BareLoop, forward_alone
+from app.bench.figures import Goal
+from app.bench.lottery import THREADS, LotteryLoop, loggers, parts
+from app.bench.noise import Noise, noise
+from app.bench.rows import Comparison, Row
+from app.bench.tasks import Section, Setting, Task
+from app.bench.timing import Contestant, take_turns
+from app.bench.watches import EvaluationTimes
+from app.modules import Classifier
+from app.nets import LeNet
+from app.pruning import Masks
+from app.seeds import derive_seed, generator, seeded
+
+LEARNING_RATE = 1.2e-3
+DENSITY = 0.2
+GOAL_LOOP, GOAL_EVALUATION = Goal(0.95, at_least=True), Goal(1.2)
+# As in the lottery's configurations.
+MODEL = f"--model.optimizer torch.optim.Adam --model.optimizer.lr {LEARNING_RATE}"
+FUSED = " --model.optimizer.fused true"
+SECONDS_EVALUATION = 6.0
+SECONDS_AROUND = 5.0  # for the images, the command line and the loggers
+
+# What is told, of which loop, against which, and what the ratio should be.
+LINES: tuple[tuple[str, str, str, Goal | None], ...] = (
+    ("Adam; bare: Adam", "ours", "bare", GOAL_LOOP),
+    ("fused Adam; bare: Adam", "ours fused", "bare", GOAL_LOOP),
+    ("fused Adam; bare: fused Adam", "ours fused", "bare fused", None),
+    ("bare: fused Adam; bare: Adam", "bare fused", "bare", None),
+)
+
+
+def starting_point(seed: int, density: float = DENSITY) -> tuple[dict[str, Tensor], Masks]:
+    """Weights of a classifier by LeNet, and masks that leave a share of them, at random places."""
+    with seeded(seed):
+        model = Classifier(LeNet())
+    start = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    names = pruning.prunable_kinds(model)
+    draw = generator(seed)
+    return start, {name: torch.rand(start[name].shape, generator=draw) < density for name in names}
+
+
+def tasks(setting: Setting) -> list[Task]:
+    """All loops in turns, then the evaluation."""
+    seconds = setting.sizes.loop_seconds
+    loops = Task("lottery loop", seconds + SECONDS_AROUND, partial(_loops, setting))
+    return [loops, Task("evaluation", SECONDS_EVALUATION + SECONDS_AROUND, partial(_evaluation, setting))]
+
+
+SECTION = Section("loop", "Lottery: LeNet, masked, Adam, batch 60, one thread; against a bare loop", tasks)
+
+
+def bare_loop(setting: Setting, data: Noise, *, fused: bool) -> BareLoop:
+    """The loop that ours is measured by.
+
+    Args:
+        setting: how long it is.
+        data: as the lottery seeds it.
+        fused: whether Adam's step is one function.
+    """
+    start, masks = starting_point(setting.seed)
+    return BareLoop(
+        Classifier(LeNet()),
+        start,
+        masks,
+        partial(Adam, lr=LEARNING_RATE, fused=fused or None),
+        data.train_dataloader(),
+        data.val_dataloader(),
+        iterations=setting.sizes.iterations,
+        eval_every=setting.sizes.eval_every,
+    )
+
+
+def lottery_data(setting: Setting) -> Noise:
+    """Images, split and ordered as for the lottery's first replicate."""
+    data = noise(setting.sizes.images)
+    data.reseed(split=derive_seed(setting.seed, 0, "split"), order=derive_seed(setting.seed, 0, "order"))
+    return data
+
+
+def _loops(setting: Setting) -> Sequence[Row]:
+    sizes, data = setting.sizes, lottery_data(setting)
+    start, masks = starting_point(setting.seed)
+    with tempfile.TemporaryDirectory() as folder, _one_thread():
+        root = Path(folder)
+        made = {fused: parts(MODEL + FUSED * fused, eval_every=sizes.eval_every) for fused in (False, True)}
+        with loggers(made[False], root) as logging:
+            ours = {
+                fused: LotteryLoop(
+                    made[fused],
+                    data,
+                    start,
+                    masks,
+                    iterations=sizes.iterations,
+                    root=root / f"fused_{fused}",
+                    seed=setting.seed,
+                    loggers=logging,
+                )
+                for fused in (False, True)
+            }
+            contestants: dict[str, Contestant] = {
+                "ours": ours[False],
+                "bare": bare_loop(setting, data, fused=False),
+                "ours fused": ours[True],
+                "bare fused": bare_loop(setting, data, fused=True),
+            }
+            times = take_turns(contestants, seconds=sizes.loop_seconds, tick=setting.tick)
+    rows = [
+        Comparison(what=what, ours=times[one], reference=times[other], goal=goal, count=sizes.iterations, unit="it/s")
+        for what, one, other, goal in LINES
+    ]
+    return [*rows, Comparison(what="around the iterations, per network", ours=ours[False].around[1:])]
+
+
+def _evaluation(setting: Setting) -> Sequence[Row]:
+    """An evaluation after every iteration, and after each one the forward pass."""
+    start, masks = starting_point(setting.seed)
+    data = lottery_data(setting)
+    with tempfile.TemporaryDirectory() as folder, _one_thread():
+        root = Path(folder)
+        made = parts(MODEL, eval_every=1)
+        watch = EvaluationTimes(lambda: forward_alone(made.model, data.val_dataloader()), setting.tick)
+        with loggers(made, root) as logging:
+            LotteryLoop(
+                made,
+                data,
+                start,
+                masks,
+                iterations=setting.sizes.evaluations + 2,  # the first warms up, no iteration follows the last
+                root=root,
+                seed=setting.seed,
+                loggers=logging,
+                first=[watch],
+            )()
+    images = setting.sizes.images.val + setting.sizes.images.test
+    return [
+        Comparison(
+            what=f"evaluation, {images:,} images; forward",
+            ours=watch.ours[1:],
+            reference=watch.others[1:],
+            goal=GOAL_EVALUATION,
+        )
+    ]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,71 @@
+"""Where a benchmark was run: what its figures are figures of."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.nets.fused_build import library
+from app.nets.fused_products import onednn
+from app.provenance import versions
+
+CPUINFO = Path("/proc/cpuinfo")
+# What processors call their products of bfloat16: x86's two, and Arm's.
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Versions, processor, and which of the fast paths there are; builds the compiled steps if need be.
+
+    Args:
+        threads: torch's.
+    """
+    return {
+        "versions": versions(),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "cores": cores(),
+        "load": load_average(),
+        "threads": threads,
+        "bf16_products": has_bf16_products(),
+        "compiled_steps": library() is not None,
+        "onednn_products": onednn() is not None,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def heading(found: dict[str, Any]) -> str:
+    """The same in three lines."""
+    has = {True: "yes", False: "no"}
+    packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    load = "" if found["load"] is None else f", load {found['load']:.1f}"
+    threads = f"{found['threads']} thread{'s' * (found['threads'] != 1)}"
+    return "\n".join(
+        (
+            packages,
+            f"{found['processor']}, {found['cores']} cores, {threads}{load}; {found['gpu'] or 'no GPU here'}",
+            f"compiled steps: {has[found['compiled_steps']]}; oneDNN's products: {has[found['onednn_products']]}; "
+            f"bf16 products: {has[found['bf16_products']]}",
+        )
+    )
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load_average() -> float | None:
+    """How many cores were wanted in the last minute, by all processes; None where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def has_bf16_products() -> bool:
+    """Whether the processor multiplies bfloat16 itself; where it does not say so, it is taken not to."""
+    return not BF16_FLAGS.isdisjoint((_cpuinfo("flags") or _cpuinfo("Features")).split())
+
+
+def _cpuinfo(key: str) -> str:
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")

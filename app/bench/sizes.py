@@ -1,0 +1,147 @@
+"""How much is measured, and for how long."""
+
+from dataclasses import dataclass, replace
+
+from datamodules.in_memory import SplitSizes
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSize:
+    """A recurrent layer and what it reads.
+
+    Args:
+        time: steps.
+        batch: sequences.
+        features: of the input.
+        hidden: units; ON-LSTM's chunks of 10 must divide them.
+    """
+
+    time: int
+    batch: int
+    features: int
+    hidden: int
+
+    def __str__(self) -> str:
+        return f"{self.time}x{self.batch}, {self.features}→{self.hidden}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSize:
+    """A language model of `configs/ptb`: its net, and every dropout of its recipe."""
+
+    name: str
+    embedding: int
+    layers: tuple[int, ...]
+    dropout: float
+    weight_dropout: float
+    dropout_embedding: float
+    dropout_input: float
+    dropout_output: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sizes:
+    """Sizes of everything, and seconds for each line (see `timing.take_turns`).
+
+    Args:
+        layers: recurrent layers.
+        layer_seconds: for each pair of them.
+        equal_layers: those whose results are compared.
+        softmax: features of what the softmax reads.
+        words: of the softmax.
+        predictions: rows of the softmax.
+        softmax_seconds: for each softmax.
+        images: for the lottery's loop.
+        iterations: of one training.
+        eval_every: iterations from one evaluation to the next.
+        loop_seconds: for all trainings.
+        evaluations: of the evaluation alone.
+        small: the small language model.
+        paper: the paper's.
+        batch: columns of the text.
+        bptt: rows of a window.
+        step_seconds: for the steps of one language model.
+        paper_before: whether the paper's is measured without our work, too; a step takes seconds then.
+    """
+
+    layers: tuple[LayerSize, ...]
+    layer_seconds: float
+    equal_layers: tuple[LayerSize, ...]
+    softmax: tuple[int, ...]
+    words: int
+    predictions: int
+    softmax_seconds: float
+    images: SplitSizes
+    iterations: int
+    eval_every: int
+    loop_seconds: float
+    evaluations: int
+    small: ModelSize
+    paper: ModelSize
+    batch: int
+    bptt: int
+    step_seconds: float
+    paper_before: bool
+
+
+SMALL = ModelSize(
+    name="small",
+    embedding=200,
+    layers=(400, 200),
+    dropout=0.1,
+    weight_dropout=0.2,
+    dropout_embedding=0.0,
+    dropout_input=0.2,
+    dropout_output=0.2,
+)
+PAPER = ModelSize(
+    name="paper",
+    embedding=400,
+    layers=(1150, 1150, 400),
+    dropout=0.3,
+    weight_dropout=0.45,
+    dropout_embedding=0.1,
+    dropout_input=0.5,
+    dropout_output=0.45,
+)
+FULL = Sizes(
+    layers=(
+        LayerSize(35, 20, 200, 200),
+        LayerSize(70, 20, 200, 400),
+        LayerSize(70, 20, 400, 400),
+        LayerSize(70, 20, 400, 1150),
+    ),
+    layer_seconds=12,
+    equal_layers=(
+        LayerSize(35, 5, 200, 200),
+        LayerSize(70, 5, 200, 400),
+        LayerSize(70, 5, 400, 400),
+        LayerSize(70, 5, 400, 1150),
+    ),
+    softmax=(200, 400),
+    words=10_000,
+    predictions=1_400,
+    softmax_seconds=10,
+    images=SplitSizes(train=55_000, val=5_000, test=10_000),
+    iterations=1_000,
+    eval_every=100,
+    loop_seconds=120,
+    evaluations=100,
+    small=SMALL,
+    paper=PAPER,
+    batch=20,
+    bptt=70,
+    step_seconds=60,
+    paper_before=True,
+)
+QUICK = replace(
+    FULL,
+    layer_seconds=2,
+    equal_layers=(LayerSize(35, 2, 200, 200), LayerSize(70, 2, 400, 1150)),
+    softmax_seconds=3,
+    iterations=400,
+    loop_seconds=25,
+    evaluations=30,
+    step_seconds=10,
+    paper_before=False,
+)

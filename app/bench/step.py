@@ -1,0 +1,126 @@
+"""The whole training step of a language model of the Penn Treebank's size: how fast, and where its time goes."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from statistics import median
+
+import torch
+from lightning.pytorch import Trainer
+from torch.optim import SGD
+
+from app.bench.laps import BACKWARD, FORWARD, Laps, LastMark, MarkedModel, Marks, Step
+from app.bench.rows import Comparison, Row, Share
+from app.bench.sizes import ModelSize
+from app.bench.tasks import Section, Setting, Task
+from app.bench.timing import enough
+from app.cli import quiet
+from app.nets import ONLSTM
+from app.profiler import Unprofiled
+from callbacks import NTASGD
+from datamodules.windows import EvalWindowLoader
+
+# As in configs/ptb.
+CHUNK, LEARNING_RATE, DECAY, CLIPPED_TO, ALPHA, BETA = 10, 30.0, 1.2e-6, 0.25, 2.0, 1.0
+WINDOWS = 64  # of a text
+
+
+def model(size: ModelSize, words: int) -> MarkedModel:
+    """The language model of a configuration."""
+    net = ONLSTM(size.embedding, size.layers, CHUNK, dropout=size.dropout, weight_dropout=size.weight_dropout)
+    return MarkedModel(
+        net,
+        words,
+        partial(SGD, lr=LEARNING_RATE, weight_decay=DECAY),
+        dropout_embedding=size.dropout_embedding,
+        dropout_input=size.dropout_input,
+        dropout_output=size.dropout_output,
+        alpha=ALPHA,
+        beta=BETA,
+    )
+
+
+def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bool, list[Step]]:
+    """Train on random words by our own Trainer's hooks, for as long as there is time.
+
+    Args:
+        setting: how long.
+        size: of the model.
+        turns: which steps compute as before our work, in turns.
+
+    Returns:
+        The steps of each turn.
+    """
+    quiet()
+    sizes = setting.sizes
+    torch.manual_seed(setting.seed)
+    trained = model(size, sizes.words)
+    text = torch.randint(sizes.words, (WINDOWS * sizes.bptt + 1, sizes.batch))
+    laps, averaging, began = Laps(), NTASGD(), time.perf_counter()
+
+    def done(rounds: int) -> bool:
+        setting.tick()
+        return enough(rounds, time.perf_counter() - began, sizes.step_seconds)
+
+    marks = Marks(laps, averaging, done, turns)
+    trained.watch(laps)
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=-1,
+        gradient_clip_val=CLIPPED_TO,
+        callbacks=[marks, averaging, LastMark(laps)],
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        profiler=Unprofiled(),
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
+        trainer.fit(trained, train_dataloaders=EvalWindowLoader(text, sizes.bptt))
+    return marks.steps
+
+
+def shares(steps: Sequence[Step]) -> list[Share]:
+    """What every part takes of a step, in the order of the parts; together they are the whole."""
+    parts = dict.fromkeys(part for step in steps for part, _ in step)
+    times = {
+        (part, way): [step.get((part, way), 0.0) for step in steps] for part in parts for way in (FORWARD, BACKWARD)
+    }
+    whole = sum(map(median, times.values()))
+    return [
+        Share(what=part, forward=times[part, FORWARD], backward=times[part, BACKWARD], whole=whole) for part in parts
+    ]
+
+
+def tasks(setting: Setting) -> list[Task]:
+    """The small configuration, then the paper's."""
+    sizes = setting.sizes
+    of_paper = (False, True) if sizes.paper_before else (False,)
+    return [
+        Task("training step, small", sizes.step_seconds, partial(_measure, setting, sizes.small, (False, True))),
+        Task("training step, paper", sizes.step_seconds, partial(_measure, setting, sizes.paper, of_paper)),
+    ]
+
+
+SECTION = Section(
+    "step", "Language model's training step: ON-LSTM, 10,000 words, against eager nets and plain loss", tasks
+)
+
+
+def _measure(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> Sequence[Row]:
+    found = steps(setting, size, turns)
+    times = {turn: [sum(step.values()) for step in those] for turn, those in found.items()}
+    layers = ", ".join(map(str, size.layers))
+    speed = Comparison(
+        what=f"{size.name}: {size.embedding}, layers {layers}",
+        ours=times[False],
+        reference=times.get(True, ()),
+        count=setting.sizes.batch * setting.sizes.bptt,
+        unit="tokens/s",
+    )
+    return [speed, *shares(found[False])]

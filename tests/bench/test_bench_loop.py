@@ -1,0 +1,108 @@
+"""The bare loop and the lottery's do the same work: they measure the same losses and end with the same weights."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from app.bench import loop
+from app.bench.bare import BareLoop
+from app.bench.lottery import LotteryLoop, loggers, network, parts
+from app.bench.noise import Noise
+from app.bench.sizes import QUICK
+from app.bench.tasks import Setting
+from app.modules import Classifier
+from app.results import read_metrics
+from app.training import NetworkTraining
+from datamodules.in_memory import SplitSizes
+
+CONFIG = Path(__file__).resolve().parents[2] / "configs/lottery/lenet_mnist.yaml"
+# More than one epoch, and a last batch that is short.
+SETTING = Setting(sizes=replace(QUICK, images=SplitSizes(250, 70, 1030), iterations=12, eval_every=4))
+
+
+@pytest.fixture(autouse=True)
+def _no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["app"])
+
+
+@pytest.fixture(params=[False, True], ids=["Adam", "fused Adam"])
+def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LotteryLoop, BareLoop]:
+    """Both loops after two trainings each."""
+    data = loop.lottery_data(SETTING)
+    start, masks = loop.starting_point(SETTING.seed)
+    made = parts(loop.MODEL + loop.FUSED * request.param, eval_every=SETTING.sizes.eval_every)
+    bare = loop.bare_loop(SETTING, data, fused=request.param)
+    with loggers(made, tmp_path) as logging:
+        ours = LotteryLoop(
+            *(made, data, start, masks),
+            iterations=SETTING.sizes.iterations,
+            root=tmp_path,
+            seed=SETTING.seed,
+            loggers=logging,
+        )
+        for _ in range(2):
+            assert 0 < ours() < 60
+            assert 0 < bare() < 60
+    return ours, bare
+
+
+def test_the_bare_loop_does_what_the_lottery_does(trained: tuple[LotteryLoop, BareLoop]) -> None:
+    """To 1e-5: a loop may sum in another order, and take its products another way."""
+    ours, bare = trained
+    rows = read_metrics(ours.layout.network(network(1)).metrics)
+    assert [row.iteration for row in rows] == [0, 4, 8, 12]
+    measured = [(one.loss, one.accuracy) for one in bare.evaluations]
+    recorded = [
+        pair for row in rows[1:] for pair in ((row.val_loss, row.val_accuracy), (row.test_loss, row.test_accuracy))
+    ]
+    torch.testing.assert_close(torch.tensor(measured), torch.tensor(recorded), rtol=1e-5, atol=1e-5)
+    assert measured[0] != measured[2], "nothing was learned"
+
+    weights, its = dict(ours.model.named_parameters()), dict(bare.net.named_parameters())
+    assert weights.keys() == its.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, its[name], rtol=1e-5, atol=1e-5)
+        assert not torch.equal(weight, ours.start[name]), f"{name} has not moved"
+    for name, mask in ours.masks.items():
+        assert 0.15 < mask.float().mean() < 0.25
+        for values in (weights[name], its[name]):
+            assert not values[~mask].any()
+
+
+def test_what_is_around_the_iterations_is_told_apart(trained: tuple[LotteryLoop, BareLoop]) -> None:
+    ours, _ = trained
+    assert len(ours.around) == 2
+    assert all(seconds > 0 for seconds in ours.around)
+
+
+def test_our_loop_is_the_lotterys_own(tmp_path: Path) -> None:
+    """The same class trains, with the model and the data of its configuration."""
+    config = yaml.safe_load(CONFIG.read_text())
+    made = parts(loop.MODEL, eval_every=100)
+    assert made.context.config["model"]["class_path"] == config["model"]["class_path"]
+    optimizer = config["model"]["init_args"]["optimizer"]
+    ours = made.context.config["model"]["init_args"]["optimizer"]
+    assert ours["class_path"] == optimizer["class_path"]
+    assert ours["init_args"]["lr"] == optimizer["init_args"]["lr"] == loop.LEARNING_RATE
+    assert made.context.config["threads"] == config["threads"]
+    assert made.context.config["trainer"]["val_check_interval"] == config["trainer"]["val_check_interval"]
+    assert made.datamodule.batch_size == config["data"]["init_args"]["batch_size"]
+    assert isinstance(made.model, Classifier)
+    loop_ = LotteryLoop(*(made, Noise(), *loop.starting_point(0)), iterations=1, root=tmp_path, seed=0, loggers=None)
+    assert isinstance(loop_._train, NetworkTraining)
+
+
+def test_lines_of_the_table() -> None:
+    setting = replace(SETTING, sizes=replace(SETTING.sizes, loop_seconds=0, evaluations=3))
+    loops, evaluation = loop.tasks(setting)
+    threads = torch.get_num_threads()
+    rows = [row.plain() for row in (*loops.run(), *evaluation.run())]
+    assert [row["goal"] for row in rows] == ["≥ 0.95", "≥ 0.95", None, None, None, "≤ 1.2"]
+    assert all(row["unit"] == "it/s" for row in rows[:4])
+    assert rows[4]["reference"] is None
+    assert len(rows[5]["ours_seconds"]) == len(rows[5]["reference_seconds"]) == 3
+    assert torch.get_num_threads() == threads

@@ -1,0 +1,150 @@
+"""The training step's parts sum to the step, and it is the step of the configurations."""
+
+from collections import Counter
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from app.bench import step
+from app.bench.laps import AVERAGING, BACKWARD, CLIP, FORWARD, SGD, Laps, MarkedModel
+from app.bench.sizes import FULL, PAPER, QUICK, SMALL, ModelSize
+from app.bench.tasks import Setting
+from app.modules import LanguageModel
+from app.nets import ONLSTM
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs/ptb"
+TINY = replace(SMALL, name="tiny", embedding=20, layers=(30, 20))
+SETTING = Setting(sizes=replace(QUICK, words=50, batch=4, bptt=7, step_seconds=0, small=TINY, paper=TINY))
+
+
+def test_laps_sum_to_the_time() -> None:
+    times = iter([10.0, 11.0, 13.0, 16.0, 100.0, 104.0])
+    laps = Laps(lambda: next(times))
+    laps.start()
+    for part in ("a", "b", "a"):
+        laps.mark(part)
+    assert laps.step() == {("a", FORWARD): 4, ("b", FORWARD): 2}
+    laps.start()
+    laps.mark("a", BACKWARD)
+    assert laps.step() == {("a", BACKWARD): 4}
+
+
+def test_steps_take_turns_and_have_all_parts() -> None:
+    found = step.steps(SETTING, TINY, (False, True))
+    assert {turn: len(those) for turn, those in found.items()} == {False: 3, True: 3}
+    both = {"embedding and dropout", "layer 1", "layer 2", "softmax and loss", "AR and TAR"}
+    for one in (*found[False], *found[True]):
+        assert set(one) == {*((part, way) for part in both for way in (FORWARD, BACKWARD))} | {
+            (part, FORWARD) for part in (CLIP, SGD, AVERAGING, "other")
+        }
+        assert all(seconds > 0 for seconds in one.values())
+
+
+def test_the_turns_differ_in_how_and_not_in_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fused and eager, in turns; loss and gradients are those of the plain language model."""
+    ways: Counter[str] = Counter()
+    for name in ("read", "read_eagerly"):
+        _count(monkeypatch, name, ways)
+    torch.manual_seed(0)
+    size = replace(TINY, dropout=0.0, weight_dropout=0.0, dropout_input=0.0, dropout_output=0.0)
+    marked = step.model(size, 50)
+    plain = LanguageModel(ONLSTM(20, [30, 20], 10), 50, alpha=step.ALPHA, beta=step.BETA)
+    plain.load_state_dict(marked.state_dict())
+    laps = Laps()
+    marked.watch(laps)
+    window = _window(50)
+    right = plain.training_step(window, 0)
+    right_gradients = torch.autograd.grad(right, list(plain.parameters()))
+    ways.clear()
+    for before, way in ((False, "read"), (True, "read_eagerly")):
+        marked._state = None
+        marked.be(before=before)
+        laps.start()
+        loss = marked.training_step(window, 0)
+        gradients = torch.autograd.grad(loss, list(marked.parameters()))
+        assert ways.pop(way) == 2
+        assert not ways
+        torch.testing.assert_close(loss, right)
+        torch.testing.assert_close(gradients, right_gradients)
+
+
+def _count(monkeypatch: pytest.MonkeyPatch, name: str, calls: "Counter[str]") -> None:
+    from app.nets import recurrent
+
+    where: Any = recurrent if name == "read" else recurrent.RecurrentLayer
+    original = getattr(where, name)
+
+    def counted(*arguments: Any) -> Any:
+        calls[name] += 1
+        return original(*arguments)
+
+    monkeypatch.setattr(where, name, counted)
+
+
+def _window(words: int) -> Any:
+    from datamodules.windows import Window
+
+    tokens = torch.randint(words, (8, 4))
+    return Window(tokens[:-1], tokens[1:], 7, 7)
+
+
+def test_every_step_is_counted_once() -> None:
+    """Of a warm-up and three steps."""
+    ended: list[dict[str, Any]] = []
+    found = step.steps(replace(SETTING, tick=lambda: ended.append({})), TINY, (False,))
+    assert list(found) == [False]
+    assert len(found[False]) == 3
+
+
+def test_shares_sum_to_the_whole() -> None:
+    found = step.shares([{("a", FORWARD): 1.0, ("a", BACKWARD): 2.0, ("b", FORWARD): 1.0}] * 3)
+    assert [(row.what, row.share) for row in found] == [("a", 0.75), ("b", 0.25)]
+
+
+def test_lines_of_the_table() -> None:
+    """The paper's model has a reference only where there is time for it."""
+    for full in (False, True):
+        setting = replace(SETTING, sizes=replace(SETTING.sizes, paper_before=full))
+        for task, reference in zip(step.tasks(setting), (True, full), strict=True):
+            speed, *shares = (row.plain() for row in task.run())
+            assert speed["unit"] == "tokens/s"
+            assert speed["count"] == 28
+            assert (speed["reference"] is not None) == reference
+            assert sum(share["share"] for share in shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("size", "name"), [(SMALL, "on_lstm_small.yaml"), (PAPER, "on_lstm.yaml")])
+def test_the_models_are_those_of_the_configurations(size: ModelSize, name: str) -> None:
+    config = yaml.safe_load((CONFIGS / name).read_text())
+    given, trainer = config["model"]["init_args"], config["trainer"]
+    net, optimizer = given["net"]["init_args"], given["optimizer"]["init_args"]
+    assert asdict(size) == {
+        "name": size.name,
+        "embedding": net["input_size"],
+        "layers": tuple(net["layer_sizes"]),
+        "dropout": net["dropout"],
+        "weight_dropout": net["weight_dropout"],
+        **{name: given[name] for name in ("dropout_embedding", "dropout_input", "dropout_output")},
+    }
+    constants = (step.CHUNK, step.LEARNING_RATE, step.DECAY, step.ALPHA, step.BETA, step.CLIPPED_TO)
+    told = net["chunk_size"], optimizer["lr"], float(optimizer["weight_decay"]), given["alpha"], given["beta"]
+    assert constants == (*told, trainer["gradient_clip_val"])
+    assert (FULL.words, FULL.batch, FULL.bptt) == (
+        given["vocabulary_size"],
+        config["data"]["init_args"]["batch_size"],
+        config["data"]["init_args"]["bptt"],
+    )
+    built = step.model(size, 100)
+    assert isinstance(built, MarkedModel)
+    assert built.dropouts["output"] == given["dropout_output"]
+
+
+def test_partial_optimizer_is_sgd() -> None:
+    model = step.model(TINY, 50)
+    assert isinstance(model.optimizer, partial)
+    assert isinstance(model.configure_optimizers(), torch.optim.SGD)
