@@ -1,10 +1,9 @@
 """`python -m app`: dispatch, and one line for what goes wrong."""
 
-import errno
 import sys
 import warnings
 
-from app.errors import Interrupted, RunError, UserError
+from app.errors import Interrupted, RunError, UserError, explain
 
 USAGE = """\
 usage: python -m app COMMAND ...
@@ -39,6 +38,13 @@ def dispatch(argv: list[str]) -> None:
             from app import score
 
             score.main(rest)
+        case ["lottery-worker", connection, lock]:  # started by `lottery`, for itself
+            from app.workers.superior import Superior
+
+            superior = Superior(int(connection), int(lock))
+            from app import cli
+
+            cli.work(superior)
         case ["bench", *rest]:
             from app.bench import command as bench
 
@@ -71,7 +77,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _say("stopped at once; the same command goes on from the last checkpoint", 130)
     except OSError as error:
-        return _say(_explain(error), 1)
+        return _say(f"failed: {explain(error)}", 1)
     except SystemExit as error:
         # Lightning's own answer to SIGTERM carries no code, and a scheduler would take that for success.
         if type(error).__name__ == "SIGTERMException":
@@ -83,13 +89,6 @@ def main(argv: list[str]) -> int:
 def _say(line: str, code: int) -> int:
     print(line, file=sys.stderr)
     return code
-
-
-def _explain(error: OSError) -> str:
-    where = f" at {error.filename}" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"failed: the disk is full{where}; free some, and the same command goes on from the last checkpoint"
-    return f"failed: {error.strerror or error}{where}"
 
 
 def _one_line_warning(message: object, *_: object, **__: object) -> None:

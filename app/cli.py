@@ -24,6 +24,7 @@ from app.errors import UserError
 from app.fitting import Fit
 from app.profiler import Unprofiled
 from app.trainer import Context, LotteryTrainer
+from app.workers.superior import Superior
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse")
 
@@ -53,9 +54,22 @@ class SaveFitConfig(SaveConfigCallback):
 
 
 class CLI(LightningCLI):
-    """Any of our modules with any of our datamodules, by class path."""
+    """Any of our modules with any of our datamodules, by class path.
 
-    def __init__(self, args: list[str] | None = None, *, run: bool = True) -> None:
+    Args:
+        args: the command line; the process's own where it is left out.
+        superior: the process that this one works for, if any.
+        run: whether to run the subcommand that is asked for.
+    """
+
+    def __init__(
+        self,
+        args: list[str] | dict[str, Any] | None = None,
+        superior: Superior | None = None,
+        *,
+        run: bool = True,
+    ) -> None:
+        self._superior = superior
         strict = {"exit_on_error": False, "allow_abbrev": False}
         main = {"prog": "python -m app"} | strict
         super().__init__(
@@ -162,6 +176,7 @@ class CLI(LightningCLI):
             config=self.config_dump,
             make_trainer=self.network_trainer,
             make_loggers=lambda: _as_list(self._trainer_arguments()["logger"]),
+            superior=self._superior,
         )
 
     def network_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
@@ -243,10 +258,24 @@ def main(argv: list[str]) -> None:
     Raises:
         UserError: for what the command line or a configuration file gets wrong.
     """
+    # Lightning warns where arguments come from two places.
+    _run(None if argv == sys.argv[1:] else argv)
+
+
+def work(superior: Superior) -> None:
+    """Train networks of a lottery for the process that started this one, with its configuration.
+
+    Raises:
+        UserError: what the configuration names is no longer what it was.
+    """
+    del sys.argv[1:]
+    _run({"subcommand": "lottery", "lottery": superior.config}, superior)
+
+
+def _run(arguments: list[str] | dict[str, Any] | None, superior: Superior | None = None) -> None:
     quiet()
     try:
-        # Lightning warns where arguments come from two places.
-        CLI(None if argv == sys.argv[1:] else argv)
+        CLI(arguments, superior)
     except Exception as error:
         if (mistake := _mistake(error)) is None:
             raise

@@ -17,6 +17,8 @@ WITHOUT_EFFECT = (
     "runs",
     "checkpoint_seconds",
     "pruning.plan",
+    "pruning.workers",
+    "pruning.oversubscribe",
     "trainer.logger",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",

@@ -10,8 +10,11 @@ from app.layout import RunDirectory
 
 
 @contextmanager
-def locked(layout: RunDirectory) -> Iterator[None]:
+def locked(layout: RunDirectory) -> Iterator[int]:
     """Hold the run directory; the system lets go of it when the process ends, however it ends.
+
+    Yields:
+        the descriptor that holds it; processes that are given it hold the run directory too.
 
     Raises:
         UserError: another process holds it.
@@ -29,7 +32,7 @@ def locked(layout: RunDirectory) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        yield file.fileno()
 
 
 def is_locked(layout: RunDirectory) -> bool:

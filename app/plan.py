@@ -10,6 +10,7 @@ from rich.table import Table
 
 from app.layout import METHODS, NetworkKey
 from app.pruning import Pruning, density, schedule
+from app.pruning.dependencies import trainings_in_a_row
 
 BYTES_PER_METRICS_ROW = 130
 BYTES_OF_TEXT = 4_000  # report.json, DONE, the row of results.csv
@@ -60,7 +61,7 @@ class Plan:
         return copies * self.state_bytes + len(keys) * (masks + self.rows * BYTES_PER_METRICS_ROW + BYTES_OF_TEXT)
 
     def render(self) -> Group:
-        """The plan as a table and two lines."""
+        """The plan as a table and two lines, or three where there are workers."""
         keys = list(self.settings.networks())
         missing = [key for key in keys if key not in self.finished]
         total, left = Counter(key.method for key in keys), Counter(key.method for key in missing)
@@ -72,9 +73,11 @@ class Plan:
             cells = f"{n:,}", f"{n - m:,}", f"{m * self.iterations:,}", clock(m * self.seconds)
             table.add_row(method, *cells, style="bold" if method == "all" else None)
         remaining = ", ".join(f"{share:.2%}" for share in self.densities())
-        return Group(
-            table, f"weights remaining by round: {remaining}", f"disk: {self.disk_bytes() / 1e6:,.1f} MB in all"
-        )
+        lines = [f"weights remaining by round: {remaining}", f"disk: {self.disk_bytes() / 1e6:,.1f} MB in all"]
+        if (workers := self.settings.workers) > 1:
+            seconds = trainings_in_a_row(self.settings, missing, workers) * self.seconds
+            lines.append(f"time to go with {workers} workers: {clock(seconds)}")
+        return Group(table, *lines)
 
 
 def clock(seconds: float) -> str:

@@ -4,7 +4,7 @@ Every network is a function of the configuration and of the files of networks be
 begun one goes on from its checkpoint: running the same command again does what is missing and nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lightning.pytorch import LightningModule
@@ -42,14 +42,28 @@ class Lottery:
         finished = self.finished()
         for key in self.settings.networks():
             if key not in finished:
-                start, masks = self.starting_point(key)
-                pruning.rewind(self.model, start, masks)
-                finished[key] = self.train(Job(key=key, start=start, masks=masks, seeds=self.seeds(key)))
-                self._write(finished)
-        self._write(finished)
+                finished[key] = self.make(key)
+                self.record(finished.values())
+        return self.conclude()
+
+    def make(self, key: NetworkKey) -> Result:
+        """Train one network, of which all that it is made from is finished; return its row."""
+        start, masks = self.starting_point(key)
+        pruning.rewind(self.model, start, masks)
+        return self.train(Job(key=key, start=start, masks=masks, seeds=self.seeds(key)))
+
+    def record(self, rows: Iterable[Result]) -> None:
+        """Write results.csv of the networks that are finished."""
+        if is_first():
+            write_results(self.layout.results, rows)
+
+    def conclude(self) -> list[Result]:
+        """Tidy up behind the last network; return the rows of all."""
+        rows = list(self.finished().values())
+        self.record(rows)
         if is_first():
             self._tidy()
-        return list(finished.values())
+        return rows
 
     def finished(self) -> dict[NetworkKey, Result]:
         """The rows of the networks that are done, in the order in which they are trained."""
@@ -126,10 +140,6 @@ class Lottery:
 
     def _mask(self, key: NetworkKey) -> Masks:
         return pruning.load_tensors(self.layout.network(key).mask)
-
-    def _write(self, finished: dict[NetworkKey, Result]) -> None:
-        if is_first():
-            write_results(self.layout.results, finished.values())
 
     def _tidy(self) -> None:
         """Trained weights are needed until the last network is made from them, whether or not they are kept."""

@@ -71,6 +71,7 @@ class LotteryLoggers:
     def finish(self) -> None:
         """End the runs that are open."""
         finish(self._loggers)
+        self._current, self._loggers = None, []
 
     def _wandb(self) -> list[RoundsWandbLogger]:
         return _ours(self._loggers)

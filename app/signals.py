@@ -8,22 +8,31 @@ from types import FrameType
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Within, the first SIGINT only makes the yielded function return True; the second ends the process.
+def stop_on(*signals: signal.Signals) -> Iterator[Callable[[], signal.Signals | None]]:
+    """Within, the first of these signals is only yielded by the yielded function; the second ends the process.
 
     Not by KeyboardInterrupt, which Lightning turns into exit code 1.
     """
-    asked = False
+    asked: signal.Signals | None = None
 
     def handle(signum: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            raise SystemExit(130)
-        asked = True
-        print("\nstopping after this iteration; Ctrl-C again stops at once", file=sys.stderr)
+            raise SystemExit(128 + signum)
+        asked = signal.Signals(signum)
+        if asked == signal.SIGINT:
+            print("\nstopping after this iteration; Ctrl-C again stops at once", file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in signals}
     try:
         yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Within, the first SIGINT only makes the yielded function return True; the second ends the process."""
+    with stop_on(signal.SIGINT) as asked:
+        yield lambda: asked() is not None

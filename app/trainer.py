@@ -16,19 +16,17 @@ from app import pruning as pure
 from app.checkpoints import load_weights
 from app.config import claim
 from app.errors import UserError
+from app.experiment import Experiment
 from app.layout import FitLayout, RunLayout, remove_leftovers
 from app.lock import locked
 from app.parse import ParseOptions, Parser, parse_text, parse_treebank
 from app.plan import Plan
 from app.pruning import Pruning
 from app.ranks import is_first
-from app.report.tables import summary_table
-from app.rounds import Lottery
-from app.run_loggers import LotteryLoggers
-from app.signals import stop_on_interrupt
-from app.training import NetworkTraining, TrainerFactory
+from app.training import TrainerFactory
 from app.treebanks import gold_sentences
-from callbacks import ExperimentProgress
+from app.workers.room import check_workers
+from app.workers.superior import Superior
 from callbacks.training import refuse_strategy
 from datamodules import InMemoryDataModule
 
@@ -46,6 +44,7 @@ class Context:
         config: the whole parsed configuration, plain.
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
+        superior: the process that this one is a worker of, if any.
     """
 
     seed: int
@@ -56,6 +55,7 @@ class Context:
     config: dict[str, Any]
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
+    superior: Superior | None = None
 
     @property
     def root(self) -> Path:
@@ -106,49 +106,45 @@ class LotteryTrainer(Trainer):
         pure.rewind_iteration(
             pruning.rewind_to, iterations=iterations, iterations_per_epoch=datamodule.iterations_per_epoch
         )
+        check_workers(pruning, self, self.context.threads)
         if pruning.plan:
             self._print_plan(model, datamodule, pruning, layout, iterations)
             return
-        if is_first():
-            with locked(layout):
+        experiment = self._experiment(model, datamodule, pruning, layout, iterations)
+        if self.context.superior is not None:
+            experiment.serve(self.context.superior)
+        elif not is_first():
+            experiment.draw()
+        else:
+            with locked(layout) as lock:
                 remove_leftovers(layout.root)
                 claim(layout, self.context.config)
-                self._draw(model, datamodule, pruning, layout, iterations)
-        else:
-            self._draw(model, datamodule, pruning, layout, iterations)
+                if pruning.workers > 1:
+                    experiment.draw_side_by_side(lock)
+                else:
+                    experiment.draw()
 
-    def _draw(
+    def _experiment(
         self,
         model: LightningModule,
         data: InMemoryDataModule,
         settings: Pruning,
         layout: RunLayout,
         iterations: int,
-    ) -> None:
-        keys = list(settings.networks())
-        loggers = LotteryLoggers(make=self.context.make_loggers, layout=layout, config=self.context.config)
-        with stop_on_interrupt() as stop, ExperimentProgress(len(keys) * iterations) as progress:
-            training = NetworkTraining(
-                model=model,
-                data=data,
-                settings=settings,
-                layout=layout,
-                iterations=iterations,
-                threads=self.context.threads,
-                make_trainer=self.context.make_trainer,
-                loggers=loggers,
-                progress=progress,
-                checkpoint_seconds=self.context.checkpoint_seconds,
-                stop=stop,
-            )
-            lottery = Lottery(model=model, settings=settings, layout=layout, seed=self.context.seed, train=training)
-            progress.skip(len(lottery.finished()) * iterations)
-            try:
-                results = lottery.run()
-            finally:
-                loggers.finish()
-        if is_first():
-            Console().print(summary_table(results))
+    ) -> Experiment:
+        return Experiment(
+            model=model,
+            data=data,
+            settings=settings,
+            layout=layout,
+            iterations=iterations,
+            seed=self.context.seed,
+            threads=self.context.threads,
+            config=self.context.config,
+            make_trainer=self.context.make_trainer,
+            make_loggers=self.context.make_loggers,
+            checkpoint_seconds=self.context.checkpoint_seconds,
+        )
 
     def parse(
         self,

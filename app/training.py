@@ -22,6 +22,7 @@ from callbacks import (
     FinalTrainAccuracy,
     IterativePruningCallback,
     MetricsRecorder,
+    ReportedProgress,
     ResumeCheckpoint,
     StopOnNonFinite,
 )
@@ -78,7 +79,7 @@ class NetworkTraining:
     threads: int
     make_trainer: TrainerFactory
     loggers: LotteryLoggers
-    progress: ExperimentProgress
+    progress: ExperimentProgress | ReportedProgress
     checkpoint_seconds: float = 15.0
     stop: Callable[[], bool] = bool
 

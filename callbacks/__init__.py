@@ -7,6 +7,7 @@ from callbacks.metrics import MetricsRecorder
 from callbacks.nt_asgd import NTASGD
 from callbacks.parse_logging import ParseLogging
 from callbacks.progress import ExperimentProgress
+from callbacks.reported_progress import ReportedProgress
 from callbacks.resume import ResumeCheckpoint
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "IterativePruningCallback",
     "MetricsRecorder",
     "ParseLogging",
+    "ReportedProgress",
     "ResumeCheckpoint",
     "StopOnNonFinite",
 ]

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,12 +66,29 @@ def _stream_handlers() -> Iterator["logging.StreamHandler[Any]"]:
                 yield handler
 
 
+@dataclass
+class _Training:
+    """One that is in progress."""
+
+    label: str
+    density: float | None
+    iterations: int
+    iteration: int = 0
+    reached: bool = False  # whether it has told of any iteration
+
+    @property
+    def place(self) -> str:
+        density = "" if self.density is None else f" · density {format_density(self.density)}"
+        return f"{density} · iteration {self.iteration}/{self.iterations}"
+
+
 class ExperimentProgress(Callback):
     """Shows how far a whole experiment is: which network is trained, its iteration, and the time that is left.
 
     On a terminal a bar that redraws itself, with one line above it per finished network; elsewhere one line per
     finished network and one every half minute of a long training, each with how far the whole is. A context manager
-    around all trainings, and a callback of each. Only rank zero draws.
+    around all trainings, and a callback of each. Only rank zero draws. Trainings may run side by side in other
+    processes, their workers: then each has a line above the bar, and is told of by number.
 
     Args:
         total: iterations of the whole experiment.
@@ -90,9 +108,7 @@ class ExperimentProgress(Callback):
         self._timed_to: float | None = None  # the clock, when the speed was last told
         self._due = 0.0  # the clock, when next to show something
         self._before = 0  # iterations of all networks before this one
-        self._label, self._iterations = "", 0
-        self._density: float | None = None
-        self._iteration, self._trained = 0, False
+        self._trainings: dict[int, _Training] = {}  # by worker
 
     def __enter__(self) -> Self:
         self._open()
@@ -107,26 +123,31 @@ class ExperimentProgress(Callback):
     @property
     def done(self) -> int:
         """Iterations of the whole experiment that are behind us."""
-        return self._before + self._iteration
+        return self._before + sum(training.iteration for training in self._trainings.values())
 
     def skip(self, iterations: int) -> None:
         """Count iterations that were trained by an earlier process: done, but no measure of speed."""
         self._before += iterations
 
+    def leave_out(self, iterations: int, *, worker: int = 0) -> None:
+        """Count on fewer iterations, because the training in progress has failed; it is shown no more."""
+        self._trainings.pop(worker, None)
+        self.total -= iterations
+
     def note(self, line: str) -> None:
         """Keep a line about the training in progress, above the bar."""
         self._print(line)
 
-    def begin(self, label: str, density: float | None, iterations: int) -> None:
+    def begin(self, label: str, density: float | None, iterations: int, *, worker: int = 0) -> None:
         """Announce the next training.
 
         Args:
             label: which network, such as "replicate 0 · iterative · round 3".
             density: its share of weights remaining, in (0, 1]; not shown where it is None.
             iterations: its length.
+            worker: which of several that train side by side.
         """
-        self._label, self._density, self._iterations = label, density, iterations
-        self._iteration, self._trained = 0, False
+        self._trainings[worker] = _Training(label, density, iterations)
         now = self._clock()
         self._timed_to = now if self._timed_to is None else self._timed_to
         self._due = now + self._interval
@@ -136,7 +157,7 @@ class ExperimentProgress(Callback):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting where the training starts: above 0 where it is resumed."""
-        self._iteration, self._trained = trainer.global_step, True
+        self.reach(trainer.global_step, resumed=True)
 
     @override
     def on_train_batch_end(
@@ -144,41 +165,56 @@ class ExperimentProgress(Callback):
     ) -> None:
         """Show the iteration, where it is time to."""
         now = self._clock()
-        if now < self._due:
-            return
-        self._advance(trainer.global_step, now)
-        self._due = now + self._interval
-        self._show()
+        if now >= self._due:
+            self._advance(self._trainings[0], trainer.global_step, now)
+            self._due = now + self._interval
+            self._show()
 
-    def end(self, summary: str) -> None:
+    def reach(self, iteration: int, *, worker: int = 0, resumed: bool = False) -> None:
+        """Count a worker's training as having come so far, and show it, where it is time to.
+
+        Args:
+            iteration: of that training.
+            worker: which of several that train side by side.
+            resumed: whether an earlier process came so far, which says nothing of speed.
+        """
+        training, now = self._trainings[worker], self._clock()
+        training.reached = True
+        if resumed:
+            training.iteration = iteration
+            return
+        self._advance(training, iteration, now)
+        if now >= self._due:
+            self._due = now + self._interval
+            self._show()
+
+    def end(self, summary: str, *, worker: int = 0) -> None:
         """Count the training as finished.
 
         Args:
             summary: the one line that is kept of it.
+            worker: which of several that train side by side.
         """
-        if not self._trained:  # an earlier process came to its last iteration, and no further
-            self._iteration = self._iterations
-        self._advance(self._iterations, self._clock())
+        training = self._trainings[worker]
+        if not training.reached:  # an earlier process came to its last iteration, and no further
+            training.iteration = training.iterations
+        self._advance(training, training.iterations, self._clock())
         if self._live is None:
             summary = f"{summary} · {self._how_far()}"
         else:
             self._show()
-        self._before += self._iterations
-        self._iterations = self._iteration = 0
+        self._before += training.iterations
+        del self._trainings[worker]
         self._print(summary)
 
     @property
     def _interval(self) -> float:
         return LINE_SECONDS if self._live is None else REDRAW_SECONDS
 
-    def _advance(self, iteration: int, now: float) -> None:
+    def _advance(self, training: _Training, iteration: int, now: float) -> None:
         if self._timed_to is not None:
-            self._speed.add(now - self._timed_to, iteration - self._iteration)
-        self._timed_to, self._iteration = now, iteration
-
-    def _place(self) -> str:
-        density = "" if self._density is None else f" · density {format_density(self._density)}"
-        return f"{density} · iteration {self._iteration}/{self._iterations}"
+            self._speed.add(now - self._timed_to, iteration - training.iteration)
+        self._timed_to, training.iteration = now, iteration
 
     def _how_far(self) -> str:
         if self.done >= self.total:
@@ -188,17 +224,20 @@ class ExperimentProgress(Callback):
         return f"{percent} %" if left is None else f"{percent} % · {format_duration(left)} left"
 
     def _render(self) -> Group:
-        """Two lines that never wrap: the beginning of a name gives way where a terminal is narrow."""
+        """Lines that never wrap: the beginning of a name gives way where a terminal is narrow."""
         width = max(self._console.width - MARGIN, 1)
-        label, place = self._label, self._place()
-        if len(label) + len(place) > width:
-            label = f"…{label[len(label) + len(place) + 1 - width :]}"
+        lines = []
+        for _, training in sorted(self._trainings.items()):
+            label, place = training.label, training.place
+            if len(label) + len(place) > width:
+                label = f"…{label[len(label) + len(place) + 1 - width :]}"
+            lines.append(Text(label + place, no_wrap=True, overflow="ellipsis"))
         bar = Table.grid(padding=(0, 1, 0, 0))
         bar.width = width
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True)
         bar.add_row(ProgressBar(total=max(self.total, 1), completed=self.done), self._how_far())
-        return Group(Text(label + place, no_wrap=True, overflow="ellipsis"), bar)
+        return Group(*lines, bar)
 
     @rank_zero_only
     def _open(self) -> None:
@@ -222,6 +261,7 @@ class ExperimentProgress(Callback):
     @rank_zero_only
     def _show(self) -> None:
         if self._live is None:
-            self._print(f"{self._label}{self._place()} · {self._how_far()}")
+            trainings = (f"{training.label}{training.place}" for _, training in sorted(self._trainings.items()))
+            self._print(f"{' | '.join(trainings)} · {self._how_far()}")
         else:
             self._live.update(self._render(), refresh=True)

@@ -44,20 +44,25 @@ ARROWS: dict[str, set[str]] = {
     "app.plan": {"app.pruning"},
     "app.training": {"app.provenance", "app.pruning", "app.results", "app.run_loggers", "callbacks", "datamodules"},
     "app.rounds": {"app.pruning", "app.ranks", "app.results", "app.training"},
+    "app.workers": {"app.pruning", "callbacks"},
+    "app.experiment": {
+        *("app.pruning", "app.ranks", "app.report", "app.rounds", "app.run_loggers", "app.signals", "app.training"),
+        *("app.workers", "callbacks", "datamodules"),
+    },
     "app.status": {"app.config", "app.history", "app.lock", "app.pruning", "app.results"},
     "app.trainer": {
-        *("app.checkpoints", "app.config", "app.lock", "app.parse", "app.plan", "app.pruning", "app.ranks"),
-        *("app.report", "app.rounds", "app.run_loggers", "app.signals", "app.training", "app.treebanks"),
-        *("callbacks", "datamodules"),
+        *("app.checkpoints", "app.config", "app.experiment", "app.lock", "app.parse", "app.plan", "app.pruning"),
+        *("app.ranks", "app.training", "app.treebanks", "app.workers", "callbacks", "datamodules"),
     },
     "app.cli": {
-        *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "datamodules"),
+        *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "app.workers"),
+        "datamodules",
     },
     "app.bench": {
         *("app.cli", "app.modules", "app.nets", "app.profiler", "app.provenance", "app.pruning", "app.run_loggers"),
         *("app.training", "callbacks", "datamodules"),
     },
-    "app.__main__": {"app.cli", "app.authors", "app.bench", "app.report", "app.score", "app.status"},
+    "app.__main__": {"app.cli", "app.authors", "app.bench", "app.report", "app.score", "app.status", "app.workers"},
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}
 

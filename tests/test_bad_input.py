@@ -60,6 +60,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["lottery", *TINY, "--pruning.methods", "[one_shot]", "--pruning.scope", "global"], r"add iterative"),
         (["lottery", *TINY, "--pruning.methods", "[one_shot]", "--pruning.random_mask", "1"], r"add iterative"),
         (["lottery", *TINY, "--trainer.fast_dev_run", "true"], r"fast_dev_run.*max_steps"),
+        (["lottery", *TINY, "--pruning.workers", "0"], r"pruning\.workers is 0"),
+        (["lottery", *TINY, "--pruning.workers", "9999"], r"workers 9999 x threads 1 is more.*oversubscribe true"),
+        (
+            ["lottery", *TINY, "--trainer.devices", "2", "--trainer.strategy", "ddp", "--pruning.workers", "2"],
+            r"workers is 2.*one CPU device.*devices 1",
+        ),
         (["lottery", *TINY, "--seed_everything", "true"], r"seed_everything must be a whole number"),
         (["lottery", *TINY, "--config", "nowhere.yaml"], r"nowhere\.yaml"),
         (["lottery", *TINY, "--trainer.strategy", "ddp_spawn"], r"pruning does not work with"),
@@ -215,7 +221,11 @@ def test_exit_codes(
 
 
 def test_differences_are_in_effect_only() -> None:
-    ours = {"pruning": {"rounds": 3, "plan": True}, "runs": "a", "trainer": {"max_steps": 5, "logger": {"x": 1}}}
+    ours = {
+        "pruning": {"rounds": 3, "plan": True, "workers": 2},
+        "runs": "a",
+        "trainer": {"max_steps": 5, "logger": {"x": 1}},
+    }
     theirs = {"pruning": {"rounds": 2, "plan": False}, "runs": "b", "trainer": {"max_steps": 5, "logger": True}}
     assert config.differences(ours, theirs) == ["pruning.rounds: 2 -> 3"]
     assert config.flatten({"a": {"b": {}, "c": [1]}}) == {"a.b": {}, "a.c": [1]}

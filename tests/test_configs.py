@@ -64,8 +64,9 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
     """A frozen list: a new option is a visible change."""
     parsed = parse("lottery", "--config", "configs/quickstart.yaml", monkeypatch=monkeypatch)
     assert sorted(vars(parsed.pruning)) == [
-        *("keep", "methods", "plan", "random_mask", "random_reinit", "rates", "replicates", "rewind_to", "rounds"),
-        "scope",
+        *("keep", "methods", "oversubscribe", "plan"),
+        *("random_mask", "random_reinit", "rates", "replicates", "rewind_to", "rounds"),
+        *("scope", "workers"),
     ]
     others = {"checkpoint_seconds", "config", "data", "experiment", "model", "pruning", "runs", "seed_everything"}
     assert set(vars(parsed)) == others | {"threads", "trainer"}

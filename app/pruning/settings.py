@@ -29,6 +29,9 @@ class Pruning:
         keep: weights kept of each network besides its mask: final (trained), start (before training). Each costs
             4 bytes per weight and network; the plan says the sum.
         plan: print what would be trained, with estimated time and disk, and stop.
+        workers: processes that train networks side by side, each with --threads threads; the results stay the same to
+            the bit. For trainings on one CPU.
+        oversubscribe: allow more workers x threads than there are cores.
     """
 
     rounds: int = 15
@@ -41,11 +44,13 @@ class Pruning:
     replicates: int = 1
     keep: list[Kept] = field(default_factory=lambda: ["final"])
     plan: bool = False
+    workers: int = 1
+    oversubscribe: bool = False
 
     def __post_init__(self) -> None:
         check_rates(self.rates)
         When.parse(self.rewind_to)
-        for name, least in {"rounds": 0, "random_reinit": 0, "random_mask": 0, "replicates": 1}.items():
+        for name, least in {"rounds": 0, "random_reinit": 0, "random_mask": 0, "replicates": 1, "workers": 1}.items():
             if getattr(self, name) < least:
                 raise UserError(f"pruning.{name} is {getattr(self, name)}; the least that makes sense is {least}")
         if "iterative" in self.methods:

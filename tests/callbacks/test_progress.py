@@ -271,3 +271,38 @@ def test_it_follows_one_trainer_after_another():
             progress.end(f"round {round_} done")
     assert screen(experiment.stream.getvalue())[-1] == "round 1 done"
     assert progress.done == 6
+
+
+def test_trainings_side_by_side_have_a_line_each_and_one_bar():
+    experiment = Experiment(total=400, terminal=True)
+    with experiment.progress as progress:
+        progress.begin("replicate 0", 1.0, 100, worker=0)
+        progress.begin("replicate 1", 0.8, 100, worker=1)
+        progress.reach(50, worker=1, resumed=True)  # by an earlier process: no measure of speed
+        for step in range(1, 11):
+            experiment.now += 1
+            progress.reach(step, worker=0)
+            progress.reach(50 + step, worker=1)
+        one, two, bar = screen(experiment.stream.getvalue())
+        assert one == "replicate 0 · density 100 % · iteration 10/100"
+        assert two == "replicate 1 · density 80 % · iteration 59/100"  # since drawn, the second has told of one more
+        assert bar.endswith("17 % · 0:02:54 left")  # 331 to go, at 1.9 a second
+
+        experiment.now += 20
+        progress.end("replicate 1 done", worker=1)
+        assert screen(experiment.stream.getvalue())[:2] == ["replicate 1 done", one]
+        assert progress.done == 110
+    assert progress.done == 110
+
+
+def test_what_is_left_out_is_not_waited_for():
+    experiment = Experiment(total=300)
+    with experiment.progress as progress:
+        progress.begin("replicate 0", 1.0, 100, worker=0)
+        progress.begin("replicate 1", 1.0, 100, worker=1)
+        experiment.now += 10
+        progress.reach(40, worker=1)
+        progress.leave_out(200, worker=1)
+        assert (progress.done, progress.total) == (0, 100)
+        progress.end("replicate 0 done", worker=0)
+    assert experiment.lines == ["replicate 0 done · 100 %"]
