@@ -9,12 +9,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Anyone may know these; they know nobody.
 BASE = {"app.arguments", "app.errors", "app.layout", "app.seeds", "app.vocabulary"}
-PURE: dict[str, set[str]] = {"app.nets": set(), "app.pruning": set(), "app.parsing": set(), "app.grammar": set()}
+PURE: dict[str, set[str]] = {f"app.{name}": set() for name in ("nets", "pruning", "parsing", "grammar", "syntax")}
 ARROWS: dict[str, set[str]] = {
     **PURE,
     "app.modules": {"app.nets"},
     "callbacks": {"app.pruning", "app.parsing", "callbacks"},
-    "datamodules": {"app.grammar", "app.parsing", "datamodules"},
+    "datamodules": {"app.grammar", "app.parsing", "app.syntax", "datamodules"},
     "app.results": set(),
     "app.report": {"app.history", "app.results", "app.report"},
     "app.provenance": set(),
@@ -28,6 +28,8 @@ ARROWS: dict[str, set[str]] = {
     "app.treebanks": {"app.parsing", "datamodules"},
     "app.parse": {"app.parsing"},
     "app.score": {"app.parsing"},
+    "app.judge": {"app.report", "app.syntax"},
+    "app.compare": {"app.judge", "app.report", "app.syntax"},
     "app.authors": {"datamodules"},
     "app.fitting": {
         *("app.checkpoints", "app.config", "app.history", "app.lock", "app.provenance", "app.ranks"),
@@ -40,14 +42,23 @@ ARROWS: dict[str, set[str]] = {
     "app.rounds": {"app.pruning", "app.ranks", "app.results", "app.training"},
     "app.status": {"app.config", "app.history", "app.lock", "app.pruning", "app.results"},
     "app.trainer": {
-        *("app.checkpoints", "app.config", "app.lock", "app.parse", "app.plan", "app.pruning", "app.ranks"),
+        *(
+            "app.checkpoints",
+            "app.config",
+            "app.judge",
+            "app.lock",
+            "app.parse",
+            "app.plan",
+            "app.pruning",
+            "app.ranks",
+        ),
         *("app.report", "app.rounds", "app.run_loggers", "app.signals", "app.training", "app.treebanks"),
         *("callbacks", "datamodules"),
     },
     "app.cli": {
         *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "datamodules"),
     },
-    "app.__main__": {"app.cli", "app.authors", "app.report", "app.score", "app.status"},
+    "app.__main__": {"app.cli", "app.authors", "app.compare", "app.report", "app.score", "app.status"},
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}
 

@@ -2,7 +2,8 @@
 
 # T time, B batch, V vocabulary, D features of an embedding. Time-major throughout.
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +15,7 @@ from typing_extensions import override
 from app.errors import UserError
 from app.modules.agreement import check_shapes, check_tied, saved_vocabulary
 from app.modules.carried import LossSums, detached, gather_state, scatter_state
+from app.modules.probabilities import sentence_log_probabilities
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
@@ -165,12 +167,40 @@ class LanguageModel(LightningModule):
         Raises:
             UserError: a sentence is empty, or nobody has said which words the model knows.
         """
+        with self._evaluating() as vocabulary:
+            return sentence_distances(self.embedding, self.net, vocabulary, sentences)
+
+    def log_probabilities(
+        self, sentences: Sequence[Sequence[str]], *, advance: Callable[[int], None] | None = None
+    ) -> Tensor:
+        """log p of sentences, each read by itself: from a state of zeros, `<eos>` before its first word.
+
+        What ends a sentence, a full stop or `<eos>`, counts only where it is among its words.
+
+        Args:
+            sentences: of one word or more each; unknown words are read, and predicted, as `<unk>`.
+            advance: called with the number of different sentences done since the last time.
+
+        Returns:
+            float64 (number of sentences,), in nats, on the CPU.
+
+        Raises:
+            UserError: a sentence is empty, or nobody has said which words the model knows.
+        """
+        with self._evaluating() as vocabulary:
+            return sentence_log_probabilities(
+                self.embedding, self.net, self.decoder, vocabulary, sentences, advance=advance
+            )
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[Vocabulary]:
+        """The words that the model knows, and no dropout meanwhile."""
         if self.vocabulary is None:
             raise UserError("this model does not know its words yet; load a checkpoint of it, or give it data")
         training = self.training
         self.eval()
         try:
-            return sentence_distances(self.embedding, self.net, self.vocabulary, sentences)
+            yield self.vocabulary
         finally:
             self.train(training)
 

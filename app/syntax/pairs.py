@@ -33,7 +33,7 @@ def read_pairs(path: Path) -> Stimuli:
     items = tuple(_items(path, lines[1:] if header else lines, columns, first=2 if header else 1))
     if not items:
         raise UserError(f"{path}: holds the names of columns and nothing else; expected a pair on every line")
-    return Stimuli(str(path), tuple(_constructions(path, items)), items)
+    return Stimuli(path.name, tuple(_constructions(path, items)), items)
 
 
 def _items(path: Path, lines: Sequence[str], columns: Sequence[str], *, first: int) -> Iterator[Item]:

@@ -57,7 +57,7 @@ class Stimuli:
     """Constructions, in the order of their table, and their items.
 
     Args:
-        source: the file that they came from.
+        source: name of the file that they came from.
         constructions: no case occurs twice.
         items: every one is of a case of theirs.
     """

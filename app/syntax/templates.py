@@ -92,7 +92,7 @@ class _Reader:
         if not self._items:
             raise UserError(f"{self._source}: holds no template; expected lines such as: sing: the NOUN.sg [is | are]")
         rows = tuple(Construction(row.name, row.term, tuple(row.cases), row.sentences) for row in self._rows)
-        return Stimuli(self._source, rows, tuple(self._items))
+        return Stimuli(Path(self._source).name, rows, tuple(self._items))
 
     def _take_words(self, name: str, forms: str | None, entries: str) -> None:
         if name in self._words:

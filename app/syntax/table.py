@@ -1,0 +1,81 @@
+"""Accuracies side by side, as in Table 3 of Shen et al. (2019)."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from app.errors import UserError
+from app.syntax.judgements import Row
+
+TERMS = {"short": "short-term dependency", "long": "long-term dependency", "": ""}
+
+
+def syntax_table(rows: Sequence[Row], *, title: str | None = None) -> Table:
+    """One model for the terminal.
+
+    Columns: accuracy; the same without items that hold unknown words; the number of items; of those, the shares that
+    hold an unknown word, and whose sentences are equally probable.
+    """
+    table = _empty(title)
+    for heading in ("accuracy", "known\nwords", "items", "unknown", "equal"):
+        table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    for term, group in groupby(rows, key=lambda row: row.term):
+        _head(table, term)
+        for row in group:
+            tally = row.tally
+            accuracies = fraction(tally.accuracy), fraction(tally.accuracy_known)
+            shares = [f"{count / tally.items:.0%}" if count else "" for count in (tally.unknown, tally.ties)]
+            table.add_row(row.name, *accuracies, f"{tally.items:,}", *shares)
+        table.add_section()
+    return table
+
+
+def comparison_table(models: Mapping[str, Sequence[Row]]) -> Table:
+    """Accuracies of several models, by name.
+
+    Raises:
+        UserError: the models were asked different questions.
+    """
+    table = _empty(None)
+    for name in models:
+        table.add_column(name, justify="right")
+    table.add_column("items", justify="right", no_wrap=True)
+    for term, group in groupby(matched(models), key=lambda rows: rows[0].term):
+        _head(table, term)
+        for rows in group:
+            accuracies = [fraction(row.tally.accuracy) for row in rows]
+            table.add_row(rows[0].name, *accuracies, f"{rows[0].tally.items:,}")
+        table.add_section()
+    return table
+
+
+def matched(models: Mapping[str, Sequence[Row]]) -> list[tuple[Row, ...]]:
+    """For each row of the table that of every model.
+
+    Raises:
+        UserError: the models were asked different questions.
+    """
+    (first, rows), *others = models.items()
+    asked = [(row.name, row.term, row.tally.items) for row in rows]
+    for name, theirs in others:
+        if [(row.name, row.term, row.tally.items) for row in theirs] != asked:
+            raise UserError(f"{first} and {name} were scored on different sentences; score both on the same")
+    return list(zip(*models.values(), strict=True))
+
+
+def fraction(value: float | None) -> str:
+    """A share of 1 with two decimals, as the paper has it; a dash where there is none."""
+    return "\N{EN DASH}" if value is None else f"{value:.2f}"
+
+
+def _empty(title: str | None) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("")
+    return table
+
+
+def _head(table: Table, term: str) -> None:
+    if TERMS[term]:
+        table.add_row(TERMS[term], style="italic")
