@@ -30,7 +30,7 @@ SENTENCES = "sentences.csv"
 FULL_STOP = "."
 CHANCE = 0.5
 NAMED = 10  # unknown words that are named
-WIDTH = 110  # letters that the table needs
+WIDTH = 160  # letters that tables may need
 TABLE = "syntax"
 TABLE_COLUMNS = ["row", "term", "items", "accuracy", "accuracy_known", "unknown"]
 

@@ -33,19 +33,22 @@ def syntax_table(rows: Sequence[Row], *, title: str | None = None) -> Table:
 
 
 def comparison_table(models: Mapping[str, Sequence[Row]]) -> Table:
-    """Accuracies of several models, by name.
+    """Accuracies of several models, by name; where some do not know all words, those of the other items beside them.
 
     Raises:
         UserError: the models were asked different questions.
     """
     table = _empty(None)
-    for name in models:
-        table.add_column(name, justify="right")
-    table.add_column("items", justify="right", no_wrap=True)
-    for term, group in groupby(matched(models), key=lambda rows: rows[0].term):
+    together = matched(models)
+    partly = any(row.tally.unknown for rows in together for row in rows)
+    for name in [*models, *(f"{name},\nknown words" for name in models if partly)]:
+        table.add_column(name, justify="right", vertical="bottom")
+    table.add_column("items", justify="right", vertical="bottom", no_wrap=True)
+    for term, group in groupby(together, key=lambda rows: rows[0].term):
         _head(table, term)
         for rows in group:
             accuracies = [fraction(row.tally.accuracy) for row in rows]
+            accuracies += [fraction(row.tally.accuracy_known) for row in rows if partly]
             table.add_row(rows[0].name, *accuracies, f"{rows[0].tally.items:,}")
         table.add_section()
     return table
