@@ -80,9 +80,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
         if words and words[-1] == EOS:
             words.pop()
         if EOS in words:
-            raise UserError(
-                f"{path}, line {number}: holds {EOS} elsewhere than at its end; put it there or take it out"
-            )
+            raise UserError(f"{path}, line {number}: holds {EOS} elsewhere than at its end; take it out")
         if words:
             yield words
 
@@ -94,8 +92,7 @@ def _decoded(path: Path) -> Iterator[str]:
                 try:
                     yield line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError:
-                    raise UserError(
-                        f"{path}, line {number}: is not UTF-8; convert the file, for example with iconv"
-                    ) from None
+                    reason = "is not UTF-8; convert the file, for example with iconv"
+                    raise UserError(f"{path}, line {number}: {reason}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); expected a text") from None

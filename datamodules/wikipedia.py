@@ -42,7 +42,7 @@ class Wikipedia(TextDataModule):
             lengths in the order of the text.
         vocabulary_limit: keep no more than so many words of the training text, the most frequent ones, `<unk>` and
             `<eos>` included; not with a `vocab.txt`.
-        download: fetch files that are not there (about half a gigabyte) into `data_dir`.
+        download: fetch the paper's files (about half a gigabyte) where `data_dir` holds no text of one's own.
         mirrors: base URLs to fetch them from, tried in this order.
         sha256: of files by name, hex, for who knows them.
 
@@ -60,7 +60,7 @@ class Wikipedia(TextDataModule):
         seed: int = 0,
         shuffled: bool = True,
         vocabulary_limit: int | None = None,
-        download: bool = False,
+        download: bool = True,
         mirrors: tuple[str, ...] = MIRRORS,
         sha256: Mapping[str, str] | None = None,
     ) -> None:
@@ -77,12 +77,13 @@ class Wikipedia(TextDataModule):
         self.sha256 = dict(sha256 or {})
 
     def prepare_data(self) -> None:
-        """Download the files that are not there, where that is allowed.
+        """Download the files that are not there, unless some are one's own or it is not allowed.
 
         Raises:
             UserError: a file could not be downloaded.
         """
-        for name in (*FILES.values(), VOCABULARY) if self.download and self._corpus is None else ():
+        own = any((self.data_dir / name).exists() for name in FILES.values()) and not (self.data_dir / SUMS).exists()
+        for name in (*FILES.values(), VOCABULARY) if self.download and not own and self._corpus is None else ():
             if not (self.data_dir / name).exists():
                 path = fetch(name, self.sha256.get(name), self.mirrors, self.data_dir)
                 sums = _read_sums(self.data_dir) | {name: _sha256(path)}
