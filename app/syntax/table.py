@@ -15,19 +15,20 @@ TERMS = {"short": "short-term dependency", "long": "long-term dependency", "": "
 def syntax_table(rows: Sequence[Row], *, title: str | None = None) -> Table:
     """One model for the terminal.
 
-    Columns: accuracy; the same without items that hold unknown words; the number of items; of those, the shares that
-    hold an unknown word, and whose sentences are equally probable.
+    Columns: accuracy and the number of items; where some hold unknown words or are equally probable, the shares of
+    both, and the accuracy of items without unknown words.
     """
     table = _empty(title)
-    for heading in ("accuracy", "known\nwords", "items", "unknown", "equal"):
+    partly = any(row.tally.unknown or row.tally.ties for row in rows)
+    for heading in ("accuracy", "items", *(("unknown", "equal", "known words") if partly else ())):
         table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for term, group in groupby(rows, key=lambda row: row.term):
         _head(table, term)
         for row in group:
             tally = row.tally
-            accuracies = fraction(tally.accuracy), fraction(tally.accuracy_known)
-            shares = [f"{count / tally.items:.0%}" if count else "" for count in (tally.unknown, tally.ties)]
-            table.add_row(row.name, *accuracies, f"{tally.items:,}", *shares)
+            cells = [f"{count / tally.items:.0%}" if count else "" for count in (tally.unknown, tally.ties)]
+            cells = [*cells, fraction(tally.accuracy_known)] if partly else []
+            table.add_row(row.name, fraction(tally.accuracy), f"{tally.items:,}", *cells)
         table.add_section()
     return table
 
