@@ -1,7 +1,7 @@
 """Which of two sentences a model finds more probable, counted."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from app.syntax.stimuli import COMPARISONS, Stimuli
@@ -71,7 +71,7 @@ class Row:
     tally: Tally
 
 
-def judge(stimuli: Stimuli, log_probability: Mapping[str, float], unknown: Collection[str]) -> list[Judgement]:
+def judge(stimuli: Stimuli, log_probability: Mapping[str, float], unknown: Set[str]) -> list[Judgement]:
     """Compare the sentences of all items.
 
     Args:
@@ -82,34 +82,42 @@ def judge(stimuli: Stimuli, log_probability: Mapping[str, float], unknown: Colle
     Returns:
         One judgement for each comparison of each condition, in the order of the rows of the table.
     """
-    tallies: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
-    conditions: dict[str, dict[str, None]] = defaultdict(dict)
+    items: dict[str, dict[str, list[tuple[str, ...]]]] = defaultdict(dict)
     for case, condition, sentences in stimuli.items:
-        conditions[case][condition] = None
-        values = [log_probability[sentence] for sentence in sentences]
-        is_unknown = any(sentence in unknown for sentence in sentences)
-        for comparison, better, worse in COMPARISONS[len(sentences)]:
-            right, tie = values[better] > values[worse], values[better] == values[worse]
-            counts = tallies[case, condition, comparison]
-            for place, counted in enumerate((True, right, tie, is_unknown, right and not is_unknown)):
-                counts[place] += counted
-    found = []
-    for construction in stimuli.constructions:
-        for name, comparison in construction.rows():
-            for case in construction.cases:
-                for condition in conditions[case]:
-                    counts = tallies[case, condition, comparison]
-                    found.append(
-                        Judgement(
-                            row=name,
-                            term=construction.term,
-                            case=case,
-                            condition=condition,
-                            comparison=comparison,
-                            tally=Tally(**dict(zip(COUNTS, counts, strict=True))),
-                        )
-                    )
-    return found
+        items[case].setdefault(condition, []).append(sentences)
+    return [
+        Judgement(
+            row=name,
+            term=construction.term,
+            case=case,
+            condition=condition,
+            comparison=comparison,
+            tally=_count(of_condition, better, worse, log_probability, unknown),
+        )
+        for construction in stimuli.constructions
+        for (name, comparison), (_, better, worse) in zip(
+            construction.rows(), COMPARISONS[construction.sentences], strict=True
+        )
+        for case in construction.cases
+        for condition, of_condition in items[case].items()
+    ]
+
+
+def _count(
+    items: Sequence[tuple[str, ...]],
+    better: int,
+    worse: int,
+    log_probability: Mapping[str, float],
+    unknown: Set[str],
+) -> Tally:
+    """Compare two sentences of each item, by their places in it."""
+    counts = [0] * len(COUNTS)
+    for sentences in items:
+        good, bad = log_probability[sentences[better]], log_probability[sentences[worse]]
+        strange = not unknown.isdisjoint(sentences)
+        found = (True, good > bad, good == bad, strange, good > bad and not strange)
+        counts = [count + one for count, one in zip(counts, found, strict=True)]
+    return Tally(**dict(zip(COUNTS, counts, strict=True)))
 
 
 def pool(judgements: Iterable[Judgement]) -> list[Row]:
