@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from torch import Tensor
 
 from app.errors import UserError
 from app.layout import write_atomically
@@ -24,6 +23,9 @@ from app.syntax.stimuli import Stimuli
 from app.syntax.table import TERMS, matched, syntax_table
 from app.syntax.templates import MARVIN_LINZEN, read_templates
 from app.vocabulary import EOS, Vocabulary
+
+if TYPE_CHECKING:  # comparing written scores needs no torch
+    from torch import Tensor
 
 SCORES = "scores.csv"
 SENTENCES = "sentences.csv"
@@ -42,7 +44,7 @@ class Judge(Protocol):
 
     def log_probabilities(
         self, sentences: Sequence[Sequence[str]], *, advance: Callable[[int], None] | None = None
-    ) -> Tensor:
+    ) -> "Tensor":
         """For each sentence the logarithm of its probability."""
 
 
