@@ -12,7 +12,7 @@ from app.nets import RecurrentNet, State
 from app.nets.softmax import log_softmax_parts
 from app.vocabulary import EOS, Vocabulary
 
-SENTENCES_AT_ONCE = 8000  # whose states are held together: a few hundred megabytes for the nets of the papers
+SENTENCES_AT_ONCE = 2000  # whose states are held together: about 250 MB for two layers of 650
 
 
 @torch.no_grad()
