@@ -14,6 +14,7 @@ usage: python -m app COMMAND ...
   fit        train one network
   validate, test, predict
   parse      trees of a language model: scored against a treebank, drawn; or --score two tree files
+  syntax     which of two sentences a language model prefers; or --compare the scores of several models
   bench      how fast this machine is at the layer and the loop, and how equal the results are
   import-authors   convert a checkpoint of the ON-LSTM authors' code
 
@@ -38,6 +39,10 @@ def dispatch(argv: list[str]) -> None:
             from app import score
 
             score.main(rest)
+        case ["syntax", *rest] if any(argument.split("=")[0] == "--compare" for argument in rest):
+            from app import compare
+
+            compare.main(rest)
         case ["lottery-worker", connection, lock]:  # started by `lottery`, for itself
             from app.workers.superior import Superior
 

@@ -26,10 +26,13 @@ from app.profiler import Unprofiled
 from app.trainer import Context, LotteryTrainer
 from app.workers.superior import Superior
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse")
+SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse", "syntax")
 
 # Subcommands that only measure.
-SILENT = ("validate", "test", "predict", "parse")
+SILENT = ("validate", "test", "predict", "parse", "syntax")
+
+# Those of them that Lightning runs; ours look for their checkpoint themselves.
+LIGHTNINGS_OWN = ("validate", "test", "predict")
 
 # What Lightning finds a checkpoint by, where no path is given.
 LIGHTNINGS_OWN_PATHS = ("best", "last", "hpc", "registry")
@@ -91,7 +94,8 @@ class CLI(LightningCLI):
     @staticmethod
     @override
     def subcommands() -> dict[str, set[str]]:
-        return {**LightningCLI.subcommands(), "lottery": {"model", "datamodule"}, "parse": {"model", "datamodule"}}
+        ours = {name: {"model", "datamodule"} for name in ("lottery", "parse", "syntax")}
+        return {**LightningCLI.subcommands(), **ours}
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -137,11 +141,15 @@ class CLI(LightningCLI):
         """Tell the Trainer where checkpoints are."""
         self.before_lottery()
 
+    def before_syntax(self) -> None:
+        """Tell the Trainer where checkpoints are."""
+        self.before_lottery()
+
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """What only measures takes the best checkpoint of the experiment where none is named."""
         arguments = super()._prepare_subcommand_kwargs(subcommand)
-        if subcommand in SILENT[:-1] and self._get(self.config, "experiment") is not None:
+        if subcommand in LIGHTNINGS_OWN and self._get(self.config, "experiment") is not None:
             arguments["ckpt_path"] = self._context().checkpoint(arguments.get("ckpt_path"))
             read_checkpoint(arguments["ckpt_path"])
         return arguments

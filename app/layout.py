@@ -10,7 +10,7 @@ runs/EXPERIMENT/
     iterative/round_NN/random_mask_K/
 
 runs/EXPERIMENT/seed_S/                          one network, trained by `fit`
-  config.yaml  metrics.csv  report.json  last.ckpt  best.ckpt  parse/  wandb/
+  config.yaml  metrics.csv  report.json  last.ckpt  best.ckpt  parse/  syntax/  wandb/
 """
 
 import os

@@ -17,6 +17,7 @@ from app.checkpoints import load_weights
 from app.config import claim
 from app.errors import UserError
 from app.experiment import Experiment
+from app.judge import TABLE, TABLE_COLUMNS, Judge, SyntaxOptions, judge_syntax
 from app.layout import FitLayout, RunLayout, remove_leftovers
 from app.lock import locked
 from app.parse import ParseOptions, Parser, parse_text, parse_treebank
@@ -189,6 +190,43 @@ class LotteryTrainer(Trainer):
         if treebank is None and hasattr(datamodule, "vocabulary"):
             model.meet(datamodule.vocabulary, "the data")  # type: ignore[operator]
         parse_treebank(cast(Parser, model), gold, options, title=f"{checkpoint}, {title}")
+
+    def syntax(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        ckpt_path: str | None = None,
+        pairs: str | None = None,
+        templates: str | None = None,
+        output: str | None = None,
+    ) -> None:
+        """Let a language model choose between sentences; `syntax --compare A B` shows the scores of several models.
+
+        Args:
+            model: a module that has log_probabilities.
+            datamodule: its own templates are used where it has any, Marvin and Linzen's where it has none.
+            ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
+                left out.
+            pairs: file of sentences of your own: grammatical, tab, ungrammatical.
+            templates: file of templates of your own, in the format of app/syntax/marvin_linzen.txt.
+            output: directory of tables and pictures; syntax/ beside the checkpoint where it is left out.
+        """
+        if not hasattr(model, "log_probabilities"):
+            raise UserError(f"{type(model).__name__} has no log_probabilities; syntax takes a language model")
+        checkpoint = self.context.checkpoint(ckpt_path)
+        options = SyntaxOptions(
+            output=Path(output) if output else checkpoint.parent / "syntax",
+            name=self.context.experiment or str(checkpoint),
+            pairs=Path(pairs) if pairs else None,
+            templates=Path(templates) if templates else None,
+        )
+        stimuli = options.stimuli(datamodule)
+        load_weights(model, checkpoint)
+        model.to(self.strategy.root_device)
+        rows = judge_syntax(cast(Judge, model), stimuli, options)
+        for logger in self.loggers:
+            if hasattr(logger, "log_table"):
+                logger.log_table(TABLE, TABLE_COLUMNS, rows)
 
     def _iterations(self, data: InMemoryDataModule) -> int:
         """Length of every training, from max_steps and max_epochs."""

@@ -8,7 +8,8 @@ from datamodules.mnist_sample import MNISTSample
 from datamodules.ptb import PTB
 from datamodules.tensor_loader import TensorLoader
 from datamodules.text import TextDataModule
-from datamodules.windows import EvalWindowLoader, Window, WindowLoader
+from datamodules.wikipedia import Wikipedia
+from datamodules.windows import EvalWindowLoader, ShuffledWindowLoader, Window, WindowLoader
 from datamodules.wsj import WSJ
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "InMemoryDataModule",
     "Logic",
     "MNISTSample",
+    "ShuffledWindowLoader",
     "TensorLoader",
     "TextDataModule",
+    "Wikipedia",
     "Window",
     "WindowLoader",
 ]

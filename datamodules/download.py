@@ -13,18 +13,18 @@ from app.layout import write_atomically
 
 def fetch(
     filename: str,
-    sha256: str,
+    sha256: str | None,
     mirrors: Sequence[str],
     directory: Path,
     *,
     timeout: float = 30.0,
     progressbar: bool = True,
 ) -> Path:
-    """Download a file whose checksum is known; it appears in its directory whole and right, or not at all.
+    """Download a file; it appears in its directory whole, and right where its checksum is known, or not at all.
 
     Args:
         filename: its name, at the mirrors and in the directory.
-        sha256: of the file as it is served, hex.
+        sha256: of the file as it is served, hex; None where nobody knows it.
         mirrors: base URLs, tried in this order.
         directory: where to put it; made if need be.
         timeout: seconds that a mirror may take to answer, and may be silent in between.

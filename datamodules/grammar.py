@@ -18,6 +18,7 @@ from app.grammar.sampling import Node, leaves, sample
 from app.parsing.treebank import gold_sentence
 from app.parsing.trees import GoldSentence
 from app.seeds import derive_seed
+from app.syntax.templates import ENGLISH as ENGLISH_TEMPLATES
 from app.vocabulary import EOS, UNK, Vocabulary
 from datamodules.text import Corpus, TextDataModule
 from datamodules.wsj import SentenceGroups
@@ -91,6 +92,19 @@ class Grammar(TextDataModule):
     def sentences(self) -> list[GoldSentence]:
         """The test sentences with the trees that they were drawn as."""
         return [_gold(tree) for tree in self._draw("test")]
+
+    @property
+    def templates(self) -> Path:
+        """Templates of minimal pairs in the words of the grammar.
+
+        Raises:
+            UserError: the grammar is one's own, and its words are not known to anybody else.
+        """
+        if self.grammar is not None:
+            raise UserError(
+                f"{self.grammar} has no minimal pairs; give some in its words by --pairs, or templates by --templates"
+            )
+        return ENGLISH_TEMPLATES
 
     @cached_property
     def optimal_losses(self) -> dict[str, float]:

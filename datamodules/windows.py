@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app.errors import UserError
 from app.seeds import generator
+from datamodules.tensor_loader import TensorLoader
 
 # Time-major throughout: T words of a window, one below the other, B columns side by side. N words of a text.
 
@@ -83,11 +84,7 @@ class WindowLoader:
         self, columns: Tensor, bptt: int, *, seed: int, rank: int = 0, world_size: int = 1, epoch: int = 0
     ) -> None:
         _check(columns, bptt, rank, world_size, least_rows=3)
-        if columns.shape[1] % world_size:
-            raise UserError(
-                f"{world_size} processes cannot share a batch of {columns.shape[1]} columns equally; "
-                "choose another data.batch_size or number of devices"
-            )
+        _check_shares(columns, world_size)
         self.columns = columns[:, rank::world_size].contiguous()
         self.bptt = bptt
         self.seed = seed
@@ -161,6 +158,36 @@ class WindowLoader:
         return row in (min(start, self.rows - 1) for start in accumulate(self.lengths(epoch), initial=0))
 
 
+class ShuffledWindowLoader(TensorLoader):
+    """Windows of one length to train on, in another random order in every epoch.
+
+    As the code behind Table 3 of Shen et al. (2019) visits them, after Marvin and Linzen's: each of the windows that
+    follow each other in the text comes once, and the last may be shorter. The learning rate is not scaled.
+
+    Args:
+        columns: int64[rows, B], of all processes together.
+        bptt: the length of every window but the last.
+        seed: where the orders come from; that of epoch e depends on (`seed`, e) only.
+        rank: which process this is, from 0.
+        world_size: how many processes share the columns.
+
+    Raises:
+        UserError: fewer than two rows, or columns that the processes cannot share equally.
+    """
+
+    def __init__(self, columns: Tensor, bptt: int, *, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        _check(columns, bptt, rank, world_size, least_rows=2)
+        _check_shares(columns, world_size)
+        # All processes are at the same window, each with columns of its own.
+        super().__init__((torch.arange(0, len(columns) - 1, bptt),), 1, shuffle_seed=seed)
+        self.columns = columns[:, rank::world_size].contiguous()
+        self.bptt = bptt
+
+    def __iter__(self) -> Iterator[Window]:  # type: ignore[override]
+        for (row,) in super().__iter__():
+            yield _cut(self.columns, int(row), self.bptt, self.bptt)
+
+
 class EvalWindowLoader:
     """Windows of one length to evaluate on, every word but each column's first as a target once, in order.
 
@@ -202,3 +229,11 @@ def _check(columns: Tensor, bptt: int, rank: int, world_size: int, *, least_rows
         raise UserError(f"rank is {rank} of {world_size} processes; expected 0 to {world_size - 1}")
     if len(columns) < least_rows:
         raise UserError(f"columns of {len(columns)} words are too short for a window; expected {least_rows} or more")
+
+
+def _check_shares(columns: Tensor, world_size: int) -> None:
+    if columns.shape[1] % world_size:
+        raise UserError(
+            f"{world_size} processes cannot share a batch of {columns.shape[1]} columns equally; "
+            "choose another data.batch_size or number of devices"
+        )

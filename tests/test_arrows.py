@@ -10,17 +10,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Anyone may know these; they know nobody.
 BASE = {"app.arguments", "app.errors", "app.layout", "app.seeds", "app.vocabulary"}
 PURE: dict[str, set[str]] = {
-    "app.nets": set(),
-    "app.pruning": set(),
-    "app.parsing": set(),
-    "app.grammar": set(),
-    "app.logic": set(),
+    f"app.{name}": set() for name in ("nets", "pruning", "parsing", "grammar", "logic", "syntax")
 }
 ARROWS: dict[str, set[str]] = {
     **PURE,
     "app.modules": {"app.nets"},
     "callbacks": {"app.pruning", "app.parsing", "callbacks"},
-    "datamodules": {"app.grammar", "app.logic", "app.parsing", "datamodules"},
+    "datamodules": {"app.grammar", "app.logic", "app.parsing", "app.syntax", "datamodules"},
     "app.results": set(),
     "app.report": {"app.history", "app.results", "app.report"},
     "app.provenance": set(),
@@ -34,6 +30,8 @@ ARROWS: dict[str, set[str]] = {
     "app.treebanks": {"app.parsing", "datamodules"},
     "app.parse": {"app.parsing"},
     "app.score": {"app.parsing"},
+    "app.judge": {"app.report", "app.syntax"},
+    "app.compare": {"app.judge", "app.report", "app.syntax"},
     "app.authors": {"datamodules"},
     "app.fitting": {
         *("app.checkpoints", "app.config", "app.history", "app.lock", "app.provenance", "app.ranks"),
@@ -51,8 +49,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "app.status": {"app.config", "app.history", "app.lock", "app.pruning", "app.results"},
     "app.trainer": {
-        *("app.checkpoints", "app.config", "app.experiment", "app.lock", "app.parse", "app.plan", "app.pruning"),
-        *("app.ranks", "app.training", "app.treebanks", "app.workers", "callbacks", "datamodules"),
+        *("app.checkpoints", "app.config", "app.experiment", "app.judge", "app.lock", "app.parse", "app.plan"),
+        *("app.pruning", "app.ranks", "app.training", "app.treebanks", "app.workers", "callbacks", "datamodules"),
     },
     "app.cli": {
         *("app.checkpoints", "app.fitting", "app.modules", "app.nets", "app.profiler", "app.trainer", "app.workers"),
@@ -62,7 +60,10 @@ ARROWS: dict[str, set[str]] = {
         *("app.cli", "app.modules", "app.nets", "app.profiler", "app.provenance", "app.pruning", "app.run_loggers"),
         *("app.training", "callbacks", "datamodules"),
     },
-    "app.__main__": {"app.cli", "app.authors", "app.bench", "app.report", "app.score", "app.status", "app.workers"},
+    "app.__main__": {
+        *("app.cli", "app.authors", "app.bench", "app.compare", "app.report", "app.score", "app.status"),
+        "app.workers",
+    },
 }
 FORBIDDEN_IN_PURE = {"lightning", "wandb", "pytorch_lightning"}
 

@@ -2,18 +2,22 @@
 
 # T time, B batch, V vocabulary, D features of an embedding. Time-major throughout.
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
-from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from typing_extensions import override
 
 from app.errors import UserError
 from app.modules.agreement import check_shapes, check_tied, saved_vocabulary
 from app.modules.carried import LossSums, detached, gather_state, scatter_state
 from app.modules.lean import LeanModule
+from app.modules.probabilities import sentence_log_probabilities
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
@@ -59,6 +63,8 @@ class LanguageModel(LeanModule):
         dropout_output: locked dropout on the net's output.
         alpha: AR, the weight of the mean square of the dropped output.
         beta: TAR, the weight of the mean square of the output's change from step to step.
+        lr_scheduler: makes the learning-rate scheduler from the optimiser; it steps after every validation, and is told
+            `val_loss` where it asks for a loss.
 
     Raises:
         UserError: a dropout that is no probability, no words, or sizes that cannot be tied.
@@ -77,6 +83,7 @@ class LanguageModel(LeanModule):
         dropout_output: float = 0.0,
         alpha: float = 0.0,
         beta: float = 0.0,
+        lr_scheduler: LRSchedulerCallable | None = None,
     ) -> None:
         super().__init__()
         dropouts = {"embedding": dropout_embedding, "input": dropout_input, "output": dropout_output}
@@ -98,6 +105,7 @@ class LanguageModel(LeanModule):
         if tied:
             self.decoder.weight = self.embedding.weight
         self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
         self.dropouts = dropouts
         self.alpha = alpha
         self.beta = beta
@@ -165,12 +173,40 @@ class LanguageModel(LeanModule):
         Raises:
             UserError: a sentence is empty, or nobody has said which words the model knows.
         """
+        with self._evaluating() as vocabulary:
+            return sentence_distances(self.embedding, self.net, vocabulary, sentences)
+
+    def log_probabilities(
+        self, sentences: Sequence[Sequence[str]], *, advance: Callable[[int], None] | None = None
+    ) -> Tensor:
+        """log p of sentences, each read by itself: from a state of zeros, `<eos>` before its first word.
+
+        What ends a sentence, a full stop or `<eos>`, counts only where it is among its words.
+
+        Args:
+            sentences: of one word or more each; unknown words are read, and predicted, as `<unk>`.
+            advance: called with the number of different sentences done since the last time.
+
+        Returns:
+            float64 (number of sentences,), in nats, on the CPU.
+
+        Raises:
+            UserError: a sentence is empty, or nobody has said which words the model knows.
+        """
+        with self._evaluating() as vocabulary:
+            return sentence_log_probabilities(
+                self.embedding, self.net, self.decoder, vocabulary, sentences, advance=advance
+            )
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[Vocabulary]:
+        """The words that the model knows, and no dropout meanwhile."""
         if self.vocabulary is None:
             raise UserError("this model does not know its words yet; load a checkpoint of it, or give it data")
         training = self.training
         self.eval()
         try:
-            return sentence_distances(self.embedding, self.net, self.vocabulary, sentences)
+            yield self.vocabulary
         finally:
             self.train(training)
 
@@ -207,7 +243,19 @@ class LanguageModel(LeanModule):
 
     @override
     def configure_optimizers(self) -> Any:
-        return self.optimizer(self.parameters())
+        optimizer = self.optimizer(self.parameters())
+        if self.lr_scheduler is None:
+            return optimizer
+        # Lightning saves and restores it; it would step it by epochs, and that after the checkpoints of their ends.
+        ours = {"scheduler": self.lr_scheduler(optimizer), "monitor": "val_loss", "frequency": sys.maxsize}
+        return {"optimizer": optimizer, "lr_scheduler": ours}
+
+    def _step_lr_scheduler(self, val_loss: Tensor) -> None:
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(val_loss.item())
+        elif isinstance(scheduler, LRScheduler):
+            scheduler.step()
 
     @override
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -269,13 +317,14 @@ class LanguageModel(LeanModule):
     @override
     def on_validation_epoch_end(self) -> None:
         """Log the training mean as well, and begin a new one; there is none before the first iteration."""
-        self._log_stage("val")
+        val_loss = self._log_stage("val")
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             nats, tokens = self._train_sums.over_ranks(self.trainer)
             # Lightning's own step is that of the last batch's index; ours is the number of iterations done.
             self.log("step", torch.tensor(self.global_step, dtype=torch.float64), sync_dist=True)
             self.log("train_loss", nats / tokens, sync_dist=True)
             self._train_sums.reset(self.device)
+            self._step_lr_scheduler(val_loss)
         self._state, self._train_state = self._train_state, None
 
     @override
@@ -283,16 +332,19 @@ class LanguageModel(LeanModule):
         self._log_stage("test")
         self._state, self._train_state = self._train_state, None
 
-    def _log_stage(self, stage: str) -> None:
+    def _log_stage(self, stage: str) -> Tensor:
+        """Log what a stage has lost, and return it by the authors' convention."""
         nats, tokens = self._eval_sums.over_ranks(self.trainer)
         columns = self.trainer.strategy.reduce(tokens.new_tensor(float(self._columns)), reduce_op="sum")
         # The authors divide by the rows of the text, of which the first is not predicted.
-        losses = {f"{stage}_loss": nats / (tokens + columns), f"{stage}_loss_exact": nats / tokens}
+        loss: Tensor = nats / (tokens + columns)
+        losses = {f"{stage}_loss": loss, f"{stage}_loss_exact": nats / tokens}
         perplexities = {name.replace("loss", "perplexity"): loss.exp() for name, loss in losses.items()}
         self.log_dict(losses | perplexities, sync_dist=True)
         optimum = getattr(self.trainer.datamodule, "optimal_losses", {}).get(stage)  # type: ignore[attr-defined]
         if optimum is not None:
             self.log(f"{stage}_perplexity_optimal", tokens.new_tensor(optimum).exp(), sync_dist=True)
+        return loss
 
     @override
     def predict_step(self, batch: Sequence[Sequence[str]], batch_idx: int) -> list[Tensor]:

@@ -1,7 +1,8 @@
-"""The loss of a softmax over many words, without ever holding all its scores."""
+"""A softmax over many words, and the loss of it, without ever holding all its scores."""
 
 # N predictions, D features, V words.
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -41,6 +42,22 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     return _mean(
         [F.cross_entropy(product(rows, weight, bias), words, reduction="sum") for rows, words in parts], hidden
     )
+
+
+def log_softmax_parts(hidden: Tensor, weight: Tensor, bias: Tensor) -> Iterator[Tensor]:
+    """The log softmax of `linear(hidden, weight, bias)`, a part of the rows at a time; without gradients.
+
+    Args:
+        hidden: (N, D).
+        weight: (V, D).
+        bias: (V,).
+
+    Yields:
+        (n, V) each, in nats, `ROWS` rows of the N and the rest at the end.
+    """
+    linear = product if hidden.device.type == "cpu" else F.linear
+    for rows in torch.split(hidden, ROWS):
+        yield linear(rows, weight, bias).log_softmax(1)
 
 
 class _Loss(torch.autograd.Function):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from app.nets import softmax
-from app.nets.softmax import softmax_loss
+from app.nets.softmax import ROWS, log_softmax_parts, softmax_loss
 
 
 def inputs(rows: int, features: int, words: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
@@ -83,3 +83,13 @@ def test_extreme_scores_stay_finite() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(2e4)
     assert hidden.grad.item() == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_log_softmax_in_parts(rows: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    hidden, weight, bias = (torch.randn(*size, dtype=dtype) for size in ((rows, 7), (50, 7), (50,)))
+    parts = list(log_softmax_parts(hidden, weight, bias))
+    assert all(len(part) == ROWS for part in parts[:-1])
+    torch.testing.assert_close(torch.cat(parts), F.log_softmax(F.linear(hidden, weight, bias), 1))

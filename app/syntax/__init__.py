@@ -1,0 +1,1 @@
+"""Targeted syntactic evaluation: minimal pairs, made from templates or read, and what a model says of them."""

@@ -1,0 +1,98 @@
+"""Texts of millions of words, read line by line: words go to numbers at once and are never held all together."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.errors import UserError
+from app.vocabulary import EOS, UNK, Vocabulary
+
+
+def encode(path: Path, vocabulary: Vocabulary) -> Tensor:
+    """The numbers of all words of a text, `<eos>` after each line: int64[N].
+
+    Args:
+        path: one sentence per line, words separated by white space. Lines may end in `<eos>`; empty ones are nothing.
+        vocabulary: has `<unk>`, for other words.
+
+    Raises:
+        UserError: not a file that can be read, not UTF-8, empty; a line that holds `<eos>` elsewhere than at its end.
+    """
+    number = {word: index for index, word in enumerate(vocabulary.words)}
+    unknown, end = number[UNK], number[EOS]
+    found = array("q")
+    for words in _lines(path):
+        found.extend([number.get(word, unknown) for word in words])
+        found.append(end)
+    if not found:
+        raise UserError(f"{path}: is empty; expected a text, one sentence per line")
+    return torch.from_numpy(np.frombuffer(found, dtype=np.int64))
+
+
+def count_words(path: Path, *, limit: int | None = None) -> Vocabulary:
+    """The distinct words of a text: `<unk>`, `<eos>`, then the others by frequency and, where equal, by alphabet.
+
+    Args:
+        path: as for `encode`.
+        limit: keep no more than so many, `<unk>` and `<eos>` included; None for all.
+
+    Raises:
+        UserError: as for `encode`.
+    """
+    counts = Counter[str]()
+    for words in _lines(path):
+        counts.update(words)
+    del counts[UNK]
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    return Vocabulary([UNK, EOS, *words][:limit])
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Words in the order of a file, one per line.
+
+    Raises:
+        UserError: not a file that can be read, not UTF-8; a line that is not one word, a word that occurs twice, or
+            `<unk>` or `<eos>` missing.
+    """
+    words = []
+    for number, line in enumerate(_decoded(path), start=1):
+        parts = line.split()
+        if len(parts) != 1:
+            raise UserError(f"{path}, line {number}: holds {len(parts)} words; expected one on every line")
+        words.append(parts[0])
+    if UNK not in words:
+        raise UserError(f"{path}: has no {UNK}, which stands for all other words; add it")
+    try:
+        return Vocabulary(words)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    """The words of each line, without `<eos>`."""
+    for number, line in enumerate(_decoded(path), start=1):
+        words = line.split()
+        if words and words[-1] == EOS:
+            words.pop()
+        if EOS in words:
+            raise UserError(f"{path}, line {number}: holds {EOS} elsewhere than at its end; take it out")
+        if words:
+            yield words
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError:
+                    reason = "is not UTF-8; convert the file, for example with iconv"
+                    raise UserError(f"{path}, line {number}: {reason}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); expected a text") from None

@@ -1,0 +1,159 @@
+"""A corpus of sentences too large for lists of words: English Wikipedia of Gulordava et al. (2018), or one's own."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from app.errors import UserError
+from app.layout import write_atomically
+from app.vocabulary import EOS, UNK, Vocabulary
+from datamodules.corpus_reader import count_words, encode, read_vocabulary
+from datamodules.download import fetch
+from datamodules.text import Corpus, TextDataModule
+from datamodules.windows import ShuffledWindowLoader, WindowLoader
+
+MIRRORS = ("https://dl.fbaipublicfiles.com/colorless-green-rnns/training-data/English/",)
+FILES = {"train": "train.txt", "val": "valid.txt", "test": "test.txt"}
+VOCABULARY = "vocab.txt"
+SUMS = "SHA256SUMS"
+
+
+class Wikipedia(TextDataModule):
+    """The corpus of the paper's syntactic evaluation (section 5.3), or any tokenised corpus in three files.
+
+    80 million words to train on and 10 million to validate on, their sentences shuffled (Gulordava et al. 2018,
+    section 2). Files are `train.txt`, `valid.txt` and `test.txt` in UTF-8, one sentence per line, words separated by
+    white space; an `<eos>` at the end of a line is the one that every line gets. `vocab.txt` beside them names the
+    words, one per line; where there is none, they are those of the training text. Other words become `<unk>`.
+
+    No checksums of the original files are published. What is downloaded is written down in `SHA256SUMS` beside them,
+    and must be the same ever after; who knows better gives `sha256`.
+
+    Args:
+        data_dir: the folder of the files.
+        batch_size: columns of the training text, over all processes together.
+        val_batch_size: columns of the validation text, over all processes together.
+        test_batch_size: columns of the test text, over all processes together.
+        bptt: the length of a window, the usual one where the windows are not shuffled.
+        seed: where the order of training windows, or their lengths, are drawn from.
+        shuffled: train on windows of one length in random order, as the authors did here; else on windows of random
+            lengths in the order of the text.
+        vocabulary_limit: keep no more than so many words of the training text, the most frequent ones, `<unk>` and
+            `<eos>` included; not with a `vocab.txt`.
+        download: fetch the paper's files (about half a gigabyte) where `data_dir` holds no text of one's own.
+        mirrors: base URLs to fetch them from, tried in this order.
+        sha256: of files by name, hex, for who knows them.
+
+    Raises:
+        UserError: one of the sizes is below 1, or a limit that leaves no word.
+    """
+
+    def __init__(
+        self,
+        data_dir: str = "data/wikipedia",
+        batch_size: int = 128,
+        val_batch_size: int = 10,
+        test_batch_size: int = 10,
+        bptt: int = 35,
+        seed: int = 0,
+        shuffled: bool = True,
+        vocabulary_limit: int | None = None,
+        download: bool = True,
+        mirrors: tuple[str, ...] = MIRRORS,
+        sha256: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(batch_size, val_batch_size, test_batch_size, bptt, seed)
+        if vocabulary_limit is not None and vocabulary_limit < 3:
+            raise UserError(
+                f"data.vocabulary_limit is {vocabulary_limit}; expected 3 or more, because {UNK} and {EOS} count"
+            )
+        self.data_dir = Path(data_dir)
+        self.shuffled = shuffled
+        self.vocabulary_limit = vocabulary_limit
+        self.download = download
+        self.mirrors = mirrors
+        self.sha256 = dict(sha256 or {})
+
+    def prepare_data(self) -> None:
+        """Download the files that are not there, unless some are one's own or it is not allowed.
+
+        Raises:
+            UserError: a file could not be downloaded.
+        """
+        own = any((self.data_dir / name).exists() for name in FILES.values()) and not (self.data_dir / SUMS).exists()
+        for name in (*FILES.values(), VOCABULARY) if self.download and not own and self._corpus is None else ():
+            if not (self.data_dir / name).exists():
+                path = fetch(name, self.sha256.get(name), self.mirrors, self.data_dir)
+                sums = _read_sums(self.data_dir) | {name: _sha256(path)}
+                text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+                write_atomically(self.data_dir / SUMS, text)
+
+    def read(self) -> Corpus:
+        """Read the words, about a minute for the paper's corpus; files are recognised by their checksums.
+
+        Raises:
+            UserError: a file is missing or wrong.
+        """
+        expected = _read_sums(self.data_dir) | self.sha256
+        checksums = {}
+        for name in (*FILES.values(), VOCABULARY):
+            if (self.data_dir / name).exists():
+                checksums[name] = _sha256(self.data_dir / name)
+                if checksums[name] != expected.get(name, checksums[name]):
+                    raise UserError(
+                        f"{self.data_dir / name}: its SHA-256 is {checksums[name]}, expected {expected[name]}; put the "
+                        f"original in its place, or correct {SUMS} or data.sha256 if it is another on purpose"
+                    )
+            elif name != VOCABULARY:
+                raise UserError(
+                    f"{name} is not in {self.data_dir}; put the three texts there, or set data.download to true"
+                )
+        vocabulary = self._vocabulary(from_file=VOCABULARY in checksums)
+        streams: dict[str, Tensor] = {part: encode(self.data_dir / name, vocabulary) for part, name in FILES.items()}
+        return Corpus(vocabulary, streams, checksums)
+
+    def _vocabulary(self, *, from_file: bool) -> Vocabulary:
+        if not from_file:
+            return count_words(self.data_dir / FILES["train"], limit=self.vocabulary_limit)
+        if self.vocabulary_limit is not None:
+            raise UserError(
+                f"data.vocabulary_limit is {self.vocabulary_limit}, but {self.data_dir / VOCABULARY} names the words; "
+                "leave out one of them"
+            )
+        return read_vocabulary(self.data_dir / VOCABULARY)
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """How many windows an epoch has, about where their lengths are random."""
+        if not self.shuffled:
+            return super().iterations_per_epoch
+        return -(-(len(self.corpus.streams["train"]) // self.batch_size - 1) // self.bptt)
+
+    def train_dataloader(self) -> WindowLoader | ShuffledWindowLoader:  # type: ignore[override]
+        """The training text in windows, other ones or in another order in every epoch."""
+        if not self.shuffled:
+            return super().train_dataloader()
+        rank, world_size = self._rank()
+        return ShuffledWindowLoader(
+            self._columns("train"), self.bptt, seed=self._window_seed, rank=rank, world_size=world_size
+        )
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    """Checksums by name of file, as `sha256sum` writes them; none where there is no such file."""
+    try:
+        lines = (folder / SUMS).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    pairs = [line.split() for line in lines]
+    for number, pair in enumerate(pairs, start=1):
+        if len(pair) != 2:
+            raise UserError(f"{folder / SUMS}, line {number}: expected a SHA-256 and the name of a file")
+    return {name: digest for digest, name in pairs}

@@ -1,0 +1,59 @@
+"""The tables: what stands in which column, and which columns there are."""
+
+import io
+
+from rich.console import Console
+from rich.table import Table
+
+from app.syntax.judgements import Row, Tally
+from app.syntax.table import comparison_table, syntax_table
+
+KNOWN = [
+    Row("simple", "short", Tally(items=1_000, right=750, right_known=750)),
+    Row("across", "long", Tally(items=8, right=1, right_known=1)),
+    Row("own", "", Tally(items=2, right=2, right_known=2)),
+]
+PARTLY = [
+    Row("simple", "short", Tally(items=1_000, right=500, ties=250, unknown=100, right_known=450)),
+    Row("across", "long", Tally(items=8, unknown=8)),
+    Row("own", "", Tally(items=2, right=1, right_known=1)),
+]
+
+
+def lines(table: Table) -> list[list[str]]:
+    """The cells of each line that has any, read off the terminal."""
+    console = Console(file=io.StringIO(), width=160)
+    console.print(table)
+    return [line.split() for line in console.file.getvalue().splitlines() if line.strip() and "─" not in line]
+
+
+def test_all_words_known() -> None:
+    assert lines(syntax_table(KNOWN, title="a model")) == [
+        ["a", "model"],
+        ["accuracy", "items"],
+        ["short-term", "dependency"],
+        ["simple", "0.75", "1,000"],
+        ["long-term", "dependency"],
+        ["across", "0.12", "8"],
+        ["own", "1.00", "2"],
+    ]
+
+
+def test_words_unknown_and_sentences_equal() -> None:
+    assert lines(syntax_table(PARTLY)) == [
+        ["accuracy", "items", "unknown", "equal", "known", "words"],
+        ["short-term", "dependency"],
+        ["simple", "0.50", "1,000", "10%", "25%", "0.50"],
+        ["long-term", "dependency"],
+        ["across", "0.00", "8", "100%", "\N{EN DASH}"],
+        ["own", "0.50", "2", "0.50"],
+    ]
+
+
+def test_models_beside_each_other() -> None:
+    assert lines(comparison_table({"one": KNOWN, "two": KNOWN}))[0] == ["one", "two", "items"]
+    found = lines(comparison_table({"one": KNOWN, "two": PARTLY}))
+    assert found[0] == ["one,", "two,"]
+    assert found[1] == ["one", "two", "known", "words", "known", "words", "items"]
+    assert found[3] == ["simple", "0.75", "0.50", "0.75", "0.50", "1,000"]
+    assert found[5] == ["across", "0.12", "0.00", "0.12", "\N{EN DASH}", "8"]
