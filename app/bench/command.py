@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from app.arguments import Parser
-from app.bench import equality, layer, loop, softmax, step
+from app.bench import equality, layer, loop, softmax, step, workers
 from app.bench.machine import heading, machine
 from app.bench.progress import Progress
 from app.bench.rows import Row, tables
@@ -22,7 +22,10 @@ from app.bench.tasks import Section, Setting
 from app.errors import UserError
 from app.layout import write_atomically
 
-SECTIONS: tuple[Section, ...] = (layer.SECTION, equality.SECTION, softmax.SECTION, loop.SECTION, step.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    *(layer.SECTION, equality.SECTION, softmax.SECTION),
+    *(loop.SECTION, workers.SECTION, step.SECTION),
+)
 NARROWEST = 100  # where output goes to a file, wide enough for every table
 
 

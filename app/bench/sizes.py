@@ -56,6 +56,8 @@ class Sizes:
         eval_every: iterations from one evaluation to the next.
         loop_seconds: for all trainings.
         evaluations: of the evaluation alone.
+        worker_iterations: of each training that workers share out.
+        worker_pairs: of lotteries by two workers and by one.
         small: the small language model.
         paper: the paper's.
         batch: columns of the text.
@@ -76,6 +78,8 @@ class Sizes:
     eval_every: int
     loop_seconds: float
     evaluations: int
+    worker_iterations: int
+    worker_pairs: int
     small: ModelSize
     paper: ModelSize
     batch: int
@@ -127,6 +131,8 @@ FULL = Sizes(
     eval_every=100,
     loop_seconds=120,
     evaluations=100,
+    worker_iterations=3_000,
+    worker_pairs=3,
     small=SMALL,
     paper=PAPER,
     batch=20,
@@ -142,6 +148,8 @@ QUICK = replace(
     iterations=400,
     loop_seconds=25,
     evaluations=30,
+    worker_iterations=800,
+    worker_pairs=1,
     step_seconds=10,
     paper_before=False,
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from app.__main__ import main
-from app.bench import command, machine
+from app.bench import command, machine, workers
 from app.bench.sizes import FULL, QUICK, SMALL, LayerSize
 from datamodules.in_memory import SplitSizes
 
@@ -27,6 +27,8 @@ TINY = replace(
     eval_every=2,
     loop_seconds=0,
     evaluations=2,
+    worker_iterations=2,
+    worker_pairs=2,
     small=replace(SMALL, embedding=20, layers=(30, 20)),
     paper=replace(SMALL, name="paper", embedding=20, layers=(30, 30, 20)),
     batch=3,
@@ -38,6 +40,8 @@ TINY = replace(
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "QUICK", TINY)
+    # The real ones start processes that import everything anew; see test_bench_workers.
+    monkeypatch.setattr(workers, "lottery", lambda n, sizes: workers.Lottery(10.0 / n + 5.0, 10.0 / n))
     monkeypatch.setattr(sys, "argv", ["app"])
 
 

@@ -1,0 +1,44 @@
+"""Lotteries in processes of their own."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.bench import workers
+from app.bench.rows import Comparison, Note
+from app.bench.sizes import QUICK
+from app.bench.tasks import Setting
+from app.errors import RunError
+
+TINY = replace(QUICK, worker_iterations=2, eval_every=1, worker_pairs=3)
+
+
+def test_a_lottery_by_two_workers_takes_its_time() -> None:
+    took = workers.lottery(2, TINY)
+    assert 0 < took.trainings < took.whole
+
+
+def test_a_lottery_that_goes_wrong_is_one_line() -> None:
+    with pytest.raises(RunError, match=r"a lottery by 1 workers: .*trainer\.max_steps"):
+        workers.lottery(1, replace(TINY, worker_iterations=0))
+
+
+def test_the_ratio_is_that_of_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    monkeypatch.setattr(workers, "lottery", lambda n, sizes: workers.Lottery({1: 30, 2: 20}[n], {1: 18, 2: 10}[n]))
+    (task,) = workers.tasks(Setting(sizes=TINY))
+    trainings, whole = task.run()
+    assert isinstance(trainings, Comparison)
+    assert isinstance(whole, Comparison)
+    assert trainings.ratio is not None
+    assert whole.ratio is not None
+    assert trainings.ratio.median == pytest.approx(1.8)
+    assert trainings.cells()[-1] == "yes"
+    assert whole.ratio.median == pytest.approx(2 / 3)
+    assert len(whole.ours) == 3
+
+
+def test_a_single_core_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 1)
+    (task,) = workers.tasks(Setting(sizes=TINY))
+    assert isinstance(task.run()[0], Note)
