@@ -17,7 +17,7 @@ run: $(READY)
 	$(BIN)/python -m app parse --config $(GRAMMAR)
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

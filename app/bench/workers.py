@@ -21,7 +21,7 @@ from app.errors import RunError
 
 GOAL = Goal(1.7, at_least=True)
 NETWORKS = 4  # a dense one and a ticket in each of two replicates
-SECONDS_AROUND = 12.0  # to start the command and its workers
+SECONDS_AROUND = 10.0  # to start the command and its workers
 
 
 @dataclass(frozen=True)

@@ -109,11 +109,14 @@ def test_asked_to_stop_all_save_and_end(
 
 
 def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) -> None:
-    rng, run = random.Random(20260201), RunLayout(tmp_path / "runs/tiny")
+    rng, run, kills = random.Random(20260201), RunLayout(tmp_path / "runs/tiny"), 0
     for kill in range(KILLS):
         process = start(*TINY, *TWO, cwd=tmp_path)
-        wait_for(run.root, "last.ckpt")
-        time.sleep(rng.uniform(0, 2))
+        while process.poll() is None and not list(run.root.rglob("last.ckpt")):
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.5))
+        if process.poll() is not None:
+            break  # everything is done
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         asleep = [int(pid) for pid in children.read_text().split()] if kill == 0 and children.exists() else []
         for worker in asleep:
@@ -127,6 +130,8 @@ def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) 
             os.kill(worker, signal.SIGCONT)
         wait_until_free(run)
         process.communicate()
+        kills += 1
+    assert kills, "it was done before the first kill, so this has tested nothing"
     code, _, stderr = app(*TINY, cwd=tmp_path)
     assert code == 0, stderr
     assert not different(expected, bits(run.root))
