@@ -114,8 +114,8 @@ class NetworkTraining:
             self._write(files, job, result, ticket.rewind_point)
         trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
-        self.progress.end(_summary(result))
         self.loggers.end(result)
+        self.progress.end(_summary(result))
         return result
 
     def _density(self, masks: Masks) -> float:

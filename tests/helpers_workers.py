@@ -62,14 +62,6 @@ def wait_until_free(run: RunLayout) -> None:
         time.sleep(0.01)
 
 
-def wait_for(directory: Path, name: str) -> None:
-    """Wait until there is such a file below a directory."""
-    deadline = time.monotonic() + 100
-    while not list(directory.rglob(name)):
-        assert time.monotonic() < deadline, f"no {name} appears"
-        time.sleep(0.005)
-
-
 def bits(run: Path) -> dict[str, object]:
     """Everything that is promised to be the same: all but seconds, of every file but the configuration."""
     found: dict[str, object] = {

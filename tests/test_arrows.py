@@ -58,7 +58,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "app.bench": {
         *("app.cli", "app.modules", "app.nets", "app.profiler", "app.provenance", "app.pruning", "app.run_loggers"),
-        *("app.training", "callbacks", "datamodules"),
+        *("app.training", "app.workers", "callbacks", "datamodules"),
     },
     "app.__main__": {
         *("app.cli", "app.authors", "app.bench", "app.compare", "app.report", "app.score", "app.status"),

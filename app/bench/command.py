@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ SECTIONS: tuple[Section, ...] = (
     *(layer.SECTION, equality.SECTION, softmax.SECTION),
     *(loop.SECTION, workers.SECTION, step.SECTION),
 )
+MOST_THREADS = 1024
 NARROWEST = 100  # where output goes to a file, wide enough for every table
 
 
@@ -129,9 +131,18 @@ def _read(argv: Sequence[str]) -> Options:
         help=f"these tables alone, of {names}",
     )
     options = Options(**vars(parser.parse_args(argv)))
-    if options.json is not None and (options.json.is_dir() or not options.json.parent.is_dir()):
-        raise UserError(f"--json is {options.json}; give a file in a folder that exists")
+    if options.json is not None and not _can_be_written(options.json):
+        raise UserError(f"--json is {options.json}; give a file in a folder that exists and can be written to")
     return options
+
+
+def _can_be_written(path: Path) -> bool:
+    """Asked before minutes of measuring, not after."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return not path.is_dir()
+    except OSError:
+        return False
 
 
 def _positive(text: str) -> int:
@@ -139,6 +150,6 @@ def _positive(text: str) -> int:
         number = int(text)
     except ValueError:
         number = 0
-    if number < 1:
-        raise ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+    if not 1 <= number <= MOST_THREADS:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 1 to {MOST_THREADS}")
     return number

@@ -10,6 +10,7 @@ import torch
 from app.nets.fused_build import library
 from app.nets.fused_products import onednn
 from app.provenance import versions
+from app.workers.room import cores
 
 CPUINFO = Path("/proc/cpuinfo")
 # What processors call their products of bfloat16: x86's two, and Arm's.
@@ -49,11 +50,6 @@ def heading(found: dict[str, Any]) -> str:
             f"bf16 products: {has[found['bf16_products']]}",
         )
     )
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_average() -> float | None:

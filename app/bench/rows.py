@@ -59,7 +59,9 @@ class Comparison:
     def cells(self) -> tuple[str, ...]:
         """Medians, the ratio with its quartiles, and whether that will do."""
         ratio = self.ratio
-        spread = f"{ratio.median:.2f} [{ratio.lower:.2f}{DASH}{ratio.upper:.2f}]" if ratio else DASH
+        spread = f"{ratio.median:.2f}" if ratio else DASH
+        if ratio and len(self.ours) > 1:
+            spread += f" [{ratio.lower:.2f}{DASH}{ratio.upper:.2f}]"
         return self.what, self._value(self.ours), self._value(self.reference), spread, *_verdict(self.goal, ratio)
 
     def plain(self) -> dict[str, Any]:

@@ -142,14 +142,14 @@ FULL = Sizes(
 )
 QUICK = replace(
     FULL,
-    layer_seconds=2,
+    layer_seconds=1.5,
     equal_layers=(LayerSize(35, 2, 200, 200), LayerSize(70, 2, 400, 1150)),
     softmax_seconds=3,
     iterations=400,
-    loop_seconds=25,
+    loop_seconds=18,
     evaluations=30,
     worker_iterations=500,
     worker_pairs=1,
-    step_seconds=10,
+    step_seconds=7,
     paper_before=False,
 )

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 
 class LeanModule(LightningModule):
-    """A LightningModule whose iterations cost a tenth less, where networks are as small as the lottery's."""
+    """A LightningModule with less to do in every iteration, which counts where networks are small."""
 
     @override
     def __setattr__(self, name: str, value: Any) -> None:

@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor
 
-AT_ONCE = 100
+COUNT_EVERY = 100
 
 
 class TrainMeans:
@@ -28,7 +28,7 @@ class TrainMeans:
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Take in an iteration: its mean loss, logits (B, C) and labels (B,)."""
         self._pending.append((loss.detach(), logits.detach(), labels))
-        if len(self._pending) == AT_ONCE:
+        if len(self._pending) == COUNT_EVERY:
             self._count()
 
     def _count(self) -> None:

@@ -20,7 +20,7 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     """Mean cross-entropy of `linear(hidden, weight, bias)`: `F.cross_entropy`, a part of the rows at a time.
 
     On the CPU the gradient is taken together with the loss, while the scores of a part are still in the cache; it has
-    no second derivative there. Elsewhere, and under autocast, it is `F.cross_entropy`.
+    no second derivative there. Elsewhere, under autocast and in half precision, it is `F.cross_entropy`.
 
     Args:
         hidden: (N, D).
@@ -33,7 +33,9 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     """
     tensors = (hidden, weight, bias)
     plain = hidden.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    if plain or len({tensor.dtype for tensor in tensors}) > 1:
+    # Sums over many parts would lose digits in less than single precision.
+    exact = {tensor.dtype for tensor in tensors} in ({torch.float32}, {torch.float64})
+    if plain or not exact:
         return F.cross_entropy(F.linear(hidden, weight, bias), targets)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         loss: Tensor = _Loss.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]

@@ -82,8 +82,8 @@ def test_only_some_sections(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "said"),
     [
         (["--only", "layers"], "invalid choice: 'layers'"),
-        (["--threads", "0"], "'0' is no whole number from 1 up"),
-        (["--threads", "two"], "'two' is no whole number from 1 up"),
+        (["--threads", "0"], "'0' is no whole number from 1 to 1024"),
+        (["--threads", "two"], "'two' is no whole number from 1 to 1024"),
         (["--json", "nowhere/bench.json"], "--json is nowhere/bench.json; give a file in a folder that exists"),
         (["--json", "."], "--json is .; give a file in a folder that exists"),
         (["--fast"], "unrecognized arguments: --fast"),

@@ -15,6 +15,7 @@ from app.bench.noise import Noise
 from app.bench.sizes import QUICK
 from app.bench.tasks import Setting
 from app.modules import Classifier
+from app.nets import LeNet
 from app.results import read_metrics
 from app.training import NetworkTraining
 from datamodules.in_memory import SplitSizes
@@ -45,8 +46,8 @@ def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LotteryLoop
             loggers=logging,
         )
         for _ in range(2):
-            assert 0 < ours() < 60
-            assert 0 < bare() < 60
+            assert ours() > 0
+            assert bare() > 0
     return ours, bare
 
 
@@ -62,7 +63,9 @@ def test_the_bare_loop_does_what_the_lottery_does(trained: tuple[LotteryLoop, Ba
     torch.testing.assert_close(torch.tensor(measured), torch.tensor(recorded), rtol=1e-5, atol=1e-5)
     assert measured[0] != measured[2], "nothing was learned"
 
-    weights, its = dict(ours.model.named_parameters()), dict(bare.net.named_parameters())
+    assert type(bare.net) is LeNet, "nothing of ours may be around the bare network"
+    weights = dict(ours.model.named_parameters())
+    its = {f"net.{name}": weight for name, weight in bare.net.named_parameters()}
     assert weights.keys() == its.keys()
     for name, weight in weights.items():
         torch.testing.assert_close(weight, its[name], rtol=1e-5, atol=1e-5)
@@ -101,7 +104,7 @@ def test_lines_of_the_table() -> None:
     loops, evaluation = loop.tasks(setting)
     threads = torch.get_num_threads()
     rows = [row.plain() for row in (*loops.run(), *evaluation.run())]
-    assert [row["goal"] for row in rows] == ["≥ 0.95", "≥ 0.95", None, None, None, "≤ 1.2"]
+    assert [row["goal"] for row in rows] == [None, "≥ 0.95", None, None, None, "≤ 1.2"]
     assert all(row["unit"] == "it/s" for row in rows[:4])
     assert rows[4]["reference"] is None
     assert len(rows[5]["ours_seconds"]) == len(rows[5]["reference_seconds"]) == 3

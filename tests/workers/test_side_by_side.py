@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import wandb_offline
 from command import REPOSITORY
-from helpers_workers import TINY, TWO, app, bits, different, end, start, wait_for, wait_until_free
+from helpers_workers import TINY, TWO, app, bits, different, end, start, wait_until_free
 
 from app.layout import NetworkKey, RunLayout
 from app.lock import is_locked
