@@ -93,3 +93,15 @@ def test_log_softmax_in_parts(rows: int, dtype: torch.dtype) -> None:
     parts = list(log_softmax_parts(hidden, weight, bias))
     assert all(len(part) == ROWS for part in parts[:-1])
     torch.testing.assert_close(torch.cat(parts), F.log_softmax(F.linear(hidden, weight, bias), 1))
+
+
+def test_half_precision_is_left_to_torch() -> None:
+    """Sums over many parts would lose digits in it."""
+    tensors, targets = inputs(600, 8, 50, torch.bfloat16)
+    found = []
+    for loss in (softmax_loss, lambda x, weight, bias, words: F.cross_entropy(F.linear(x, weight, bias), words)):
+        leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
+        value = loss(*leaves, targets)
+        value.backward()
+        found.append([value, *(leaf.grad for leaf in leaves)])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
