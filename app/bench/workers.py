@@ -101,7 +101,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
     count = NETWORKS * sizes.worker_iterations
     return [
         Comparison(
-            what=f"first training to last, {count:,} iterations",
+            what=f"from first to last, {count:,} it",
             ours=[two.trainings for two, _ in found],
             reference=[one.trainings for _, one in found],
             goal=GOAL,
@@ -109,7 +109,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
             unit="it/s",
         ),
         Comparison(
-            what="the whole command, start included",
+            what="whole command, with its start",
             ours=[two.whole for two, _ in found],
             reference=[one.whole for _, one in found],
         ),
