@@ -3,8 +3,7 @@
 # T time, B batch, V vocabulary, D features of an embedding. Time-major throughout.
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,9 +15,7 @@ from typing_extensions import override
 from app.errors import UserError
 from app.modules.agreement import check_shapes, check_tied, saved_vocabulary
 from app.modules.carried import LossSums, detached, gather_state, scatter_state
-from app.modules.lean import LeanModule
-from app.modules.probabilities import sentence_log_probabilities
-from app.modules.sentences import sentence_distances
+from app.modules.sentence_reader import SentenceReader
 from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
 from app.nets.softmax import softmax_loss
@@ -41,7 +38,7 @@ class Window(Protocol):
     bptt: int
 
 
-class LanguageModel(LeanModule):
+class LanguageModel(SentenceReader):
     """A recurrent language model trained as Merity et al. (2018) and Shen et al. (2019, section 5.1) do.
 
     One window of text is one training step; the recurrent state is carried from window to window, and the learning
@@ -155,61 +152,6 @@ class LanguageModel(LeanModule):
         """Mean cross-entropy in nats per word; hidden (T, B, H), targets (T, B)."""
         return softmax_loss(hidden.flatten(0, 1), self.decoder.weight, self.decoder.bias, targets.flatten())
 
-    @property
-    def distance_layers(self) -> int:
-        """How many layers `distances` are of."""
-        return len(self.net.layers)
-
-    def distances(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
-        """Syntactic distances of sentences, each read by itself: from a state of zeros, `<eos>` before its first word.
-
-        Args:
-            sentences: of one word or more each; unknown words are read as `<unk>`.
-
-        Returns:
-            For each sentence of n words float (L, n), on the CPU: one value per layer and word, taken when the word is
-            read.
-
-        Raises:
-            UserError: a sentence is empty, or nobody has said which words the model knows.
-        """
-        with self._evaluating() as vocabulary:
-            return sentence_distances(self.embedding, self.net, vocabulary, sentences)
-
-    def log_probabilities(
-        self, sentences: Sequence[Sequence[str]], *, advance: Callable[[int], None] | None = None
-    ) -> Tensor:
-        """log p of sentences, each read by itself: from a state of zeros, `<eos>` before its first word.
-
-        What ends a sentence, a full stop or `<eos>`, counts only where it is among its words.
-
-        Args:
-            sentences: of one word or more each; unknown words are read, and predicted, as `<unk>`.
-            advance: called with the number of different sentences done since the last time.
-
-        Returns:
-            float64 (number of sentences,), in nats, on the CPU.
-
-        Raises:
-            UserError: a sentence is empty, or nobody has said which words the model knows.
-        """
-        with self._evaluating() as vocabulary:
-            return sentence_log_probabilities(
-                self.embedding, self.net, self.decoder, vocabulary, sentences, advance=advance
-            )
-
-    @contextmanager
-    def _evaluating(self) -> Iterator[Vocabulary]:
-        """The words that the model knows, and no dropout meanwhile."""
-        if self.vocabulary is None:
-            raise UserError("this model does not know its words yet; load a checkpoint of it, or give it data")
-        training = self.training
-        self.eval()
-        try:
-            yield self.vocabulary
-        finally:
-            self.train(training)
-
     @override
     def setup(self, stage: str) -> None:
         """Take the words of the data, where it has any."""
@@ -223,23 +165,6 @@ class LanguageModel(LeanModule):
                 f"set model.init_args.vocabulary_size to {len(vocabulary)}"
             )
         self.meet(vocabulary, "the data")
-
-    def meet(self, vocabulary: Vocabulary, whose: str) -> None:
-        """Take a vocabulary, or make sure that it is the one taken before.
-
-        Args:
-            vocabulary: of V words.
-            whose: they are, for the mistake.
-
-        Raises:
-            UserError: the model knows other words.
-        """
-        if self.vocabulary is not None and self.vocabulary.sha256 != vocabulary.sha256:
-            raise UserError(
-                f"the vocabulary of {whose} is not the one this model knows (SHA-256 {vocabulary.sha256[:12]}, not "
-                f"{self.vocabulary.sha256[:12]}); use the data that it was trained on"
-            )
-        self.vocabulary = vocabulary
 
     @override
     def configure_optimizers(self) -> Any:
