@@ -8,7 +8,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Anyone may know these; they know nobody.
-BASE = {"app.arguments", "app.errors", "app.layout", "app.seeds", "app.vocabulary"}
+BASE = {"app.arguments", "app.errors", "app.layout", "app.seeds", "app.text_files", "app.vocabulary"}
 PURE: dict[str, set[str]] = {
     f"app.{name}": set() for name in ("nets", "pruning", "parsing", "grammar", "logic", "syntax")
 }

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from app.errors import UserError
 from app.grammar.pcfg import PCFG, Rule, Symbol, check
+from app.text_files import read_text
 from app.vocabulary import EOS, UNK
 
 ENGLISH = Path(__file__).with_name("english.pcfg")  # comes with the package
@@ -34,15 +35,7 @@ def read_pcfg(path: Path) -> PCFG:
     Raises:
         UserError: no such file, a line that is not of the format, or a grammar that makes no sense; names the line.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+    text, content = read_text(path)
     grammar = _Reader(str(path)).read(text, hashlib.sha256(content).hexdigest())
     check(grammar)
     return grammar
