@@ -19,6 +19,7 @@ from typing_extensions import override
 import app.modules
 import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what is imported
 import datamodules  # noqa: F401
+from app.best import Best, configured_best
 from app.checkpoints import read_checkpoint
 from app.errors import UserError
 from app.fitting import Fit
@@ -102,6 +103,7 @@ class CLI(LightningCLI):
         parser.add_argument("--threads", type=PositiveInt, default=1, help="torch's CPU threads per process.")
         parser.add_argument("--experiment", type=str | None, help="Name of the experiment and of its run directory.")
         parser.add_argument("--runs", type=str, default="runs", help="Directory of all experiments.")
+        parser.add_argument("--best", type=Best, default=Best(), help="Which validation of fit best.ckpt is of.")
         parser.add_argument(
             "--checkpoint_seconds",
             type=PositiveFloat,
@@ -134,16 +136,21 @@ class CLI(LightningCLI):
 
     def before_lottery(self) -> None:
         """Hand the Trainer what it takes to make more of its kind."""
-        assert isinstance(self.trainer, LotteryTrainer)
-        self.trainer.context = self._context()
+        self._tell_trainer()
+        if configured_best(self.config_dump) != Best():
+            raise UserError(f"best is for fit; networks of a lottery stop early where {Best().monitor} is least")
 
     def before_parse(self) -> None:
         """Tell the Trainer where checkpoints are."""
-        self.before_lottery()
+        self._tell_trainer()
 
     def before_syntax(self) -> None:
         """Tell the Trainer where checkpoints are."""
-        self.before_lottery()
+        self._tell_trainer()
+
+    def _tell_trainer(self) -> None:
+        assert isinstance(self.trainer, LotteryTrainer)
+        self.trainer.context = self._context()
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:

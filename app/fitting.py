@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from typing_extensions import override
 
+from app.best import Best, configured_best
 from app.checkpoints import read_checkpoint
 from app.config import claim, flatten
 from app.errors import UserError
@@ -27,8 +28,6 @@ from app.signals import stop_on_interrupt
 from app.training import TrainerFactory
 from callbacks import ExperimentProgress, MetricsRecorder, ResumeCheckpoint, StopOnNonFinite
 from callbacks.training import ENDLESS
-
-MONITOR = "val_loss"
 
 # A training may be made longer: nothing before its end depends on where that is.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
@@ -60,13 +59,12 @@ class Fit:
     """A training with a run directory.
 
     Args:
-        model: what is trained; names what it logs in `metric_names`, `val_loss` among them, and in `detail_names` what
-            is only recorded.
+        model: what is trained; names what it logs in `metric_names`, and in `detail_names` what is only recorded.
         data: what it is trained on.
         layout: where everything is written.
         seed: of all random draws.
         threads: torch's, for the record.
-        config: the whole configuration.
+        config: the whole configuration; its `best` says which validation best.ckpt is of.
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
         checkpoint_seconds: how often the training is saved.
@@ -88,7 +86,8 @@ class Fit:
         """Train until the configured end, from wherever the run directory stands.
 
         Raises:
-            UserError: the run directory belongs to another configuration, or the training has no length.
+            UserError: the run directory belongs to another configuration, the training has no length, or nothing logs
+                what is to be best.
             Interrupted: asked to stop; the checkpoint is up to date.
         """
         finished = self._is_finished()
@@ -125,17 +124,19 @@ class Fit:
         best = ModelCheckpoint(
             self.layout.root,
             filename=self.layout.best.stem,
-            monitor=MONITOR,
+            monitor=self._best.monitor,
+            mode=self._best.mode,
             enable_version_counter=False,
             save_on_train_epoch_end=False,
         )
         with stop_on_interrupt() as stop, ExperimentProgress(iterations) as progress:
-            names = list(getattr(self.model, "metric_names", (MONITOR,)))
+            names = list(getattr(self.model, "metric_names", (self._best.monitor,)))
             callbacks = [StopOnNonFinite(), progress, best]
             trainer = self.make_trainer(self.layout.root, callbacks, loggers, enable_checkpointing=True)
             present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
             for callback in present:
                 names += callback.metric_names(self.model) if hasattr(callback, "metric_names") else []
+            self._best.check(names)
             # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
             present += [
                 MetricsRecorder(HistoryFile(self.layout.metrics, names + self._details), names + self._details),
@@ -153,6 +154,10 @@ class Fit:
             finally:
                 finish(loggers)
             progress.end(self._summary())
+
+    @property
+    def _best(self) -> Best:
+        return configured_best(self.config)
 
     @property
     def _details(self) -> list[str]:
@@ -197,14 +202,15 @@ class Fit:
 
     def _write_report(self, *, finished: bool) -> None:
         found = read_history(self.layout.metrics) if self.layout.metrics.exists() else []
-        rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in found]
+        told = [self._best.of(found), found[-1]] if found else []
+        rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in told]
         report = {
             "seed": self.seed,
             "versions": versions(),
             "threads": self.threads,
             "parameters": self._parameters,
             "checksums": {"data": getattr(self.data, "checksums", {})},
-            "best": min(rows, key=lambda row: row[MONITOR] or math.inf, default=None),
+            "best": rows[0] if rows else None,
             "last": rows[-1] if rows else None,
             "finished": self._lengths() if finished else None,
         }
@@ -214,7 +220,7 @@ class Fit:
         rows = read_history(self.layout.metrics)
         if not rows:
             return f"{self.layout.name}: done"
-        best = min(rows, key=lambda row: row[MONITOR])
+        best = self._best.of(rows)
         told = {name: value for name, value in best.items() if name not in ("iteration", *self._details)}
         return f"{self.layout.name}: best at iteration {best['iteration']:,}: {_told(told)}"
 

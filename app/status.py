@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.arguments import Parser
+from app.best import Best, configured_best
 from app.config import read_config
 from app.errors import UserError
 from app.history import read_history
@@ -17,8 +18,8 @@ from app.lock import is_locked
 from app.pruning import Pruning
 from app.results import read_metrics
 
-MONITOR = "val_loss"
-TOLD = {MONITOR: 4, "val_perplexity": 2, "val_accuracy": 4}  # metrics of a training by `fit`, with their decimals
+VAL_LOSS = "val_loss"
+TOLD = {VAL_LOSS: 4, "val_perplexity": 2, "val_accuracy": 4}  # metrics of a training by `fit`, with their decimals
 
 
 def settings_of(layout: RunLayout) -> Pruning:
@@ -89,13 +90,15 @@ def fits_table(root: Path, fits: Sequence[FitLayout]) -> Table:
     Raises:
         UserError: a metrics.csv that is no table of validations.
     """
-    histories = [_validations(fit) for fit in fits]
+    bests = [configured_best(read_config(fit)) for fit in fits]
+    histories = [_validations(fit, best) for fit, best in zip(fits, bests, strict=True)]
     told = [name for name in TOLD if any(name in row for rows in histories for row in rows)]
-    view = Table(title=f"{escape(str(root))}: best where {MONITOR} is least", title_justify="left")
+    where = " or ".join(sorted({best.where for best in bests}))
+    view = Table(title=f"{escape(str(root))}: best at {where}", title_justify="left")
     for column in ("seed", "process", "validations", "iteration", *(f"{name}\nlast / best" for name in told)):
         view.add_column(column, justify="left" if column == "process" else "right")
-    for fit, rows in zip(fits, histories, strict=True):
-        pair = [rows[-1], min(rows, key=lambda row: row[MONITOR])] if rows else []
+    for fit, best, rows in zip(fits, bests, histories, strict=True):
+        pair = [rows[-1], best.of(rows)] if rows else []
         view.add_row(
             escape(fit.root.resolve().name.removeprefix("seed_")),
             "running" if is_locked(fit) else "none",
@@ -106,7 +109,7 @@ def fits_table(root: Path, fits: Sequence[FitLayout]) -> Table:
     return view
 
 
-def _validations(fit: FitLayout) -> list[dict[str, float]]:
+def _validations(fit: FitLayout, best: Best) -> list[dict[str, float]]:
     """The rows of metrics.csv; none where no checkpoint says that there should be any."""
     if not fit.metrics.exists() and not fit.last.exists():
         return []
@@ -115,8 +118,9 @@ def _validations(fit: FitLayout) -> list[dict[str, float]]:
     if not fit.metrics.stat().st_size:
         raise UserError(f"{fit.metrics}: empty, without even its header; was it edited by hand?")
     rows = read_history(fit.metrics)
-    if rows and not all(row.get(MONITOR, -1) >= 0 for row in rows):
-        raise UserError(f"{fit.metrics}: rows without a {MONITOR} from 0 up; was it edited by hand?")
+    for name in dict.fromkeys((VAL_LOSS, best.monitor)):
+        if rows and not all(row.get(name, -1) >= 0 for row in rows):
+            raise UserError(f"{fit.metrics}: rows without a {name} from 0 up; was it edited by hand?")
     return rows
 
 

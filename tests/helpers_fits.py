@@ -105,6 +105,7 @@ def made_up(*rows: list[dict[str, float]], name: str = "e") -> FitExperiment:
             Fit(
                 layout=FitLayout(Path("nowhere")),
                 provenance=Provenance(seed=seed, parameters=1, threads=1, versions={}, data={}),
+                config={},
                 rows=each,
             )
             for seed, each in enumerate(rows)
@@ -135,5 +136,7 @@ def write_inference(runs: Path, experiment: str, seed: int = 0, *, trained: int 
     root = runs / experiment / f"seed_{seed}"
     write_rows(root, inference_rows(f"{experiment} {seed}", 6, **options))
     write_notes(root, seed=seed)
-    FitLayout(root).config.write_text(f"data: {{init_args: {{train_operators: {trained}}}}}\n")
+    FitLayout(root).config.write_text(
+        f"best: {{monitor: val_accuracy, mode: max}}\ndata: {{init_args: {{train_operators: {trained}}}}}\n"
+    )
     return root

@@ -8,7 +8,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Anyone may know these; they know nobody.
-BASE = {"app.arguments", "app.errors", "app.layout", "app.seeds", "app.text_files", "app.vocabulary"}
+BASE = {"app.arguments", "app.best", "app.errors", "app.layout", "app.seeds", "app.text_files", "app.vocabulary"}
 PURE: dict[str, set[str]] = {
     f"app.{name}": set() for name in ("nets", "pruning", "parsing", "grammar", "logic", "syntax")
 }
@@ -18,7 +18,7 @@ ARROWS: dict[str, set[str]] = {
     "callbacks": {"app.pruning", "app.parsing", "callbacks"},
     "datamodules": {"app.grammar", "app.logic", "app.parsing", "app.syntax", "datamodules"},
     "app.results": set(),
-    "app.report": {"app.history", "app.results", "app.report"},
+    "app.report": {"app.config", "app.history", "app.results", "app.report"},
     "app.provenance": set(),
     "app.ranks": set(),
     "app.signals": set(),

@@ -125,5 +125,5 @@ def test_names_are_no_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.chdir(tmp_path)
     run = write_fit(Path("."), "e").rename("[b]")
     text, ((name, *_),) = status(run, monkeypatch=monkeypatch, capsys=capsys)
-    assert "[b]: best where" in text
+    assert "[b]: best at least val_loss" in text
     assert name == "[b]"

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from app.report.document import Document, Picture, Section
 from app.report.fits.findings import fit_findings
 from app.report.fits.operators import OPERATORS_NOTE, measure_operators, operators_picture, operators_tables
-from app.report.fits.quantities import MONITOR, PERPLEXITY, VAL_ACCURACY, Quantity, layers, main_quantity
+from app.report.fits.quantities import PERPLEXITY, VAL_ACCURACY, VAL_LOSS, Quantity, layers, main_quantity
 from app.report.fits.reading import FitExperiment
 from app.report.fits.series import fit_line
 from app.report.fits.tables import provenance_table, validations_table
@@ -21,7 +21,7 @@ NOTES = {
         "Perplexities follow the convention of the ON-LSTM authors, as published numbers do; val_perplexity_exact in "
         "metrics.csv goes by the exact count of predicted words."
     ),
-    MONITOR: "Validation loss: in nats, as the network's module logs it.",
+    VAL_LOSS: "Validation loss: in nats, as the network's module logs it.",
     VAL_ACCURACY.column: "Accuracy axes are logarithmic in the error: from 98 to 99 % is as far as from 80 to 90 %.",
     LAYERS: (
         "UF1: how well the trees of a layer agree with the treebank's, labels aside: the mean of sentences' F1 as the "

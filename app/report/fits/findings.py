@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from app.best import Best
 from app.report.findings import Findings
 from app.report.fits.operators import ANY_ACCURACY, operators_findings
-from app.report.fits.quantities import TEST_ACCURACY, VAL_ACCURACY, Quantity, layers, main_quantity
+from app.report.fits.quantities import TEST_ACCURACY, VAL_ACCURACY, Quantity, layers, main_quantity, where_best
 from app.report.fits.reading import Fit, FitExperiment
 from app.report.fits.series import spread_of
 from app.report.style import iteration, plural
@@ -13,44 +14,46 @@ from app.report.style import iteration, plural
 
 def fit_findings(experiment: FitExperiment) -> Findings:
     """The headline sentences of one experiment, under what they speak of: perplexity or loss, accuracies, UF1."""
-    fits, columns = experiment.fits, experiment.columns
+    fits, columns, best = experiment.fits, experiment.columns, experiment.best_by
     lowered = main_quantity(columns)
     said = {lowered.name: _lowest(fits, lowered)}
     if VAL_ACCURACY.column in columns:
-        said[VAL_ACCURACY.name] = [_sentence([*_at_best(fits, VAL_ACCURACY), *_greatest(fits, VAL_ACCURACY)])]
+        parts = [*_at_best(fits, VAL_ACCURACY, best), *_greatest(fits, VAL_ACCURACY)]
+        said[VAL_ACCURACY.name] = [_sentence(parts, best)]
     if TEST_ACCURACY.column in columns:  # its greatest value would be chosen by the test set
-        said[TEST_ACCURACY.name] = [_sentence(_at_best(fits, TEST_ACCURACY))]
+        said[TEST_ACCURACY.name] = [_sentence(_at_best(fits, TEST_ACCURACY, best), best)]
     for quantity in layers(columns):
         _, layer = quantity.name.split(", ")
-        if parts := [*_at_best(fits, quantity), *_greatest(fits, quantity)]:
-            said.setdefault("UF1", []).append(_sentence([f"{layer}: {parts[0]}", *parts[1:]]))
+        if parts := [*_at_best(fits, quantity, best), *_greatest(fits, quantity)]:
+            said.setdefault("UF1", []).append(_sentence([f"{layer}: {parts[0]}", *parts[1:]], best))
     if sentences := operators_findings(experiment):
         said[ANY_ACCURACY.name] = [*said.get(ANY_ACCURACY.name, []), *sentences]
     return Findings(by_method=said, basis=_basis(fits))
 
 
-def _sentence(parts: Sequence[str]) -> str:
-    said = "; ".join(parts) or "not measured where the validation loss is least"
+def _sentence(parts: Sequence[str], best: Best) -> str:
+    said = "; ".join(parts) or f"not measured where {where_best(best)}"
     return f"{said[0].upper()}{said[1:]}."
 
 
 def _lowest(fits: Sequence[Fit], quantity: Quantity) -> list[str]:
     """The least value of each seed and where it is, and the last."""
-    least = spread_of([fit.best[quantity.column] for fit in fits]).write(quantity)
-    where = _iterations([fit.best for fit in fits])
-    if all(fit.best is fit.rows[-1] for fit in fits):
+    lowest = [min(fit.rows, key=lambda row: row[quantity.column]) for fit in fits]
+    least = spread_of([row[quantity.column] for row in lowest]).write(quantity)
+    where = _iterations(lowest)
+    if all(row is fit.rows[-1] for row, fit in zip(lowest, fits, strict=True)):
         return [f"Least {least}, at the last validation, {where}: it may not have stopped falling."]
     ends = [fit.rows[-1] for fit in fits]
     last = spread_of([row[quantity.column] for row in ends]).write(quantity)
     return [f"Least {least}, at {where}.", f"At the last validation, {_iterations(ends)}: {last}."]
 
 
-def _at_best(fits: Sequence[Fit], quantity: Quantity) -> list[str]:
-    """Its value where the validation loss is least; nothing where some seed has none there."""
+def _at_best(fits: Sequence[Fit], quantity: Quantity, best: Best) -> list[str]:
+    """Its value at the best validation; nothing where some seed has none there, or where it is what decides."""
     values = [fit.best.get(quantity.column, math.nan) for fit in fits]
-    if any(map(math.isnan, values)):
+    if any(map(math.isnan, values)) or quantity.column == best.monitor:
         return []
-    return [f"{spread_of(values).write(quantity)} where the validation loss is least"]
+    return [f"{spread_of(values).write(quantity)} where {where_best(best)}"]
 
 
 def _greatest(fits: Sequence[Fit], quantity: Quantity) -> list[str]:

@@ -3,15 +3,10 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import yaml
-
-from app.errors import UserError
-from app.layout import FitLayout
 from app.report.document import Picture
-from app.report.fits.quantities import OPERATORS, VAL_ACCURACY, fraction
-from app.report.fits.reading import Fit, FitExperiment
+from app.report.fits.quantities import OPERATORS, fraction, where_best
+from app.report.fits.reading import FitExperiment
 from app.report.fits.series import Spread, spread_of
 from app.report.style import plural
 from app.report.tables import Table
@@ -20,7 +15,7 @@ BY_OPERATORS = "accuracy_by_operators"  # the figure
 OPERATORS_NOTE = (
     "Number of operators: how many and, or, not there are in that formula of a pair that has more of them; 12+ stands "
     "for 12 or more. Majority: the accuracy of who always answers with the most frequent relation. Bars reach "
-    "from the least to the greatest value of the seeds, each at its own least validation loss."
+    "from the least to the greatest value of the seeds, each at its own best validation."
 )
 ANY_ACCURACY = fraction("accuracy", "Test accuracy")  # of some number of operators
 
@@ -32,15 +27,13 @@ class OperatorPoint:
     Args:
         operators: how many.
         label: the same, with a plus where it stands for all that have more, too.
-        accuracy: of the seeds, each at its least validation loss.
-        at_accuracy: of the seeds, each at its highest validation accuracy, where Shen et al. (2019) measure.
+        accuracy: of the seeds, each at its best validation.
         majority: of who always answers with the most frequent relation.
     """
 
     operators: int
     label: str
     accuracy: Spread
-    at_accuracy: Spread
     majority: float
 
 
@@ -52,15 +45,13 @@ def by_operators(experiment: FitExperiment) -> list[OperatorPoint]:
     for number in numbers:
         best = [fit.best for fit in experiment.fits]
         accuracies = _measured(best, f"accuracy_{number:02d}")
-        at_accuracy = _measured(map(_most_accurate, experiment.fits), f"accuracy_{number:02d}")
         majorities = _measured(best, f"majority_{number:02d}")
-        if accuracies and at_accuracy and majorities:
+        if accuracies and majorities:
             points.append(
                 OperatorPoint(
                     operators=number,
                     label=f"{number}+" if number == numbers[-1] else str(number),
                     accuracy=spread_of(accuracies),
-                    at_accuracy=spread_of(at_accuracy),
                     majority=spread_of(majorities).mean,
                 )
             )
@@ -76,31 +67,11 @@ def _measured(rows: Iterable[dict[str, float]], column: str) -> list[float]:
     return [row[column] for row in rows if not math.isnan(row.get(column, math.nan))]
 
 
-def _most_accurate(fit: Fit) -> dict[str, float]:
-    """The row of highest validation accuracy, the earliest on ties."""
-    measured = [row for row in fit.rows if not math.isnan(row.get(VAL_ACCURACY.column, math.nan))]
-    return max(measured, key=lambda row: row[VAL_ACCURACY.column], default=fit.best)
-
-
 def trained_operators(experiments: Sequence[FitExperiment]) -> int | None:
-    """The most operators that were trained on, as the configurations have it; None where they differ or do not say.
-
-    Raises:
-        UserError: a config.yaml is broken.
-    """
-    found = {_configured(fit.layout) for experiment in experiments for fit in experiment.fits}
+    """The most operators that were trained on, as the configurations have it; None where they differ or do not say."""
+    data = [fit.config.get("data") or {} for experiment in experiments for fit in experiment.fits]
+    found = {(each.get("init_args") or {}).get("train_operators") for each in data}
     return found.pop() if len(found) == 1 else None
-
-
-def _configured(layout: FitLayout) -> int | None:
-    try:
-        config: Any = yaml.safe_load(layout.config.read_text())
-        number = ((config.get("data") or {}).get("init_args") or {}).get("train_operators")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, AttributeError, yaml.YAMLError):
-        raise UserError(f"{layout.config}: not the configuration of a training; was it edited by hand?") from None
-    return number if isinstance(number, int) else None
 
 
 def operators_tables(experiment: FitExperiment) -> list[Table]:
@@ -110,14 +81,14 @@ def operators_tables(experiment: FitExperiment) -> list[Table]:
         (
             point.label,
             point.accuracy.number(ANY_ACCURACY),
-            point.at_accuracy.number(ANY_ACCURACY),
             ANY_ACCURACY.number(point.majority),
             str(point.accuracy.n),
         )
         for point in points
     ]
-    header = ("Operators", "At least validation loss", "At highest validation accuracy", "Majority", "Seeds")
-    return [Table(caption="test accuracy by number of operators (%)", header=header, rows=rows)] if rows else []
+    header = ("Operators", "Accuracy", "Majority", "Seeds")
+    caption = f"test accuracy by number of operators (%), where {where_best(experiment.best_by)}"
+    return [Table(caption=caption, header=header, rows=rows)] if rows else []
 
 
 def operators_findings(experiment: FitExperiment) -> list[str]:
@@ -148,6 +119,6 @@ def operators_picture(experiments: Sequence[FitExperiment]) -> Picture:
             said.append(f"{experiment.name}: {', '.join(places)}.")
     return Picture(
         stem=BY_OPERATORS,
-        caption="Test accuracy against the number of operators, at the least validation loss of each seed.",
+        caption="Test accuracy against the number of operators, at the best validation of each seed.",
         alt=f"Test accuracy by number of operators. {' '.join(said)}",
     )

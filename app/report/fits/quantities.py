@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app.best import Best
 from app.report.style import plural
 
-MONITOR = "val_loss"
+VAL_LOSS = "val_loss"
 PERCENT = 100.0  # the greatest value of UF1, which is logged in per cent
 LAYER = re.compile(r"uf1_layer_(\d+)")
 OPERATORS = re.compile(r"(accuracy|majority)_(\d{2,})")  # of test pairs with so many operators
@@ -68,7 +69,7 @@ def fraction(column: str, name: str) -> Quantity:
 
 
 LOSSES = [
-    Quantity(column=MONITOR, name="Validation loss", decimals=4),
+    Quantity(column=VAL_LOSS, name="Validation loss", decimals=4),
     Quantity(column="train_loss", name="Train loss", decimals=4),
 ]
 PERPLEXITY = Quantity(
@@ -111,4 +112,11 @@ def layers(columns: Iterable[str]) -> list[Quantity]:
 
 def main_quantity(columns: Iterable[str]) -> Quantity:
     """What the training lowers: perplexity, or the loss where there is none."""
-    return PERPLEXITY if PERPLEXITY.column in set(columns) else KNOWN[MONITOR]
+    return PERPLEXITY if PERPLEXITY.column in set(columns) else KNOWN[VAL_LOSS]
+
+
+def where_best(best: Best) -> str:
+    """Where the best validation is, as in "the validation loss is least"."""
+    known = quantity(best.monitor)
+    name = f"the {known.name[0].lower()}{known.name[1:]}" if known else best.monitor
+    return f"{name} is {'least' if best.mode == 'min' else 'highest'}"

@@ -5,26 +5,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+from app.best import Best, configured_best
+from app.config import read_config
 from app.errors import UserError
 from app.history import read_history
 from app.layout import SEED, FitLayout, NetworkLayout, RunLayout, seed_directories
 from app.report.fits.provenance import Provenance, read_provenance
-from app.report.fits.quantities import MONITOR, PERPLEXITY, main_quantity, quantity
+from app.report.fits.quantities import PERPLEXITY, VAL_LOSS, main_quantity, quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """One training: its rows, one per validation, at least one."""
+    """One training.
+
+    Args:
+        layout: where it is.
+        provenance: what it came from.
+        config: its configuration.
+        rows: one per validation, at least one.
+    """
 
     layout: FitLayout
     provenance: Provenance
+    config: dict[str, Any]
     rows: list[dict[str, float]]
 
     @property
     def best(self) -> dict[str, float]:
-        """The row of least validation loss, the earliest on ties: what best.ckpt holds."""
-        return min(self.rows, key=lambda row: row[MONITOR])
+        """The row of the best validation: what best.ckpt holds."""
+        return self.best_by.of(self.rows)
+
+    @property
+    def best_by(self) -> Best:
+        """How validations were compared."""
+        return configured_best(self.config)
 
     @property
     def first(self) -> int:
@@ -38,6 +54,11 @@ class FitExperiment:
 
     name: str
     fits: list[Fit]
+
+    @property
+    def best_by(self) -> Best:
+        """How validations were compared, in all of them."""
+        return self.fits[0].best_by
 
     @property
     def columns(self) -> list[str]:
@@ -119,21 +140,23 @@ def _read(layout: FitLayout) -> Fit:
     rows = read_history(layout.metrics)
     if not rows:
         raise UserError(f"{layout.metrics}: no validation in it yet; train further, then report")
-    if MONITOR not in rows[0]:
-        raise UserError(f"{layout.metrics}: no column {MONITOR}; was it edited by hand?")
+    config = read_config(layout)
+    for name in (VAL_LOSS, configured_best(config).monitor):
+        if name not in rows[0]:
+            raise UserError(f"{layout.metrics}: no column {name}; was it edited by hand?")
     for row in rows:
         _check(row, layout.metrics)
     for before, after in pairwise(row["iteration"] for row in rows):
         if after < before:
             raise UserError(f"{layout.metrics}: iteration {after:g} after {before:g}; was it edited by hand?")
-    return Fit(layout=layout, provenance=read_provenance(layout.report), rows=rows)
+    return Fit(layout=layout, provenance=read_provenance(layout.report), config=config, rows=rows)
 
 
 def _check(row: dict[str, float], path: Path) -> None:
     """A value is within the range of its column; those that need not be measured each time may be missing (nan)."""
     for name, value in row.items():
         known = quantity(name)
-        missing = math.isnan(value) and name not in (MONITOR, PERPLEXITY.column)
+        missing = math.isnan(value) and name not in (VAL_LOSS, PERPLEXITY.column)
         if known is not None and not missing and not known.least <= value <= known.greatest:
             raise UserError(
                 f"{path}: {name} is {value} at iteration {row['iteration']:,}, expected {known.expected}; "
@@ -150,6 +173,8 @@ def _check_together(experiment: FitExperiment) -> None:
     """
     if len({main_quantity(fit.rows[0]) for fit in experiment.fits}) > 1:
         raise UserError(f"{experiment.name}: only some of its seeds have {PERPLEXITY.column}; report them apart")
+    if len({fit.best_by for fit in experiment.fits}) > 1:
+        raise UserError(f"{experiment.name}: its seeds differ in best.monitor or best.mode; report them apart")
     for number in range(max(len(fit.rows) for fit in experiment.fits)):
         there = [fit for fit in experiment.fits if number < len(fit.rows)]
         least, most = (choose(there, key=lambda fit: fit.rows[number]["iteration"]) for choose in (min, max))
