@@ -4,12 +4,10 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from app.errors import UserError
 from app.seeds import derive_seed
-from datamodules.tensor_loader import TensorLoader
+from datamodules.tensor_parts import TensorDataModule
 
 # N images, B images of a batch or a part, H height, W width.
 
@@ -47,7 +45,7 @@ class SplitSizes(NamedTuple):
     test: int
 
 
-class InMemoryDataModule(LightningDataModule, ABC):
+class InMemoryDataModule(TensorDataModule, ABC):
     """Base of the data modules here: a subclass says how to read the images and which rows are which part.
 
     Batches are pairs (images, labels): float32[B, 1, H, W] with pixels in [0, 1], and int64[B].
@@ -65,16 +63,9 @@ class InMemoryDataModule(LightningDataModule, ABC):
     sizes: ClassVar[SplitSizes]
 
     def __init__(self, batch_size: int = 60, eval_batch_size: int = EVAL_BATCH_SIZE, seed: int = 0) -> None:
-        super().__init__()
-        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if size < 1:
-                raise UserError(f"data.{name} is {size}; expected 1 or more")
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
+        super().__init__(batch_size, eval_batch_size, order_seed=derive_seed(seed, 0, "order"))
         self._split_seed = derive_seed(seed, 0, "split")
-        self._order_seed = derive_seed(seed, 0, "order")
         self._source: Source | None = None
-        self._parts: dict[str, tuple[Tensor, Tensor]] = {}
 
     @abstractmethod
     def read(self) -> Source:
@@ -100,11 +91,6 @@ class InMemoryDataModule(LightningDataModule, ABC):
                 self.setup()
         self._order_seed = order
 
-    def prepare(self) -> None:
-        """Make everything ready without a Trainer."""
-        self.prepare_data()
-        self.setup()
-
     def setup(self, stage: str | None = None) -> None:
         """Read and split, unless that is done already."""
         if self._source is None:
@@ -129,39 +115,6 @@ class InMemoryDataModule(LightningDataModule, ABC):
     def iterations_per_epoch(self) -> int:
         """How many batches the training images make, the last short one included."""
         return -(-self.sizes.train // self.batch_size)
-
-    def train_dataloader(self) -> TensorLoader:
-        """All training images, in a new order every epoch."""
-        return self._loader("train", self.batch_size, shuffle_seed=self._order_seed)
-
-    def val_dataloader(self) -> list[TensorLoader]:
-        """Two loaders: 0 for the validation images, 1 for the test images, which are measured at the same moments."""
-        return [self._loader("val", self.eval_batch_size), self.test_dataloader()]
-
-    def test_dataloader(self) -> TensorLoader:
-        """All test images, in order."""
-        return self._loader("test", self.eval_batch_size)
-
-    def predict_dataloader(self) -> TensorLoader:
-        """The test images, in order."""
-        return self.test_dataloader()
-
-    def train_eval_dataloader(self) -> TensorLoader:
-        """All training images, in order, for measuring on them."""
-        return self._loader("train", self.eval_batch_size)
-
-    def _loader(self, part: str, batch_size: int, *, shuffle_seed: int | None = None) -> TensorLoader:
-        if not self._parts:
-            raise self._not_ready()
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        if self.trainer:
-            # Once and for all, so that no iteration waits for its batch to reach a GPU.
-            device = self.trainer.strategy.root_device
-            self._parts[part] = self._parts[part][0].to(device), self._parts[part][1].to(device)
-        return TensorLoader(self._parts[part], batch_size, shuffle_seed=shuffle_seed, rank=rank, world_size=world_size)
-
-    def _not_ready(self) -> UserError:
-        return UserError(f"{type(self).__name__}: the data has not been read yet; call prepare() first")
 
 
 def rows_except(rows: int, *taken: Tensor) -> Tensor:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from app.errors import UserError
 from app.logic import MOST_OPERATORS, PADDING, RELATIONS, Pair, draw_bins, encode, read_pairs, split
 from app.logic.sampling import DRAWS
 from app.seeds import derive_seed
-from datamodules.tensor_loader import TensorLoader
+from datamodules.tensor_parts import TensorDataModule
 
 EVAL_BATCH_SIZE = 256
 VALIDATION = 10  # one in so many pairs of the training files is for validation
@@ -30,7 +29,7 @@ class Parts(NamedTuple):
     test: list[Pair]
 
 
-class Logic(LightningDataModule):
+class Logic(TensorDataModule):
     """The task of Bowman, Manning & Potts (2015), as Shen et al. (2019, section 5.4) set it.
 
     Trained is on pairs of few operators, tested on all numbers of them. Batches are tuples of tensors:
@@ -65,22 +64,17 @@ class Logic(LightningDataModule):
         eval_batch_size: int = EVAL_BATCH_SIZE,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        for name, size in (("draws", draws), ("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if size < 1:
-                raise UserError(f"data.{name} is {size}; expected 1 or more")
+        super().__init__(batch_size, eval_batch_size, order_seed=derive_seed(seed, 0, "order"))
+        if draws < 1:
+            raise UserError(f"data.draws is {draws}; expected 1 or more")
         if not 0 <= train_operators <= MOST_OPERATORS:
             raise UserError(f"data.train_operators is {train_operators}; expected 0 to {MOST_OPERATORS}")
         self.path = path
         self.draws = draws
         self.train_operators = train_operators
         self.systematic = systematic
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
         self._draw_seed = derive_seed(seed, 0, "logic")
-        self._order_seed = derive_seed(seed, 0, "order")
         self._checksums: dict[str, str] = {}
-        self._tensors: dict[str, tuple[Tensor, ...]] = {}
 
     def pairs(self) -> Parts:
         """Read or draw the pairs, and say what each is for; some seconds.
@@ -123,19 +117,14 @@ class Logic(LightningDataModule):
         """Draw the order of training from `order` from now on; which pair is for what does not depend on the seed."""
         self._order_seed = order
 
-    def prepare(self) -> None:
-        """Make everything ready without a Trainer."""
-        self.prepare_data()
-        self.setup()
-
     def setup(self, stage: str | None = None) -> None:
         """Read or draw, unless that is done already.
 
         Raises:
             UserError: as `pairs` does.
         """
-        if not self._tensors:
-            self._tensors = {name: as_tensors(pairs) for name, pairs in self.pairs()._asdict().items()}
+        if not self._parts:
+            self._parts = {name: as_tensors(pairs) for name, pairs in self.pairs()._asdict().items()}
 
     @property
     def checksums(self) -> dict[str, str]:
@@ -149,31 +138,6 @@ class Logic(LightningDataModule):
     def iterations_per_epoch(self) -> int:
         """How many batches the training pairs make, the last short one included; there once the data is set up."""
         return -(-len(self._part("train")[0]) // self.batch_size)
-
-    def train_dataloader(self) -> TensorLoader:
-        """All training pairs, in a new order every epoch."""
-        return self._loader("train", self.batch_size, shuffle_seed=self._order_seed)
-
-    def val_dataloader(self) -> list[TensorLoader]:
-        """Two loaders: 0 for the validation pairs, 1 for the test pairs, which are measured at the same moments."""
-        return [self._loader("val", self.eval_batch_size), self.test_dataloader()]
-
-    def test_dataloader(self) -> TensorLoader:
-        """All test pairs, in order of their number of operators."""
-        return self._loader("test", self.eval_batch_size)
-
-    def predict_dataloader(self) -> TensorLoader:
-        """The test pairs, in the same order."""
-        return self.test_dataloader()
-
-    def _loader(self, part: str, batch_size: int, *, shuffle_seed: int | None = None) -> TensorLoader:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return TensorLoader(self._part(part), batch_size, shuffle_seed=shuffle_seed, rank=rank, world_size=world_size)
-
-    def _part(self, name: str) -> tuple[Tensor, ...]:
-        if not self._tensors:
-            raise UserError("Logic: the data has not been read yet; call prepare() first")
-        return self._tensors[name]
 
 
 def as_tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
