@@ -34,7 +34,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     except KeyError:
         raise UserError(f"{path}: not a checkpoint (no file of PyTorch's)") from None
-    except (RuntimeError, EOFError, ValueError, AttributeError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, OSError) as error:
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")
@@ -55,6 +55,25 @@ def load_weights(module: LightningModule, path: Path) -> None:
         raise UserError(
             f"{path}: of another model ({_first_line(error)}); use the configuration it was made with"
         ) from None
+
+
+def check_weights(module: LightningModule, path: Path) -> None:
+    """Make sure that a checkpoint's weights are those of a module, before Lightning loads them.
+
+    Raises:
+        UserError: as `read_checkpoint` does; the checkpoint is of another module.
+    """
+    ours, theirs = (
+        {name: tuple(tensor.shape) for name, tensor in weights.items() if hasattr(tensor, "shape")}
+        for weights in (module.state_dict(), read_checkpoint(path)["state_dict"])
+    )
+    for name in dict.fromkeys((*ours, *theirs)) if module.strict_loading else ours.keys() & theirs.keys():
+        if ours.get(name) != theirs.get(name):
+            here, there = (f"of shape {shapes[name]}" if name in shapes else "missing" for shapes in (ours, theirs))
+            raise UserError(
+                f"{path}: of another model ({name} is {there} there and {here} in the configuration's); use the "
+                "configuration it was made with"
+            )
 
 
 def _first_line(error: Exception) -> str:

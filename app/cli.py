@@ -20,7 +20,7 @@ import app.modules
 import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what is imported
 import datamodules  # noqa: F401
 from app.best import Best, configured_best
-from app.checkpoints import read_checkpoint
+from app.checkpoints import check_weights, read_checkpoint
 from app.errors import UserError
 from app.fitting import Fit
 from app.profiler import Unprofiled
@@ -158,7 +158,9 @@ class CLI(LightningCLI):
         arguments = super()._prepare_subcommand_kwargs(subcommand)
         if subcommand in LIGHTNINGS_OWN and self._get(self.config, "experiment") is not None:
             arguments["ckpt_path"] = self._context().checkpoint(arguments.get("ckpt_path"))
-            read_checkpoint(arguments["ckpt_path"])
+        path = arguments.get("ckpt_path")
+        if subcommand in ("fit", *LIGHTNINGS_OWN) and path is not None and path not in LIGHTNINGS_OWN_PATHS:
+            check_weights(self.model, Path(path))
         return arguments
 
     def fit(self, model: LightningModule, **arguments: Any) -> None:

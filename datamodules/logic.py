@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from app.errors import UserError
-from app.logic import MOST_OPERATORS, PADDING, RELATIONS, Pair, draw_bins, encode, read_pairs, split
+from app.logic import MOST_OPERATORS, PADDING, RELATIONS, TOKENS, Pair, draw_bins, encode, read_pairs, split
 from app.logic.sampling import DRAWS
 from app.seeds import derive_seed
 from datamodules.tensor_parts import TensorDataModule
@@ -53,6 +53,11 @@ class Logic(TensorDataModule):
     Raises:
         UserError: one of the sizes is below its least.
     """
+
+    # What a model needs room for.
+    tokens = len(TOKENS) + 1
+    num_classes = len(RELATIONS)
+    max_operators = MOST_OPERATORS
 
     def __init__(
         self,

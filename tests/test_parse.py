@@ -185,6 +185,17 @@ def test_words_of_another_model(
     assert "vocabulary" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["test", "validate", "predict", "fit"])
+def test_a_checkpoint_of_another_model(
+    command: str, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--ckpt_path", str(RUN / "best.ckpt"), "--model.net.layer_sizes", "[8, 8]", "--runs", "other")
+    assert main(command, *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 2
+    said = capsys.readouterr().err
+    assert re.search(r"best\.ckpt: of another model \(net\..* is (missing|of shape .*) there", said), said
+    assert len(said.splitlines()) == 1
+
+
 def test_parse_refuses_other_words_than_the_datas(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "own.txt").write_text(TEMPLATES)
     (directory / "own.tsv").write_text(PAIRS)
     (directory / "bad.tsv").write_text("a\n")
+    (directory / "empty.txt").write_text("[short] order\ncase simple\none: [ | sees]\n")
     return directory
 
 
@@ -145,6 +146,8 @@ def test_models_side_by_side(
         (["--pairs", "none.tsv"], r"none\.tsv: cannot be read"),
         (["--pairs", "bad.tsv"], r"bad\.tsv, line 1: 1 column"),
         (["--templates", "own.tsv"], r"own\.tsv, line 1: .* is not understood"),
+        (["--templates", "empty.txt"], r"empty\.txt, line 3: makes a sentence without a word"),
+        (["--pairs", "own.tsv", "--ckpt_path", "own.tsv"], r"own\.tsv: not a checkpoint"),
         (["--pairs", "own.tsv", "--experiment", "other"], r"runs/other/seed_0/best\.ckpt: no such file"),
         (["--pairs", "own.tsv", "--model.net.layer_sizes", "[8, 8]"], r"of another model"),
         (

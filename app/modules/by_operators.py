@@ -41,18 +41,23 @@ class OperatorSums:
             labels: int64 (B,).
             operators: int64 (B,).
         """
-        bins, columns = self.values.shape
         losses = F.cross_entropy(logits, labels, reduction="none").double()
         right = (logits.argmax(1) == labels).double()
-        seen = F.one_hot(labels, columns - CLASSES).double()
-        self.values += F.one_hot(operators, bins).double().t() @ torch.cat([torch.stack([losses, right], 1), seen], 1)
+        seen = F.one_hot(labels, self.classes).double()
+        self.values += F.one_hot(operators, self.bins).double().t() @ torch.cat(
+            [torch.stack([losses, right], 1), seen], 1
+        )
 
     def over_ranks(self, trainer: Trainer) -> "OperatorSums":
         """The sums of all ranks together."""
-        bins, columns = self.values.shape
-        whole = OperatorSums(bins, columns - CLASSES)
+        whole = OperatorSums(self.bins, self.classes)
         whole.values = trainer.strategy.reduce(self.values.clone(), reduce_op="sum")
         return whole
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return self.values.shape[1] - CLASSES
 
     @property
     def bins(self) -> int:

@@ -89,6 +89,23 @@ class InferenceClassifier(LightningModule):
         return [f"{kind}_{operators:02d}" for kind in ("accuracy", "majority") for operators in bins]
 
     @override
+    def setup(self, stage: str) -> None:
+        """Make sure that there is room for all kinds of tokens, relations and operators of the data.
+
+        Raises:
+            UserError: the data has more.
+        """
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        for name, ours in (
+            ("tokens", self.embedding.num_embeddings),
+            ("num_classes", self._sums["test"].classes),
+            ("max_operators", self._sums["test"].bins - 1),
+        ):
+            theirs = getattr(data, name, ours)
+            if theirs > ours:
+                raise UserError(f"{name} is {ours} and the data needs {theirs}; set model.init_args.{name} to {theirs}")
+
+    @override
     def forward(self, formulas: Tensor, lengths: Tensor) -> Tensor:
         """How the formulas of some pairs relate.
 

@@ -24,7 +24,8 @@ def read_pairs(path: Path) -> Stimuli:
         UserError: not a file that can be read, not UTF-8, empty, or a line that is no pair; names the line.
     """
     lines = read_lines(path)
-    header = lines[0].split("\t") if GRAMMATICAL in lines[0].split("\t") else None
+    names = [name.strip().lower() for name in lines[0].split("\t")]
+    header = names if GRAMMATICAL in names else None
     columns = header or [GRAMMATICAL, OTHERS[0]]
     if unknown := [name for name in columns if name not in NAMES]:
         raise UserError(f"{path}, line 1: no column is called {unknown[0]!r}; expected {', '.join(NAMES)}")

@@ -50,11 +50,11 @@ def read_csv(path: Path) -> tuple[str, list[Judgement]]:
 
 
 def _rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[str, Judgement]]:
-    for number, cells in enumerate(csv.reader(lines[1:]), start=2):
-        row = dict(zip(COLUMNS, cells, strict=False))
+    for number, line in enumerate(lines[1:], start=2):
         try:
+            row = dict(zip(COLUMNS, next(csv.reader([line])), strict=False))
             counts = {name: int(row[name]) for name in COUNTS}
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, StopIteration, csv.Error):
             raise UserError(f"{path}, line {number}: no line of a scores.csv; let syntax write it again") from None
         yield row["model"], Judgement(**{name: row[name] for name in NAMES}, tally=Tally(**counts))
 

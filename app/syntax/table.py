@@ -75,7 +75,10 @@ def fraction(value: float | None) -> str:
 
 
 def _empty(title: str | None) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    # A title of its own width would be broken where the rows are short.
+    table = Table(
+        title=title, title_justify="left", min_width=len(title or ""), box=SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
     table.add_column("")
     return table
 

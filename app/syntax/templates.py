@@ -160,6 +160,8 @@ class _Reader:
                 " ".join([part if isinstance(part, str) else words[part[0]][part[1]] for part in sentence])
                 for sentence in sentences
             )
+            if not all(made):
+                self._refuse("makes a sentence without a word; expected one or more in each")
             if len(set(made)) < len(made):
                 self._refuse(f"makes the same sentence twice: {made[0]!r}; let its forms differ")
             yield Item(case, condition, made)

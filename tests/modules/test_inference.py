@@ -204,3 +204,13 @@ def test_the_table_stands_beside_the_baseline(capsys: pytest.CaptureFixture[str]
     assert f"{100 * tested['majority_02']:.2f}" == next(line[3] for line in lines if line[:1] == ["2"])
     assert f"{100 * tested['test_accuracy']:.2f}" == next(line[2] for line in lines if line[:1] == ["all"])
     assert not any("test_loss" in line for line in lines), "Lightning's own list"
+
+
+@pytest.mark.parametrize(
+    ("name", "little", "needed"), [("tokens", 5, 12), ("num_classes", 3, 7), ("max_operators", 6, 12)]
+)
+def test_no_room_for_the_data_is_a_mistake(name: str, little: int, needed: int):
+    with pytest.raises(
+        UserError, match=rf"{name} is {little} and the data needs {needed}; set model\.init_args\.{name}"
+    ):
+        trainer(max_epochs=1).fit(classifier(**{name: little}), datamodule=tiny_data())

@@ -106,6 +106,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         (",".join(COLUMNS) + "\n", "holds the scores of 0 models"),
         (",".join(COLUMNS) + "\nm,row,short,near,one,,x,3,1,0,0,,\n", "line 2: no line of a scores.csv"),
         (",".join(COLUMNS) + "\nm,row,short\n", "line 2: no line of a scores.csv"),
+        (",".join(COLUMNS) + f"\n{'m' * 200_000}\n", "line 2: no line of a scores.csv"),
         (to_csv("one", some_judgements()) + to_csv("two", some_judgements()).partition("\n")[2], "scores of 2 models"),
     ],
 )

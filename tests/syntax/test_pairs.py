@@ -27,6 +27,10 @@ def test_two_columns(read) -> None:
     assert found.constructions == (Construction("pairs", "", ("pairs",), 2),)
 
 
+def test_names_of_columns_may_be_capitals(read) -> None:
+    assert read("Grammatical\tUngrammatical\na\tb\n").items == (Item("pairs", "", ("a", "b")),)
+
+
 def test_columns_by_name_and_triples(read) -> None:
     head = "ungrammatical\tgrammatical\tcase\tungrammatical_2\n"
     found = read(f"{head}cat sleep\tcat sleeps\tsimple\nthe\tno\tnpi\tmost\n")
