@@ -47,14 +47,10 @@ def load_weights(module: LightningModule, path: Path) -> None:
     Raises:
         UserError: as `read_checkpoint` does; the checkpoint is of another module.
     """
+    check_weights(module, path)
     checkpoint = read_checkpoint(path)
     module.on_load_checkpoint(checkpoint)
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise UserError(
-            f"{path}: of another model ({_first_line(error)}); use the configuration it was made with"
-        ) from None
+    module.load_state_dict(checkpoint["state_dict"])
 
 
 def check_weights(module: LightningModule, path: Path) -> None:

@@ -42,7 +42,7 @@ class Logic(TensorDataModule):
     Args:
         path: folder with the published files train0 ... train12, test0 ... test12; pairs are drawn where it is left
             out.
-        draws: how many pairs to draw, of which more than half are different ones.
+        draws: how many pairs to draw; about half of 500,000 are different ones.
         train_operators: the most operators that are trained on.
         systematic: train without the pairs that hold a pattern, and test on these: A is `* ( and ( not a ) )`, B is
             `* ( and ( not * ) )`, C is `* ( and/or ( not * ) )` (Shen et al. 2019, "Ordered Memory").
@@ -88,10 +88,10 @@ class Logic(TensorDataModule):
             UserError: a file is missing or wrong, or there is nothing for one of the parts.
         """
         train, test = self._read() if self.path is not None else self._draw()
-        self._checksums = {name: _checksum(pairs) for name, pairs in (("train", train), ("test", test))}
         if self.systematic is not None:
             test = [pair for pair in train if pair.matches(self.systematic)]
             train = [pair for pair in train if not pair.matches(self.systematic)]
+        self._checksums = {name: _checksum(pairs) for name, pairs in (("train", train), ("test", test))}
         val = train[VALIDATION - 1 :: VALIDATION]
         del train[VALIDATION - 1 :: VALIDATION]
         parts = Parts(train, val, test)
@@ -116,7 +116,7 @@ class Logic(TensorDataModule):
                 f"{folder}: no {', '.join(missing)}; data.path names a folder with train0 ... train{MOST_OPERATORS}, "
                 f"test0 ... test{MOST_OPERATORS}, unpacked"
             )
-        return [*_read_all(trained)], [*_read_all(tested)]
+        return _read_all(trained), _read_all(tested)
 
     def reseed(self, *, split: int, order: int) -> None:
         """Draw the order of training from `order` from now on; which pair is for what does not depend on the seed."""
@@ -135,6 +135,7 @@ class Logic(TensorDataModule):
     def checksums(self) -> dict[str, str]:
         """SHA-256 of the lines of the training files and of the test files, hex; there once the data is set up.
 
+        Of a systematic split those of the pairs that are trained and tested on.
         Those of drawn pairs are as if they had been written to files first.
         """
         return dict(self._checksums)
@@ -157,8 +158,16 @@ def as_tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return formulas, torch.tensor(lengths).view(len(pairs), 2), labels, operators
 
 
-def _read_all(paths: Iterable[Path]) -> Iterable[Pair]:
-    return chain.from_iterable(map(read_pairs, paths))
+def _read_all(paths: Sequence[Path]) -> list[Pair]:
+    """The pairs of the files of 0, 1, 2, ... operators."""
+    found = []
+    for operators, path in enumerate(paths):
+        pairs = read_pairs(path)
+        for line, pair in enumerate(pairs, start=1):
+            if pair.operators != operators:
+                raise UserError(f"{path}, line {line}: a pair of {pair.operators} operators; expected {operators}")
+        found += pairs
+    return found
 
 
 def _checksum(pairs: Iterable[Pair]) -> str:

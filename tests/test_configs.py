@@ -68,7 +68,17 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
         *("random_mask", "random_reinit", "rates", "replicates", "rewind_to", "rounds"),
         *("scope", "workers"),
     ]
-    others = {"checkpoint_seconds", "config", "data", "experiment", "model", "pruning", "runs", "seed_everything"}
+    others = {
+        "best",
+        "checkpoint_seconds",
+        "config",
+        "data",
+        "experiment",
+        "model",
+        "pruning",
+        "runs",
+        "seed_everything",
+    }
     assert set(vars(parsed)) == others | {"threads", "trainer"}
 
 
@@ -87,3 +97,19 @@ def test_dotted_names_reach_their_options(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert (parsed.methods, parsed.random_reinit, parsed.random_mask) == (["iterative", "one_shot"], 2, 1)
     assert (parsed.replicates, parsed.plan) == (4, True)
+
+
+@pytest.mark.parametrize("name", ["on_lstm", "lstm"])
+def test_logic_is_trained_as_the_paper_trains_it(name: str) -> None:
+    config = yaml.safe_load((REPOSITORY / f"configs/logic/{name}.yaml").read_text())
+    model, data, trainer = config["model"]["init_args"], config["data"], config["trainer"]
+    net = model["net"]["init_args"]
+    assert (net["input_size"], net["layer_sizes"], net.get("chunk_size", 10)) == (128, [400], 10)
+    assert model["dropout"] == 0.2
+    assert model["optimizer"]["class_path"] == "torch.optim.Adam"
+    assert model["optimizer"]["init_args"] == {"lr": 1e-3, "eps": 1e-9, "weight_decay": 1.2e-6}
+    plateau = {"monitor": "val_accuracy", "mode": "max", "factor": 0.5, "patience": 2, "threshold": 0.0}
+    assert model["lr_scheduler"]["init_args"] == plateau
+    assert data == {"class_path": "datamodules.Logic", "init_args": {"batch_size": 128}}
+    assert (trainer["max_epochs"], trainer["gradient_clip_val"], trainer["val_check_interval"]) == (50, 1.0, 1.0)
+    assert config["best"] == {"monitor": "val_accuracy", "mode": "max"}

@@ -7,6 +7,7 @@ from app.errors import UserError
 from app.logic.formulas import EVERYWHERE, Formula, parse
 from app.logic.pairs import Pair
 from app.logic.relations import RELATIONS, relation
+from app.text_files import read_text
 
 _parse = lru_cache(maxsize=1 << 16)(parse)  # short formulas stand in many pairs
 
@@ -24,18 +25,11 @@ def read_pairs(path: Path) -> list[Pair]:
         UserError: it is missing, empty or not UTF-8; or a line of it is no pair, or names another relation than its
             formulas have.
     """
-    try:
-        lines = path.read_bytes().decode().splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: not a readable file ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); is it packed?") from None
-    if not lines:
+    text, _ = read_text(path)
+    if not text.strip():
         raise UserError(f"{path}: empty; expected a pair of formulas a line")
     pairs = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
         try:
             pairs.append(_pair(line))
         except UserError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from app.errors import UserError
 from app.syntax.judgements import COUNTS, Judgement, Tally
 from app.syntax.reading import read_lines
+from app.syntax.table import TERMS
 
 NAMES = ("row", "term", "case", "condition", "comparison")
 COLUMNS = ("model", *NAMES, *COUNTS, "accuracy", "accuracy_known")
@@ -54,6 +55,8 @@ def _rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[str, Judgement]]:
         try:
             row = dict(zip(COLUMNS, next(csv.reader([line])), strict=False))
             counts = {name: int(row[name]) for name in COUNTS}
+            if not min(counts.values()) >= 0 or max(counts.values()) > counts["items"] or row["term"] not in TERMS:
+                raise ValueError
         except (KeyError, ValueError, StopIteration, csv.Error):
             raise UserError(f"{path}, line {number}: no line of a scores.csv; let syntax write it again") from None
         yield row["model"], Judgement(**{name: row[name] for name in NAMES}, tally=Tally(**counts))

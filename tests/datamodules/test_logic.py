@@ -141,12 +141,14 @@ def test_published_sizes(systematic, train: int, val: int, test: int, published_
     [
         ("train3", b"<\ta\tb\n", "train3, line 1: the relation is '<', but that of the formulas is '#'"),
         ("train3", b"#\ta\tb\n=\ta\n", "train3, line 2: 2 fields"),
-        ("test12", b"#\ta\tb\n\n", "test12, line 2: 1 fields"),
+        ("test0", b"#\ta\tb\n\n#\ta\tc\n", "test0, line 2: 1 fields"),
+        ("test12", b"#\ta\tb\n", "test12, line 1: a pair of 0 operators; expected 12"),
+        ("train0", b"\xef\xbb\xbf#\ta\tb\n#\ta\t\xff\n", "train0, line 2: not UTF-8"),
         ("train0", b"?\ta\tb\n", "train0, line 1: the relation is '\\?'; expected one of"),
         ("train6", b"#\ta\t( b and c )\n", "train6, line 1: token 5"),
         ("test5", b"#\ta\t( b ( or ( not b ) ) )\n", "test5, line 1: .* is always true"),
         ("test5", b"#\t( b ( and ( not b ) ) )\ta\n", "test5, line 1: .* is never true"),
-        ("test1", b"\x1f\x8b\x08", "test1: not UTF-8 text"),
+        ("test1", b"\x1f\x8b\x08", "test1, line 1: not UTF-8"),
         ("train1", b"", "train1: empty"),
         ("train4", None, "no train4; data.path names a folder with train0 ... train12"),
     ],
@@ -166,7 +168,7 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path):
     (tmp_path / "train0").mkdir()
     for name in [*(f"train{n}" for n in range(1, 7)), *(f"test{n}" for n in range(13))]:
         (tmp_path / name).write_text("#\ta\tb\n")
-    with pytest.raises(UserError, match="train0: not a readable file"):
+    with pytest.raises(UserError, match="train0: cannot be read"):
         Logic(path=str(tmp_path)).prepare()
 
 

@@ -214,3 +214,27 @@ def test_no_room_for_the_data_is_a_mistake(name: str, little: int, needed: int):
         UserError, match=rf"{name} is {little} and the data needs {needed}; set model\.init_args\.{name}"
     ):
         trainer(max_epochs=1).fit(classifier(**{name: little}), datamodule=tiny_data())
+
+
+def test_embeddings_begin_as_the_papers():
+    weight = classifier(ONLSTM(200, [8], 2)).embedding.weight
+    assert weight.abs().max() <= 0.1
+    assert weight.std().item() == pytest.approx(0.2 / 12**0.5, rel=0.1)
+
+
+def test_dropout_is_on_embeddings_and_twice_in_the_head():
+    """By what each hides: with ones everywhere, a fifth of what goes in is 0, and the rest is 1.25."""
+    module = classifier(ONLSTM(200, [80], 2)).train()
+    nn.init.ones_(module.embedding.weight)
+    places: dict[str, Tensor] = {}
+    for name, place in (("embeddings", module.dropout), ("features", module.head[0]), ("hidden", module.head[3])):
+        place.register_forward_hook(lambda _, given, put_out, name=name: places.update({name: put_out / given[0]}))
+    formulas, lengths, _, _ = as_tensors([Pair("=", parse("( a ( and b ) )"), parse("( b ( and a ) )"))] * 40)
+    module(formulas, lengths)
+    assert places.keys() == {"embeddings", "features", "hidden"}
+    assert places["embeddings"].shape[-1] == 200
+    assert places["features"].shape == (40, 4 * 80)
+    assert places["hidden"].shape == (40, 80)
+    for name, kept in places.items():
+        assert set(kept.unique().round(decimals=9).tolist()) == {0.0, 1.25}, name
+        assert (kept == 0).double().mean().item() == pytest.approx(0.2, abs=0.03), name

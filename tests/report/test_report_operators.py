@@ -105,6 +105,14 @@ def test_what_was_trained_on_comes_from_the_configurations(tmp_path: Path):
         read_fits([tmp_path / "six"])
 
 
+def test_what_a_systematic_split_holds_out_was_not_trained_on(tmp_path: Path):
+    run = write_inference(tmp_path, "held_out")
+    (run / "config.yaml").write_text("data: {init_args: {train_operators: 6, systematic: A}}\n")
+    (held_out,) = read_fits([run])
+    assert trained_operators([held_out]) is None
+    assert not operators_findings(held_out)
+
+
 def test_what_is_said(runs: Path):
     (theirs,) = read_fits([runs / "theirs"])
     points = by_operators(theirs)

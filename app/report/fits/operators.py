@@ -68,9 +68,13 @@ def _measured(rows: Iterable[dict[str, float]], column: str) -> list[float]:
 
 
 def trained_operators(experiments: Sequence[FitExperiment]) -> int | None:
-    """The most operators that were trained on, as the configurations have it; None where they differ or do not say."""
+    """The most operators that were trained on, as the configurations have it.
+
+    None where they differ or do not say, or where a systematic split tests on what was held out of that.
+    """
     data = [fit.config.get("data") or {} for experiment in experiments for fit in experiment.fits]
-    found = {(each.get("init_args") or {}).get("train_operators") for each in data}
+    options = [each.get("init_args") or {} for each in data]
+    found = {None if each.get("systematic") else each.get("train_operators") for each in options}
     return found.pop() if len(found) == 1 else None
 
 
