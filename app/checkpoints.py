@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 
 from app.errors import UserError
+from app.modules.agreement import check_shapes
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -59,17 +60,12 @@ def check_weights(module: LightningModule, path: Path) -> None:
     Raises:
         UserError: as `read_checkpoint` does; the checkpoint is of another module.
     """
-    ours, theirs = (
-        {name: tuple(tensor.shape) for name, tensor in weights.items() if hasattr(tensor, "shape")}
-        for weights in (module.state_dict(), read_checkpoint(path)["state_dict"])
-    )
-    for name in dict.fromkeys((*ours, *theirs)) if module.strict_loading else ours.keys() & theirs.keys():
-        if ours.get(name) != theirs.get(name):
-            here, there = (f"of shape {shapes[name]}" if name in shapes else "missing" for shapes in (ours, theirs))
-            raise UserError(
-                f"{path}: of another model ({name} is {there} there and {here} in the configuration's); use the "
-                "configuration it was made with"
-            )
+    checkpoint = read_checkpoint(path)
+    if module.strict_loading:
+        try:
+            check_shapes(module.state_dict(), checkpoint["state_dict"])
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
 
 
 def _first_line(error: Exception) -> str:

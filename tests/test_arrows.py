@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "app.config": {"app.provenance"},
     "app.loggers": set(),
     "app.history": set(),
-    "app.checkpoints": set(),
+    "app.checkpoints": {"app.modules"},
     "app.treebanks": {"app.parsing", "datamodules"},
     "app.parse": {"app.parsing"},
     "app.score": {"app.parsing"},

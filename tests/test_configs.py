@@ -79,7 +79,7 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
         "runs",
         "seed_everything",
     }
-    assert set(vars(parsed)) == others | {"threads", "trainer"}
+    assert set(vars(parsed)) == others | {"seed_everything", "threads", "trainer"}
 
 
 def test_dotted_names_reach_their_options(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from app.errors import UserError
+from app.modules.agreement import check_shapes
 from app.modules.by_operators import OperatorSums, operators_table
 from app.nets import RecurrentNet
 from app.nets.ragged import last_outputs
@@ -246,6 +247,7 @@ class InferenceClassifier(LightningModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_shapes(self.state_dict(), checkpoint["state_dict"])
         # The sums of all ranks go to the first one; only their total counts.
         if "train_sums" in checkpoint and (self._trainer is None or self.trainer.is_global_zero):
             self._sums["train"].values = checkpoint["train_sums"].to(self.device)

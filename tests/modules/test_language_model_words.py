@@ -178,14 +178,16 @@ def test_the_words_in_another_order_are_other_words(tmp_path: Path) -> None:
 )
 def test_a_checkpoint_of_another_model(tmp_path: Path, other: Any, name: str) -> None:
     path = saved(language_model(), tmp_path / "2.ckpt")
-    message = rf"^the checkpoint is of another model: {name} is \(\d+,\) there and \(\d+,\) here; {one_line}$"
+    message = rf"2\.ckpt: the checkpoint is of another model: {name} is \(\d+,\) there and \(\d+,\) here; {one_line}$"
     with pytest.raises(UserError, match=message):
         load_weights(other(), path)
 
 
 def test_a_checkpoint_with_more_layers(tmp_path: Path) -> None:
     path = saved(language_model(type(on_lstm())(4, [6, 4, 4], 2)), tmp_path / "2.ckpt")
-    with pytest.raises(UserError, match=rf"^the checkpoint is of another model: net\.layers\.2{one_line} none here; "):
+    with pytest.raises(
+        UserError, match=rf"2\.ckpt: the checkpoint is of another model: net\.layers\.2{one_line} none here; "
+    ):
         load_weights(LanguageModel(on_lstm(), 8), path)
 
 
