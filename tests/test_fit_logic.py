@@ -81,8 +81,8 @@ def test_a_broken_file_is_one_line(finished: Path) -> None:
     (finished / "pairs").mkdir()
     for name in [*(f"train{n}" for n in range(7)), *(f"test{n}" for n in range(13))]:
         (finished / "pairs" / name).write_text("#\ta\tb\n")
-    (finished / "pairs/train5").write_text("#\ta\tb\n#\ta\t( b )\n")
+    (finished / "pairs/train0").write_text("#\ta\tb\n#\ta\t( b )\n")
     done = app(*FIT, "--runs", "wrong", "--data.path", "pairs", cwd=finished)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: pairs/train5, line 2: token 3 of '( b )' closes no formula")
+    assert done.stderr.startswith("error: pairs/train0, line 2: token 3 of '( b )' closes no formula")
     assert len(done.stderr.splitlines()) == 1
