@@ -2,10 +2,12 @@
 
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import yaml
 
+from app.best import Best
 from app.errors import UserError
 from app.layout import RunDirectory, write_atomically
 from app.provenance import versions
@@ -83,7 +85,8 @@ def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str]
     if not begun:
         _write(layout, config)
         return
-    theirs = read_config(layout)
+    # Directories from before the option had its default.
+    theirs = {"best": asdict(Best())} | read_config(layout)
     made_with = theirs.pop("versions", {})
     if different := differences(config, theirs, free):
         raise UserError(

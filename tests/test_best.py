@@ -65,6 +65,18 @@ def test_status_and_report_say_so(worst: Path) -> None:
     assert report.returncode == 0, report.stderr
 
 
+def test_a_directory_from_before_the_option_goes_on(tmp_path: Path) -> None:
+    write_tiny_text(tmp_path)
+    fit = ("fit", "--config", "tiny.yaml", "--trainer.max_epochs")
+    assert app(*fit, "1", cwd=tmp_path).returncode == 0
+    config = tmp_path / "runs/tiny/seed_3/config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("best:\n  monitor: val_loss\n  mode: min\n", ""))
+    assert config.read_text() != text
+    done = app(*fit, "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
