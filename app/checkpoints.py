@@ -48,8 +48,8 @@ def load_weights(module: LightningModule, path: Path) -> None:
     Raises:
         UserError: as `read_checkpoint` does; the checkpoint is of another module.
     """
-    check_weights(module, path)
     checkpoint = read_checkpoint(path)
+    _check(module, checkpoint, path)
     module.on_load_checkpoint(checkpoint)
     module.load_state_dict(checkpoint["state_dict"])
 
@@ -60,7 +60,10 @@ def check_weights(module: LightningModule, path: Path) -> None:
     Raises:
         UserError: as `read_checkpoint` does; the checkpoint is of another module.
     """
-    checkpoint = read_checkpoint(path)
+    _check(module, read_checkpoint(path), path)
+
+
+def _check(module: LightningModule, checkpoint: dict[str, Any], path: Path) -> None:
     if module.strict_loading:
         try:
             check_shapes(module.state_dict(), checkpoint["state_dict"])
