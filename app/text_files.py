@@ -20,3 +20,15 @@ def read_text(path: Path) -> tuple[str, bytes]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}, line {line}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text without their ends.
+
+    Raises:
+        UserError: as `read_text` does, or nothing in it.
+    """
+    text, _ = read_text(path)
+    if not text.strip():
+        raise UserError(f"{path}: is empty; expected text, line by line")
+    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]

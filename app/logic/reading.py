@@ -7,7 +7,7 @@ from app.errors import UserError
 from app.logic.formulas import EVERYWHERE, Formula, parse
 from app.logic.pairs import Pair
 from app.logic.relations import RELATIONS, relation
-from app.text_files import read_text
+from app.text_files import read_lines
 
 _parse = lru_cache(maxsize=1 << 16)(parse)  # short formulas stand in many pairs
 
@@ -25,11 +25,8 @@ def read_pairs(path: Path) -> list[Pair]:
         UserError: it is missing, empty or not UTF-8; or a line of it is no pair, or names another relation than its
             formulas have.
     """
-    text, _ = read_text(path)
-    if not text.strip():
-        raise UserError(f"{path}: empty; expected a pair of formulas a line")
     pairs = []
-    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         try:
             pairs.append(_pair(line))
         except UserError as error:

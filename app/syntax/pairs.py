@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.errors import UserError
-from app.syntax.reading import read_lines
 from app.syntax.stimuli import Construction, Item, Stimuli
+from app.text_files import read_lines
 
 GRAMMATICAL = "grammatical"
 OTHERS = ("ungrammatical", "ungrammatical_2")

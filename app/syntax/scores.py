@@ -7,8 +7,8 @@ from pathlib import Path
 
 from app.errors import UserError
 from app.syntax.judgements import COUNTS, Judgement, Tally
-from app.syntax.reading import read_lines
 from app.syntax.table import TERMS
+from app.text_files import read_lines
 
 NAMES = ("row", "term", "case", "condition", "comparison")
 COLUMNS = ("model", *NAMES, *COUNTS, "accuracy", "accuracy_known")

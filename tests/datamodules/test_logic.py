@@ -149,7 +149,7 @@ def test_published_sizes(systematic, train: int, val: int, test: int, published_
         ("test5", b"#\ta\t( b ( or ( not b ) ) )\n", "test5, line 1: .* is always true"),
         ("test5", b"#\t( b ( and ( not b ) ) )\ta\n", "test5, line 1: .* is never true"),
         ("test1", b"\x1f\x8b\x08", "test1, line 1: not UTF-8"),
-        ("train1", b"", "train1: empty"),
+        ("train1", b"", "train1: is empty"),
         ("train4", None, "no train4; data.path names a folder with train0 ... train12"),
     ],
 )
