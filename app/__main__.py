@@ -3,7 +3,7 @@
 import sys
 import warnings
 
-from app.errors import Interrupted, RunError, UserError, explain
+from app.common.errors import Interrupted, RunError, UserError, explain
 
 USAGE = """\
 usage: python -m app COMMAND ...
@@ -32,24 +32,24 @@ def dispatch(argv: list[str]) -> None:
 
             command.main(rest)
         case ["status", *rest]:
-            from app import status
+            from app.commands import status
 
             status.main(rest)
         case ["parse", *rest] if any(argument.split("=")[0] == "--score" for argument in rest):
-            from app import score
+            from app.commands import score
 
             score.main(rest)
         case ["syntax", *rest] if any(argument.split("=")[0] == "--compare" for argument in rest):
-            from app import compare
+            from app.commands import compare
 
             compare.main(rest)
         case ["lottery-worker", connection, lock]:  # started by `lottery`, for itself
-            from app.workers.superior import Superior
+            from app.lottery.workers.parent import Superior
 
             superior = Superior(int(connection), int(lock))
-            from app import cli
+            from app.cli import parser
 
-            cli.work(superior)
+            parser.work(superior)
         case ["bench", *rest]:
             from app.bench import command as bench
 
@@ -59,9 +59,9 @@ def dispatch(argv: list[str]) -> None:
 
             import_authors.main(rest)
         case _:
-            from app import cli
+            from app.cli import parser
 
-            cli.main(argv)
+            parser.main(argv)
 
 
 def main(argv: list[str]) -> int:

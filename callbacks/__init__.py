@@ -1,14 +1,14 @@
 """Lightning callbacks; none knows a particular model."""
 
-from callbacks.accuracy import FinalTrainAccuracy
-from callbacks.finite import StopOnNonFinite
+from callbacks.experiment_progress import ExperimentProgress
+from callbacks.final_train_accuracy import FinalTrainAccuracy
 from callbacks.iterative_pruning import IterativePruningCallback
-from callbacks.metrics import MetricsRecorder
+from callbacks.metrics_recorder import MetricsRecorder
 from callbacks.nt_asgd import NTASGD
 from callbacks.parse_logging import ParseLogging
-from callbacks.progress import ExperimentProgress
 from callbacks.reported_progress import ReportedProgress
-from callbacks.resume import ResumeCheckpoint
+from callbacks.resume_checkpoint import ResumeCheckpoint
+from callbacks.stop_on_non_finite import StopOnNonFinite
 
 __all__ = [
     "NTASGD",

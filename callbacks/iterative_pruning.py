@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 from typing_extensions import override
 
-from app.errors import UserError
-from app.pruning import magnitude
+from app.common.errors import UserError
+from app.pruning import select
 from app.pruning.masks import (
     Masks,
     as_bits,
@@ -29,7 +29,7 @@ from app.pruning.masks import (
     weight_sizes,
 )
 from app.pruning.when import When, rewind_iteration
-from callbacks.training import iterations_per_epoch, refuse_strategy, rng_state, set_rng_state, training_length
+from callbacks.trainer_state import iterations_per_epoch, refuse_strategy, rng_state, set_rng_state, training_length
 
 
 class IterativePruningCallback(Callback):
@@ -52,9 +52,9 @@ class IterativePruningCallback(Callback):
     """
 
     def __init__(self, rates: dict[str, float], scope: str = "layerwise", rewind_to: str = "0it") -> None:
-        magnitude.check_rates(rates)
-        if scope not in magnitude.SCOPES:
-            raise UserError(f"scope is {scope!r}; choose one of {', '.join(magnitude.SCOPES)}")
+        select.check_rates(rates)
+        if scope not in select.SCOPES:
+            raise UserError(f"scope is {scope!r}; choose one of {', '.join(select.SCOPES)}")
         self.rates, self.scope, self.rewind_to = dict(rates), scope, str(When.parse(rewind_to))
         # Kept, because Lightning asks for it around every hook of every iteration.
         self._state_key = self._generate_state_key(rates=self.rates, scope=scope, rewind_to=self.rewind_to)
@@ -96,7 +96,7 @@ class IterativePruningCallback(Callback):
             raise UserError(f"there is nothing to rewind to: training has not passed {self.rewind_to} yet; fit first")
         check_names(self.masks, module, "the ticket")
         parameters, before = dict(module.named_parameters()), survivors(self.masks)
-        self.masks = magnitude.prune(
+        self.masks = select.prune(
             {name: parameters[name] for name in self.masks},
             self.masks,
             kinds=prunable_kinds(module),
@@ -116,7 +116,7 @@ class IterativePruningCallback(Callback):
         if stage != "fit":
             return
         refuse_strategy(trainer)
-        magnitude.check_kinds(prunable_kinds(pl_module), self.rates)
+        select.check_kinds(prunable_kinds(pl_module), self.rates)
         if self.trained:
             self.next_round(pl_module)
             _reset_early_stopping(trainer)

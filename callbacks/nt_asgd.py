@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
 
-from app.errors import UserError
+from app.common.errors import UserError
 
 
 def is_non_monotone(loss: float, before: Sequence[float], nonmono: int) -> bool:

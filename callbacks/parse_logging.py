@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing import BUILDERS, GoldSentence, score
 from app.parsing.layers import MEAN, layer_trees
 from app.parsing.tree_files import write_trees

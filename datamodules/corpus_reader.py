@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.errors import UserError
-from app.vocabulary import EOS, UNK, Vocabulary
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, UNK, Vocabulary
 
 
 def encode(path: Path, vocabulary: Vocabulary) -> Tensor:

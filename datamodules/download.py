@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pooch
 
-from app.errors import UserError
-from app.layout import write_atomically
+from app.common.errors import UserError
+from app.common.files import write_atomically
 
 
 def fetch(

@@ -10,16 +10,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.seeds import derive_seed
+from app.common.vocabulary import EOS, UNK, Vocabulary
 from app.grammar.inside import Inside
 from app.grammar.pcfg import PCFG
 from app.grammar.reading import ENGLISH, read_pcfg
 from app.grammar.sampling import Node, leaves, sample
 from app.parsing.treebank import gold_sentence
 from app.parsing.trees import GoldSentence
-from app.seeds import derive_seed
 from app.syntax.templates import ENGLISH as ENGLISH_TEMPLATES
-from app.vocabulary import EOS, UNK, Vocabulary
 from datamodules.text import Corpus, TextDataModule
 from datamodules.wsj import SentenceGroups
 

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from app.seeds import derive_seed
+from app.common.seeds import derive_seed
 from datamodules.tensor_parts import TensorDataModule
 
 # N images, B images of a batch or a part, H height, W width.

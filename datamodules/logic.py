@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.seeds import derive_seed
 from app.logic import MOST_OPERATORS, PADDING, RELATIONS, TOKENS, Pair, draw_bins, encode, read_pairs, split
 from app.logic.sampling import DRAWS
-from app.seeds import derive_seed
 from datamodules.tensor_parts import TensorDataModule
 
 EVAL_BATCH_SIZE = 256

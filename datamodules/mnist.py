@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from app.errors import UserError
-from app.seeds import generator
+from app.common.errors import UserError
+from app.common.seeds import generator
 from datamodules.download import fetch
 from datamodules.idx import read_idx
 from datamodules.in_memory import EVAL_BATCH_SIZE, InMemoryDataModule, Source, Split, SplitSizes, rows_except

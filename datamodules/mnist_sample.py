@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.errors import UserError
-from app.seeds import generator
+from app.common.errors import UserError
+from app.common.seeds import generator
 from datamodules.idx import unpack
 from datamodules.in_memory import EVAL_BATCH_SIZE, InMemoryDataModule, Source, Split, SplitSizes, rows_except
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules.download import fetch
 from datamodules.text import Corpus, TextDataModule
 from datamodules.torchtext_reader import build_vocabulary, read_words

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from app.errors import UserError
-from app.seeds import generator
+from app.common.errors import UserError
+from app.common.seeds import generator
 
 
 class TensorLoader:

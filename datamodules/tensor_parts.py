@@ -3,7 +3,7 @@
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules.tensor_loader import TensorLoader
 
 

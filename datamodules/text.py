@@ -7,9 +7,9 @@ from typing import NamedTuple
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from app.errors import UserError
-from app.seeds import derive_seed
-from app.vocabulary import Vocabulary
+from app.common.errors import UserError
+from app.common.seeds import derive_seed
+from app.common.vocabulary import Vocabulary
 from datamodules.windows import EvalWindowLoader, WindowLoader, columns, mean_length
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.errors import UserError
-from app.vocabulary import EOS, UNK, Vocabulary
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, UNK, Vocabulary
 
 ENCODING = "utf-8-sig"  # UTF-8, without the mark that some editors put before the first line
 SPECIALS = 2  # <unk> and <eos> stand before all other words

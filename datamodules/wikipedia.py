@@ -6,9 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from app.errors import UserError
-from app.layout import write_atomically
-from app.vocabulary import EOS, UNK, Vocabulary
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.vocabulary import EOS, UNK, Vocabulary
 from datamodules.corpus_reader import count_words, encode, read_vocabulary
 from datamodules.download import fetch
 from datamodules.text import Corpus, TextDataModule

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from app.errors import UserError
-from app.seeds import generator
+from app.common.errors import UserError
+from app.common.seeds import generator
 from datamodules.tensor_loader import TensorLoader
 
 # Time-major throughout: T words of a window, one below the other, B columns side by side. N words of a text.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.treebank import Treebank, read_treebank
 from app.parsing.trees import GoldSentence
 

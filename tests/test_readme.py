@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import needs_digits
+from helpers.command import needs_digits
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()

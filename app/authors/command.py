@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from app.arguments import Parser
 from app.authors.inert_torch import read_tensor_file
 from app.authors.model import AuthorsModel, read_authors_model
-from app.errors import UserError
-from app.layout import write_atomically
-from app.vocabulary import Vocabulary
+from app.common.arguments import Parser
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.vocabulary import Vocabulary
 from datamodules.ptb import FILES
 from datamodules.torchtext_reader import build_vocabulary, read_words
 

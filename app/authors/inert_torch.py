@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from app.authors.inert_pickle import Global, dictionary, read_pickle, shown
-from app.errors import UserError
+from app.common.errors import UserError
 
 # The older format begins with these two pickles; then come facts about the machine, the object, and the storages.
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

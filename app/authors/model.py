@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.authors.inert_pickle import Instance, shown
 from app.authors.inert_torch import TensorFile, TensorRecord
-from app.errors import UserError
+from app.common.errors import UserError
 
 Modules: TypeAlias = dict[str, dict[Any, Any]]
 

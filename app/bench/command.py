@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from app.arguments import Parser
 from app.bench import equality, layer, loop, softmax, step, workers
 from app.bench.machine import heading, machine
 from app.bench.progress import Progress
 from app.bench.rows import Row, tables
 from app.bench.sizes import FULL, QUICK, Sizes
 from app.bench.tasks import Section, Setting
-from app.errors import UserError
-from app.layout import write_atomically
+from app.common.arguments import Parser
+from app.common.errors import UserError
+from app.common.files import write_atomically
 
 SECTIONS: tuple[Section, ...] = (
     *(layer.SECTION, equality.SECTION, softmax.SECTION),

@@ -11,18 +11,18 @@ from torch import Tensor
 from torch.optim import Adam
 
 from app import pruning
-from app.bench.bare import BareLoop, forward_alone
 from app.bench.figures import Goal
 from app.bench.lottery import THREADS, LotteryLoop, loggers, parts
 from app.bench.noise import Noise, noise
+from app.bench.reference_loop import BareLoop, forward_alone
 from app.bench.rows import Comparison, Row
 from app.bench.tasks import Section, Setting, Task
 from app.bench.timing import Contestant, take_turns
-from app.bench.watches import EvaluationTimes
+from app.bench.timing_callbacks import EvaluationTimes
+from app.common.seeds import derive_seed, generator, seeded
 from app.modules import Classifier
 from app.nets import LeNet
 from app.pruning import Masks
-from app.seeds import derive_seed, generator, seeded
 
 LEARNING_RATE = 1.2e-3
 DENSITY = 0.2

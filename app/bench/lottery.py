@@ -15,13 +15,14 @@ from torch import Tensor
 
 from app import pruning
 from app.bench.noise import Noise
-from app.bench.watches import Stopwatch
-from app.cli import CLI, quiet
-from app.layout import NetworkKey, RunLayout
-from app.pruning import Masks, Pruning
-from app.run_loggers import LotteryLoggers
-from app.seeds import derive_seed
-from app.training import Job, NetworkTraining
+from app.bench.timing_callbacks import Stopwatch
+from app.cli.parser import CLI, quiet
+from app.common.seeds import derive_seed
+from app.lottery.network import Job, NetworkTraining
+from app.lottery.settings import Pruning
+from app.pruning import Masks
+from app.runs.layout import NetworkKey, RunLayout
+from app.training.run_loggers import LotteryLoggers
 from callbacks import ExperimentProgress
 
 # One thread, as the lottery has unless it is told otherwise.

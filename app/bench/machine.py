@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from app.nets.fused_build import library
-from app.nets.fused_products import onednn
-from app.provenance import versions
-from app.workers.room import cores
+from app.lottery.workers.limits import cores
+from app.nets.fused.build import library
+from app.nets.fused.products import onednn
+from app.runs.provenance import versions
 
 CPUINFO = Path("/proc/cpuinfo")
 # What processors call their products of bfloat16: x86's two, and Arm's.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from app.seeds import generator
+from app.common.seeds import generator
 from datamodules import InMemoryDataModule
 from datamodules.in_memory import Source, Split, SplitSizes, rows_except
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from callbacks.progress import format_duration
+from callbacks.experiment_progress import format_duration
 
 
 class Progress:

@@ -10,14 +10,14 @@ import torch
 from lightning.pytorch import Trainer
 from torch.optim import SGD
 
-from app.bench.laps import BACKWARD, FORWARD, Laps, LastMark, MarkedModel, Marks, Step
 from app.bench.rows import Comparison, Row, Share
 from app.bench.sizes import ModelSize
+from app.bench.step_breakdown import BACKWARD, FORWARD, Laps, LastMark, MarkedModel, Marks, Step
 from app.bench.tasks import Section, Setting, Task
 from app.bench.timing import enough
-from app.cli import quiet
+from app.cli.parser import quiet
 from app.nets import ONLSTM
-from app.profiler import Unprofiled
+from app.training.profiler import Unprofiled
 from callbacks import NTASGD
 from datamodules.windows import EvalWindowLoader
 

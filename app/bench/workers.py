@@ -16,8 +16,8 @@ from app.bench.noise import Noise
 from app.bench.rows import Comparison, Note, Row
 from app.bench.sizes import Sizes
 from app.bench.tasks import Section, Setting, Task
-from app.errors import RunError
-from app.workers.room import cores
+from app.common.errors import RunError
+from app.lottery.workers.limits import cores
 
 GOAL = Goal(1.7, at_least=True)
 NETWORKS = 4  # a dense one and a ticket in each of two replicates

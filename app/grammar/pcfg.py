@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import UserError
+from app.common.errors import UserError
 
 _MOST_RULES = (
     10_000  # per sentence, on average; more is of no use, and close to what rounding cannot tell from infinity

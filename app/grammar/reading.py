@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.text_files import read_text
+from app.common.vocabulary import EOS, UNK
 from app.grammar.pcfg import PCFG, Rule, Symbol, check
-from app.text_files import read_text
-from app.vocabulary import EOS, UNK
 
 ENGLISH = Path(__file__).with_name("english.pcfg")  # comes with the package
 

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import torch
 
+from app.common.seeds import generator
 from app.grammar.pcfg import PCFG
-from app.seeds import generator
 
 # A labelled tree: its label and its children, which are trees or words.
 Node: TypeAlias = tuple[str, list["Node | str"]]

@@ -6,7 +6,7 @@ world w, and in world w variable v is true where bit v of w is set.
 
 from typing import NamedTuple, TypeAlias
 
-from app.errors import UserError
+from app.common.errors import UserError
 
 VARIABLES = ("a", "b", "c", "d", "e", "f")
 WORLDS = 1 << len(VARIABLES)

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from pathlib import Path
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.text_files import read_lines
 from app.logic.formulas import EVERYWHERE, Formula, parse
 from app.logic.pairs import Pair
 from app.logic.relations import RELATIONS, relation
-from app.text_files import read_lines
 
 _parse = lru_cache(maxsize=1 << 16)(parse)  # short formulas stand in many pairs
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
-from app.modules.lean import LeanModule
+from app.modules.low_overhead import LeanModule
 from app.modules.train_means import TrainMeans, means
 
 STAGES = ("val", "test")

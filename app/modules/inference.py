@@ -13,9 +13,9 @@ from rich.console import Console
 from torch import Tensor, nn
 from typing_extensions import override
 
-from app.errors import UserError
-from app.modules.agreement import check_shapes
-from app.modules.by_operators import OperatorSums, operators_table
+from app.common.errors import UserError
+from app.common.states import check_shapes
+from app.modules.operator_accuracy import OperatorSums, operators_table
 from app.nets import RecurrentNet
 from app.nets.ragged import last_outputs
 

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from typing_extensions import override
 
-from app.errors import UserError
-from app.modules.agreement import check_shapes, check_tied, saved_vocabulary
-from app.modules.carried import LossSums, detached, gather_state, scatter_state
+from app.common.errors import UserError
+from app.common.states import check_shapes
+from app.common.vocabulary import Vocabulary
+from app.modules.checkpoint_checks import check_tied, saved_vocabulary
+from app.modules.recurrent_state import LossSums, detached, gather_state, scatter_state
 from app.modules.sentence_reader import SentenceReader
 from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
 from app.nets.softmax import softmax_loss
-from app.vocabulary import Vocabulary
 
 
 class Window(Protocol):

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, Vocabulary
 from app.modules.prefixes import Step, steps
 from app.nets import RecurrentNet, State
 from app.nets.softmax import log_softmax_parts
-from app.vocabulary import EOS, Vocabulary
 
 SENTENCES_AT_ONCE = 2000  # whose states are held together: about 250 MB for two layers of 650
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from app.errors import UserError
-from app.modules.lean import LeanModule
+from app.common.errors import UserError
+from app.common.vocabulary import Vocabulary
+from app.modules.low_overhead import LeanModule
 from app.modules.probabilities import sentence_log_probabilities
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet
-from app.vocabulary import Vocabulary
 
 
 class SentenceReader(LeanModule):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, Vocabulary
 from app.nets import RecurrentNet
-from app.vocabulary import EOS, Vocabulary
 
 TOKENS_AT_ONCE = 4000  # enough to keep the processor busy, and little memory
 

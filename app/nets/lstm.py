@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from typing_extensions import override
 
-from app.nets.fused_cells import LSTMCell
+from app.nets.fused.cells import LSTMCell
 from app.nets.recurrent import RecurrentLayer, RecurrentNet
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from app.errors import UserError
-from app.nets.fused_cells import ONLSTMCell
+from app.common.errors import UserError
+from app.nets.fused.cells import ONLSTMCell
 from app.nets.recurrent import RecurrentLayer, RecurrentNet
 
 

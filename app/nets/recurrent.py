@@ -9,10 +9,10 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.nets.dropout import drop_weight, locked_dropout
-from app.nets.fused import Read, fusible, read
-from app.nets.fused_cells import Cell
+from app.nets.fused.cells import Cell
+from app.nets.fused.dispatch import Read, fusible, read
 
 # h and c, each one (B, H_l) tensor per layer.
 State: TypeAlias = tuple[list[Tensor], list[Tensor]]

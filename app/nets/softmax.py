@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from app.nets.fused_products import product
+from app.nets.fused.products import product
 
 # Rows whose scores are held at once: ten megabytes for 10,000 words, little enough for a processor's cache and enough
 # that adding up the parts' gradients of the weight costs little.

@@ -85,7 +85,7 @@ def baseline_trees(name: str, gold: Sequence[GoldSentence], *, seed: int = 0) ->
         gold: the sentences; only the oracle looks at their trees.
         seed: where random trees are drawn from, each baseline by itself.
     """
-    from app.seeds import derive_seed  # torch comes with it, and scoring two files of trees needs none
+    from app.common.seeds import derive_seed  # torch comes with it, and scoring two files of trees needs none
 
     draw = random.Random(derive_seed(seed, 0, f"baseline {name}"))
     return [BASELINES[name](sentence, draw) for sentence in gold]

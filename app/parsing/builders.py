@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.trees import Tree
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import NoReturn
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.trees import Node
 
 # A word with its tag, the beginning of a phrase, the end of one, and anything else: between them, white space only.

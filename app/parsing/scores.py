@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.brackets import Overlap, Span, brackets, overlap, words_in
 from app.parsing.trees import GoldSentence, Tree
 

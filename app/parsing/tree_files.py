@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_tokens, tokens
 
 # How the Penn Treebank writes brackets that are words, or parts of words.

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.mrg import parse_mrg
 from app.parsing.scores import SHORT
 from app.parsing.treebank_files import find_files, read_file

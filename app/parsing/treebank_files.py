@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from app.errors import UserError
+from app.common.errors import UserError
 
 # Two digits of a section, 00 to 24, and two of a file in it.
 _NAME = re.compile(r"wsj_((?:[01]\d|2[0-4])\d\d)\.mrg", re.ASCII | re.IGNORECASE)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from app.errors import UserError
+from app.common.errors import UserError
 
 Masks = dict[str, Tensor]
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from app.errors import UserError
+from app.common.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum, log
 
-from app.layout import METHODS
-from app.results import Metrics, Result
+from app.runs.layout import METHODS
+from app.runs.results import Metrics, Result
 
 # The densities of Fig. 3 (Frankle & Carbin): learning gets faster down to 21.1 %, slower below.
 PAPER_DENSITIES = (1.0, 0.513, 0.211, 0.070, 0.036, 0.019)

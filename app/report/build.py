@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import RunError, UserError
-from app.layout import RunLayout, write_atomically
+from app.common.errors import RunError, UserError
+from app.common.files import write_atomically
 from app.report.document import AGAINST_DENSITY, CURVES, document
 from app.report.experiments import Experiment, read_experiments
 from app.report.fits.build import fit_contents
 from app.report.fits.reading import are_fits
 from app.report.markdown import markdown
 from app.report.page import page
+from app.runs.layout import RunLayout
 
 UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
@@ -73,7 +74,7 @@ def _command(run_dirs: Sequence[Path], out: Path | None) -> str:
 def _contents(experiments: Sequence[Experiment]) -> dict[str, bytes | str]:
     """All files by name, pictures first: a page is never there before what it shows."""
     # matplotlib takes a second to import, and whoever asks for a table in the terminal has no use for it.
-    from app.report.canvas import render
+    from app.plotting.canvas import render
     from app.report.curves import curves_figure
     from app.report.figures import density_figure
 

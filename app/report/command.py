@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.arguments import Parser
+from app.common.arguments import Parser
 from app.report.build import report
 from app.report.experiments import read_experiments
 from app.report.findings import Findings, findings

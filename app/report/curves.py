@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from app.errors import UserError
-from app.layout import CONTROLS, METHODS
+from app.common.errors import UserError
+from app.plotting.axes import Range, accuracy_axis, iteration_axis
+from app.plotting.canvas import blocks, label_axes, legend, name_panel, style
+from app.plotting.style import LOOKS, heading, weights
 from app.report.aggregate import Curve, chosen_rounds, curve, series, ticket_method
-from app.report.axes import Range, accuracy_axis, iteration_axis
-from app.report.canvas import blocks, label_axes, legend, name_panel, style
 from app.report.experiments import Experiment
-from app.report.style import LOOKS, heading, weights
-from app.results import Result
+from app.runs.layout import CONTROLS, METHODS
+from app.runs.results import Result
 
 EARLY = 0.1  # of the training: what comes before may run in from below the frame
 

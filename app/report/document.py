@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.layout import METHODS
+from app.plotting.style import LOOKS, QUANTITIES, plural, quantity, weights
 from app.report.aggregate import Point, chosen_rounds, series, ticket_method
 from app.report.experiments import Experiment
 from app.report.findings import Findings, findings
-from app.report.style import LOOKS, QUANTITIES, plural, quantity, weights
 from app.report.tables import Table, tables
+from app.runs.layout import METHODS
 
 AGAINST_DENSITY = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy")
 CURVES = "test_accuracy_curves"

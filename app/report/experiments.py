@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from app.errors import UserError
-from app.layout import NetworkKey, RunLayout
-from app.results import Metrics, Result, read_metrics, read_results
+from app.common.errors import UserError
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.results import Metrics, Result, read_metrics, read_results
 
 T = TypeVar("T")
 

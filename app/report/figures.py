@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from app.layout import METHODS
+from app.plotting.axes import Range, accuracy_axis, common_ranges, density_axis, iteration_axis, stretch
+from app.plotting.canvas import blocks, label_axes, legend, name_panel, style
+from app.plotting.style import LOOKS, heading, plural
 from app.report.aggregate import Point, Series, series
-from app.report.axes import Range, accuracy_axis, common_ranges, density_axis, iteration_axis, stretch
-from app.report.canvas import blocks, label_axes, legend, name_panel, style
 from app.report.experiments import Experiment
-from app.report.style import LOOKS, heading, plural
+from app.runs.layout import METHODS
 
 ASIDE = 2.6  # points between the bars of two methods that would else lie on each other
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.layout import CONTROLS
+from app.plotting.style import LOOKS, accuracy, iteration, signed, weights
 from app.report.aggregate import Point, Series, series, ticket_method
-from app.report.style import LOOKS, accuracy, iteration, signed, weights
-from app.results import Result
+from app.runs.layout import CONTROLS
+from app.runs.results import Result
 
 TIE = 1e-9  # means that differ by less are equal: the rounding of sums, not a difference between networks
 

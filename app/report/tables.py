@@ -8,9 +8,9 @@ from rich.console import Group
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
+from app.plotting.style import LOOKS, accuracy, heading, iteration, quantity
 from app.report.aggregate import Point, series
-from app.report.style import LOOKS, accuracy, heading, iteration, quantity
-from app.results import Result
+from app.runs.results import Result
 
 COLUMNS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy", "final_train_accuracy")
 

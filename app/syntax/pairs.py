@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.text_files import read_lines
 from app.syntax.stimuli import Construction, Item, Stimuli
-from app.text_files import read_lines
 
 GRAMMATICAL = "grammatical"
 OTHERS = ("ungrammatical", "ungrammatical_2")

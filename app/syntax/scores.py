@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.text_files import read_lines
 from app.syntax.judgements import COUNTS, Judgement, Tally
 from app.syntax.table import TERMS
-from app.text_files import read_lines
 
 NAMES = ("row", "term", "case", "condition", "comparison")
 COLUMNS = ("model", *NAMES, *COUNTS, "accuracy", "accuracy_known")

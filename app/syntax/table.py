@@ -6,7 +6,7 @@ from itertools import groupby
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.syntax.judgements import Row
 
 TERMS = {"short": "short-term dependency", "long": "long-term dependency", "": ""}

@@ -7,9 +7,9 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.text_files import read_lines
 from app.syntax.stimuli import COMPARISONS, Construction, Item, Stimuli
-from app.text_files import read_lines
 
 MARVIN_LINZEN = Path(__file__).with_name("marvin_linzen.txt")  # come with the package
 ENGLISH = Path(__file__).with_name("english.txt")  # of the words of app/grammar/english.pcfg

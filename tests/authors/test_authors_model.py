@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_authors import save_like_the_authors
+from helpers.authors import save_like_the_authors
 from torch import nn
 
 from app.authors.inert_torch import read_tensor_file
 from app.authors.model import read_authors_model
-from app.errors import UserError
+from app.common.errors import UserError
 
 
 def refused(folder: Path) -> str:

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from helpers_authors import CODE, read_word_by_word, save_like_the_authors
-from helpers_hostile import hostile_objects
+from helpers.authors import CODE, read_word_by_word, save_like_the_authors
+from helpers.hostile import hostile_objects
 from lightning.pytorch import Trainer
 from torch import nn
 
 from app import __main__
 from app.authors.command import CONFIG, CONFIGURED, main
 from app.authors.model import AuthorsModel
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, UNK
 from app.modules import LanguageModel
 from app.nets import ONLSTM
-from app.vocabulary import EOS, UNK
 from datamodules import PTB
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -10,12 +10,12 @@ from collections import OrderedDict
 from pathlib import Path
 
 import pytest
-from helpers_hostile import Calls, hostile_bytes, hostile_objects
+from helpers.hostile import Calls, hostile_bytes, hostile_objects
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.authors.inert_pickle import Global, Instance, read_pickle, shown
-from app.errors import UserError
+from app.common.errors import UserError
 
 CALLS = {"collections.OrderedDict": dict, "builtins.set": list, "builtins.bytearray": bytearray}
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=300) | st.binary()

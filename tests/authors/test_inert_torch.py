@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers_hostile import hostile_bytes, hostile_objects
+from helpers.hostile import hostile_bytes, hostile_objects
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from app.authors.inert_pickle import Instance
 from app.authors.inert_torch import TensorRecord, read_tensor_file
-from app.errors import UserError
+from app.common.errors import UserError
 
 both_formats = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 

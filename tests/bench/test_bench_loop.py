@@ -9,15 +9,15 @@ import torch
 import yaml
 
 from app.bench import loop
-from app.bench.bare import BareLoop
 from app.bench.lottery import LotteryLoop, loggers, network, parts
 from app.bench.noise import Noise
+from app.bench.reference_loop import BareLoop
 from app.bench.sizes import QUICK
 from app.bench.tasks import Setting
+from app.lottery.network import NetworkTraining
 from app.modules import Classifier
 from app.nets import LeNet
-from app.results import read_metrics
-from app.training import NetworkTraining
+from app.runs.results import read_metrics
 from datamodules.in_memory import SplitSizes
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs/lottery/lenet_mnist.yaml"

@@ -11,8 +11,8 @@ import torch
 import yaml
 
 from app.bench import step
-from app.bench.laps import AVERAGING, BACKWARD, CLIP, FORWARD, SGD, Laps, MarkedModel
 from app.bench.sizes import FULL, PAPER, QUICK, SMALL, ModelSize
+from app.bench.step_breakdown import AVERAGING, BACKWARD, CLIP, FORWARD, SGD, Laps, MarkedModel
 from app.bench.tasks import Setting
 from app.modules import LanguageModel
 from app.nets import ONLSTM

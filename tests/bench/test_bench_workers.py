@@ -8,7 +8,7 @@ from app.bench import workers
 from app.bench.rows import Comparison, Note
 from app.bench.sizes import QUICK
 from app.bench.tasks import Setting
-from app.errors import RunError
+from app.common.errors import RunError
 
 TINY = replace(QUICK, worker_iterations=2, eval_every=1, worker_pairs=3)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers_tiny import TinyModule
+from helpers.tiny import TinyModule
 
 
 @pytest.fixture(autouse=True)

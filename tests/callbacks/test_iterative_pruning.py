@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from helpers_pruning import STEPS, SURVIVORS, StoppedError, counts, draw, masked, starts_of
-from helpers_tiny import (
+from helpers.pruning import STEPS, SURVIVORS, StoppedError, counts, draw, masked, starts_of
+from helpers.tiny import (
     RATES,
     Probe,
     TinyData,
@@ -17,7 +17,7 @@ from helpers_tiny import (
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from app.errors import RunError, UserError
+from app.common.errors import RunError, UserError
 from callbacks import IterativePruningCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_averaging import DECAY, LOSSES, RATE, SWITCH, Judged, State, by_asgd, fit, near
-from helpers_language import LR, TinyText, language_model
-from helpers_language import trainer as language_trainer
-from helpers_tiny import Probe, TinyNet, same, weights
+from helpers.averaging import DECAY, LOSSES, RATE, SWITCH, Judged, State, by_asgd, fit, near
+from helpers.language import LR, TinyText, language_model
+from helpers.language import trainer as language_trainer
+from helpers.tiny import Probe, TinyNet, same, weights
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Trainer
 from torch.optim import SGD
 
-from app.errors import UserError
+from app.common.errors import UserError
 from callbacks import NTASGD, IterativePruningCallback
 from callbacks.nt_asgd import is_non_monotone
 

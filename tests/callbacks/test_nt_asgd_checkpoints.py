@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_averaging import LOSSES, SWITCH, Judged, by_asgd, data, fit, near
-from helpers_tiny import Probe, same, tiny_trainer, weights
+from helpers.averaging import LOSSES, SWITCH, Judged, by_asgd, data, fit, near
+from helpers.tiny import Probe, same, tiny_trainer, weights
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from app.errors import UserError
+from app.common.errors import UserError
 from callbacks import NTASGD
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import TinyText, TinyTrees, language_model, trainer
-from helpers_tiny import Probe, TinyData, TinyModule, same, tiny_trainer, weights
+from helpers.language import TinyText, TinyTrees, language_model, trainer
+from helpers.tiny import Probe, TinyData, TinyModule, same, tiny_trainer, weights
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.modules import LanguageModel
 from app.nets import LSTM
 from app.parsing import GoldSentence, Tree, score

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_pruning import STEPS, SURVIVORS, counts, draw
-from helpers_tiny import (
+from helpers.pruning import STEPS, SURVIVORS, counts, draw
+from helpers.tiny import (
     RATES,
     Probe,
     TinyData,
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ChainedScheduler, LambdaLR
 
-from app.errors import UserError
+from app.common.errors import UserError
 from callbacks import IterativePruningCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")

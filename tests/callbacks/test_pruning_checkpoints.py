@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers_pruning import STEPS, StoppedError, draw
-from helpers_tiny import (
+from helpers.pruning import STEPS, StoppedError, draw
+from helpers.tiny import (
     RATES,
     Probe,
     TinyData,
@@ -19,7 +19,7 @@ from helpers_tiny import (
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
-from app.errors import UserError
+from app.common.errors import UserError
 from callbacks import IterativePruningCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")

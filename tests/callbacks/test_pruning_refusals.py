@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from helpers_pruning import draw, masked
-from helpers_tiny import (
+from helpers.pruning import draw, masked
+from helpers.tiny import (
     RATES,
     TinyModule,
     same,
@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy
 from torch import nn
 
-from app.errors import UserError
+from app.common.errors import UserError
 from callbacks import IterativePruningCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")

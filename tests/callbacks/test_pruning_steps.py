@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers_pruning import STEPS, SURVIVORS, draw, masked
-from helpers_tiny import (
+from helpers.pruning import STEPS, SURVIVORS, draw, masked
+from helpers.tiny import (
     RATES,
     Probe,
     TinyData,

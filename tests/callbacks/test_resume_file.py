@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_tiny import Probe, TinyData, TinyNet, tiny_trainer, with_validation
+from helpers.tiny import Probe, TinyData, TinyNet, tiny_trainer, with_validation
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from app.errors import Interrupted
+from app.common.errors import Interrupted
 from app.modules import Classifier
 from callbacks import ResumeCheckpoint
 
@@ -90,7 +90,7 @@ def test_the_first_iteration_is_saved_only_when_due(tmp_path: Path) -> None:
 
 def test_saves_come_when_they_are_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, now, saved = tmp_path / "last.ckpt", [100.0], []
-    monkeypatch.setattr("callbacks.resume.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("callbacks.resume_checkpoint.time.monotonic", lambda: now[0])
 
     def pass_time(trainer: Trainer, module: Classifier) -> None:
         now[0] += 2.0

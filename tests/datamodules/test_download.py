@@ -9,7 +9,7 @@ from io import StringIO
 import pooch
 import pytest
 
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules.download import fetch
 
 NAME, CONTENT = "digits.gz", bytes(range(256)) * 1000

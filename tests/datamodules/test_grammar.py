@@ -7,10 +7,10 @@ import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, UNK
 from app.grammar.reading import ENGLISH
 from app.parsing.brackets import brackets
-from app.vocabulary import EOS, UNK
 from datamodules.grammar import Grammar
 
 PARTS = ("train", "val", "test")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules.idx import read_idx
 
 values_of_any_shape = arrays(np.uint8, array_shapes(min_dims=1, max_dims=3, max_side=6))

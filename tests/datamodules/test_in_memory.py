@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from app.errors import UserError
-from app.seeds import derive_seed
+from app.common.errors import UserError
+from app.common.seeds import derive_seed
 from datamodules.in_memory import InMemoryDataModule, Source, Split, SplitSizes, rows_except
 
 

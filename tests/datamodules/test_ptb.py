@@ -8,8 +8,8 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 
 import datamodules.ptb as module
-from app.errors import UserError
-from app.vocabulary import EOS, UNK
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, UNK
 from datamodules import PTB
 from datamodules.ptb import FILES, TextFile
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 import datamodules.ptb as module
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules import PTB
 from datamodules.ptb import FILES, TextFile
 

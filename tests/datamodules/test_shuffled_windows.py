@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules import ShuffledWindowLoader, Window
 from datamodules.windows import columns
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.errors import UserError
-from app.seeds import generator
+from app.common.errors import UserError
+from app.common.seeds import generator
 from datamodules import TensorLoader
 
 rows_and_batch = st.tuples(st.integers(1, 40), st.integers(1, 12))

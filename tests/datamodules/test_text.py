@@ -3,9 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import UserError
-from app.seeds import derive_seed
-from app.vocabulary import EOS, Vocabulary
+from app.common.errors import UserError
+from app.common.seeds import derive_seed
+from app.common.vocabulary import EOS, Vocabulary
 from datamodules import EvalWindowLoader, TextDataModule, WindowLoader
 from datamodules.text import Corpus
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.vocabulary import EOS, UNK
+from app.common.vocabulary import EOS, UNK
 from datamodules import torchtext_reader
 from datamodules.torchtext_reader import build_vocabulary, read_words
 

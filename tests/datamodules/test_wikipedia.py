@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules import ShuffledWindowLoader, Wikipedia, WindowLoader
 from datamodules.torchtext_reader import build_vocabulary, read_words
 

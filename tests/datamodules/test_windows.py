@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import UserError
-from app.seeds import generator
+from app.common.errors import UserError
+from app.common.seeds import generator
 from datamodules import EvalWindowLoader, WindowLoader
 from datamodules.windows import columns, mean_length
 

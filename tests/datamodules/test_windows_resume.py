@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers_tiny import tiny_trainer
+from helpers.tiny import tiny_trainer
 from lightning.pytorch import Callback, LightningModule
 from torch import nn
 
-from app.errors import Interrupted
-from app.vocabulary import EOS, Vocabulary
+from app.common.errors import Interrupted
+from app.common.vocabulary import EOS, Vocabulary
 from callbacks import ResumeCheckpoint
 from datamodules import TextDataModule, Window
 from datamodules.text import Corpus

@@ -6,7 +6,7 @@ import pytest
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
-from app.errors import UserError
+from app.common.errors import UserError
 from datamodules.wsj import GROUP_SIZE, WSJ, SentenceGroups
 
 REAL = os.environ.get("TREES_TICKETS_DATA")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.grammar import inside as module
 from app.grammar.inside import Inside
 from app.grammar.pcfg import PCFG

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.grammar import reading
 from app.grammar.pcfg import Symbol
 from app.grammar.reading import read_pcfg

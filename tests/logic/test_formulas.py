@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from helpers_logic import brute_relation, formulas, truths
+from helpers.logic import brute_relation, formulas, truths
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.logic.formulas import EVERYWHERE, PADDING, TOKENS, encode, parse, variable
 from app.logic.relations import RELATIONS, relation
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 import torch
-from helpers_logic import DATA, brute_relation, published
+from helpers.logic import DATA, brute_relation, published
 
 from app.logic import MOST_OPERATORS, Pair, draw, draw_bins, read_pairs, split
 from app.logic.formulas import EVERYWHERE, VARIABLES

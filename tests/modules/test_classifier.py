@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers_tiny import Probe, TinyData, TinyNet, same, tiny_trainer, weights, with_validation
+from helpers.tiny import Probe, TinyData, TinyNet, same, tiny_trainer, weights, with_validation
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.modules import Classifier
 from app.nets import LeNet
 from app.pruning import prunable_kinds

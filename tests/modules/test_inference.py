@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers_language import Rows, trainer
-from helpers_tiny import Probe
+from helpers.language import Rows, trainer
+from helpers.tiny import Probe
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ReduceLROnPlateau
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.logic import PADDING, Formula, Pair, draw_bins, parse
 from app.modules import InferenceClassifier
 from app.nets import LSTM, ONLSTM

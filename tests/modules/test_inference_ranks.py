@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import Rows, trainer
-from helpers_tiny import Probe
+from helpers.language import Rows, trainer
+from helpers.tiny import Probe
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ReduceLROnPlateau
 from test_inference import NAMES, classifier, tiny_data

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import Rows, trainer
-from helpers_tiny import same, weights
+from helpers.language import Rows, trainer
+from helpers.tiny import same, weights
 from lightning.pytorch.cli import ReduceLROnPlateau
 from test_inference import NAMES, tiny_data
 
-from app.errors import Interrupted
+from app.common.errors import Interrupted
 from app.modules import InferenceClassifier
 from app.nets import ONLSTM
 from callbacks import MetricsRecorder, ResumeCheckpoint

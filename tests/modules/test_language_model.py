@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import (
+from helpers.language import (
     DROPOUTS,
     LR,
     NET_DROPOUTS,
@@ -20,7 +20,7 @@ from helpers_language import (
     train_windows,
     trainer,
 )
-from helpers_tiny import Probe, same, weights
+from helpers.tiny import Probe, same, weights
 from lightning.pytorch import Callback
 from torch import Tensor
 

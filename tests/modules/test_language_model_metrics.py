@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import (
+from helpers.language import (
     NET_DROPOUTS,
     PlainModel,
     Rows,
@@ -18,7 +18,7 @@ from helpers_language import (
     train_windows,
     trainer,
 )
-from helpers_tiny import Probe
+from helpers.tiny import Probe
 
 from app.modules import LanguageModel
 from callbacks import MetricsRecorder, ParseLogging

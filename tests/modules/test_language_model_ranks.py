@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import Rows, TinyTrees, language_model, on_lstm, trainer
-from helpers_tiny import Probe
+from helpers.language import Rows, TinyTrees, language_model, on_lstm, trainer
+from helpers.tiny import Probe
 from lightning.pytorch import Trainer
 
 from app.modules import LanguageModel

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import NET_DROPOUTS, NETS, Rows, TinyTrees, language_model, trainer
-from helpers_tiny import same, weights
+from helpers.language import NET_DROPOUTS, NETS, Rows, TinyTrees, language_model, trainer
+from helpers.tiny import same, weights
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from app.errors import Interrupted
+from app.common.errors import Interrupted
 from app.modules import LanguageModel
 from callbacks import NTASGD, MetricsRecorder, ParseLogging, ResumeCheckpoint
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import (
+from helpers.language import (
     NET_DROPOUTS,
     NETS,
     WORDS,
@@ -18,11 +18,11 @@ from helpers_language import (
     on_lstm,
     trainer,
 )
-from helpers_tiny import Probe, same, weights
+from helpers.tiny import Probe, same, weights
 
-from app.checkpoints import load_weights
-from app.errors import UserError
+from app.common.errors import UserError
 from app.modules import LanguageModel
+from app.runs.checkpoints import load_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 

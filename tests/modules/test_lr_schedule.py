@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import NET_DROPOUTS, NETS, Rows, TinyText, language_model, trainer
-from helpers_tiny import Probe, same, weights
+from helpers.language import NET_DROPOUTS, NETS, Rows, TinyText, language_model, trainer
+from helpers.tiny import Probe, same, weights
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from app.errors import Interrupted
+from app.common.errors import Interrupted
 from app.modules import LanguageModel
 from callbacks import MetricsRecorder, ResumeCheckpoint
 from datamodules import ShuffledWindowLoader

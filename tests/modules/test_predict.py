@@ -1,6 +1,6 @@
 import torch
+from helpers.tiny_lottery import Blobs, TinyNet
 from lightning.pytorch import Trainer
-from tiny_lottery import Blobs, TinyNet
 
 from app.modules import Classifier
 

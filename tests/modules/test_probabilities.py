@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-from helpers_language import NETS, WORDS, language_model
+from helpers.language import NETS, WORDS, language_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, Vocabulary
 from app.modules import LanguageModel, probabilities
 from app.modules.prefixes import steps
-from app.vocabulary import EOS, Vocabulary
 
 START = WORDS.index(EOS)
 some_sentences = st.lists(st.lists(st.sampled_from([*WORDS[1:], "zebra", "N"]), min_size=1, max_size=7), max_size=14)

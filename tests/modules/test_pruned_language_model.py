@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import TinyText, language_model, on_lstm, sgd, trainer
+from helpers.language import TinyText, language_model, on_lstm, sgd, trainer
 from torch import Tensor
 
 from app.modules import LanguageModel
-from app.nets import fused
+from app.nets.fused import dispatch
 from callbacks import IterativePruningCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
@@ -34,7 +34,7 @@ def trained(implementation: str, masks: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def test_masked_weights_stay_zero_and_the_others_are_the_eager_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, read, sequences = language_model(on_lstm()).state_dict(), fused.read, []
+    before, read, sequences = language_model(on_lstm()).state_dict(), dispatch.read, []
 
     def spy(*arguments: Any) -> Any:
         sequences.append(len(arguments))

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import NETS, WORDS, TinyText, TinyTrees, language_model, trainer
+from helpers.language import NETS, WORDS, TinyText, TinyTrees, language_model, trainer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, Vocabulary
 from app.modules import LanguageModel, sentences
-from app.vocabulary import EOS, Vocabulary
 from datamodules.wsj import SentenceGroups
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")

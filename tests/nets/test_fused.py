@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from app.nets import LSTM, ONLSTM, RecurrentNet, fused, fused_native, fused_steps
-from app.nets.fused_build import library
+from app.nets import LSTM, ONLSTM, RecurrentNet
+from app.nets.fused import dispatch, native, steps
+from app.nets.fused.build import library
 
 FEATURES = 3
 NETS = {"ON-LSTM": lambda: ONLSTM(FEATURES, [6, 4], 2), "LSTM": lambda: LSTM(FEATURES, [6, 4])}
-STEPS = {"compiled": fused_native, "PyTorch": fused_steps}
+STEPS = {"compiled": native, "PyTorch": steps}
 by_net = pytest.mark.parametrize("make", NETS.values(), ids=NETS)
 by_steps = pytest.mark.parametrize("steps", STEPS)
 
@@ -33,9 +34,9 @@ def watched(steps: str = "compiled", few: int = 1) -> Iterator[list[str]]:
         return lambda *args, **options: (taken.append(name), function(*args, **options))[1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused, "FEWEST_STEPS", few)
+        patch.setattr(dispatch, "FEWEST_STEPS", few)
         if steps != "compiled":
-            patch.setattr(fused, "library", lambda: None)
+            patch.setattr(dispatch, "library", lambda: None)
         for name, module in STEPS.items():
             for function in ("forward_steps", "backward_steps"):
                 patch.setattr(module, function, telling(name, getattr(module, function)))
@@ -244,7 +245,7 @@ def test_what_is_not_a_number_goes_where_it_would(make: Any, steps: str) -> None
 
 @by_steps
 def test_twice_is_the_same_bits_with_any_number_of_threads(steps: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_native, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(native, "WORTH_A_THREAD", 1)
     net, x = build(NETS["ON-LSTM"], torch.float32), some_input(batch=9, dtype=torch.float32)
     found = []
     for threads in (1, 1, 2, 3):
@@ -289,7 +290,7 @@ def test_under_autocast_only_what_feeds_back_is_exact(make: Any, steps: str, rea
 
 def test_few_steps_are_taken_one_by_one() -> None:
     net, x = build(NETS["LSTM"]), some_input()
-    few = fused.FEWEST_STEPS
+    few = dispatch.FEWEST_STEPS
     with watched(few=few) as taken:
         read(net, x[: few - 1], None, "fused")
         assert not taken

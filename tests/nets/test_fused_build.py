@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.nets import LSTM, ONLSTM, fused_build
-from app.nets.fused_build import SOURCES, library
+from app.nets import LSTM, ONLSTM
+from app.nets.fused import build
+from app.nets.fused.build import SOURCES, library
 
 needs_compiler = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 
@@ -18,7 +19,7 @@ needs_compiler = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache; what is found out in a test is forgotten after it."""
-    monkeypatch.setattr(fused_build, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(build, "_cache", lambda: tmp_path / "cache")
     library.cache_clear()
     yield tmp_path / "cache"
     library.cache_clear()
@@ -41,18 +42,18 @@ def test_the_sources_are_where_they_should_be() -> None:
 
 
 def test_the_cache_is_the_users() -> None:
-    assert fused_build._cache().name == "trees-and-tickets"
-    assert not fused_build._cache().is_relative_to(SOURCES.parent)
+    assert build._cache().name == "trees-and-tickets"
+    assert not build._cache().is_relative_to(SOURCES.parent)
 
 
 @needs_compiler
 def test_built_once_and_found_again(
     elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = fused_build._key()
-    ours = Path(fused_build.pooch.os_cache("trees-and-tickets")) / f"recurrent-{real}.so"
+    real = build._key()
+    ours = Path(build.pooch.os_cache("trees-and-tickets")) / f"recurrent-{real}.so"
     monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {ours} $1"))
-    with caplog.at_level(logging.INFO, fused_build.__name__):
+    with caplog.at_level(logging.INFO, build.__name__):
         for _ in range(3):
             assert library() is not None
             library.cache_clear()
@@ -70,12 +71,12 @@ def test_several_build_at_once_and_each_finds_a_whole_file(
     monkeypatch.setenv("CXX", compiler(tmp_path / "c++", slowly))
     path, seen = elsewhere / "steps.so", set()
 
-    def build(_: int) -> None:
-        fused_build._build(path)
+    def compile(_: int) -> None:
+        build._build(path)
         seen.add(path.read_text())
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(build, range(4)))
+        list(pool.map(compile, range(4)))
     assert seen == {"half and half"}
     assert list(elsewhere.iterdir()) == [path]
 
@@ -95,9 +96,9 @@ def test_without_a_build_the_layers_read_all_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     library.cache_clear()
-    monkeypatch.setattr(fused_build, "_cache", lambda: elsewhere)
+    monkeypatch.setattr(build, "_cache", lambda: elsewhere)
     monkeypatch.setenv("CXX", "/nowhere/c++ -v" if does is None else compiler(tmp_path / "c++", does))
-    with caplog.at_level(logging.INFO, fused_build.__name__):
+    with caplog.at_level(logging.INFO, build.__name__):
         found = some_output()
         assert library() is None
     assert says in caplog.messages[-1]
@@ -112,18 +113,18 @@ def test_a_folder_that_cannot_be_written(elsewhere: Path) -> None:
 
 
 def test_the_name_tells_source_flags_and_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    names = {fused_build._key(), fused_build._key()}
+    names = {build._key(), build._key()}
     assert len(names) == 1
-    monkeypatch.setattr(fused_build, "FLAGS", ("-O0",))
-    names.add(fused_build._key())
-    monkeypatch.setattr(fused_build.platform, "machine", lambda: "another")
-    names.add(fused_build._key())
+    monkeypatch.setattr(build, "FLAGS", ("-O0",))
+    names.add(build._key())
+    monkeypatch.setattr(build.platform, "machine", lambda: "another")
+    names.add(build._key())
     shutil.copytree(SOURCES, tmp_path / "csrc")
-    monkeypatch.setattr(fused_build, "SOURCES", tmp_path / "csrc")
-    assert fused_build._key() in names
+    monkeypatch.setattr(build, "SOURCES", tmp_path / "csrc")
+    assert build._key() in names
     with (tmp_path / "csrc" / "cells.h").open("a") as file:
         file.write("// changed\n")
-    names.add(fused_build._key())
+    names.add(build._key())
     assert len(names) == 4
 
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.nets import fused_products
-from app.nets.fused_products import onednn, product, repeated
+from app.nets.fused import products
+from app.nets.fused.products import onednn, product, repeated
 
 ZEROS = SimpleNamespace(
     _linear_pointwise=lambda x, weight, *_: x.new_zeros(len(x), len(weight)),
@@ -66,7 +66,7 @@ def test_without_the_operators(
     operators: Any, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch.ops, "mkldnn", operators)
-    with caplog.at_level(logging.INFO, fused_products.__name__):
+    with caplog.at_level(logging.INFO, products.__name__):
         assert onednn() is None
         x, weight = torch.eye(3), torch.arange(6.0).view(2, 3)
         assert product(x, weight, torch.ones(2)).equal(weight.t() + 1)

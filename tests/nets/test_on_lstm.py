@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.modules import LanguageModel
 from app.nets import ONLSTM
 

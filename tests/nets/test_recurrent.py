@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from helpers_language import NETS
+from helpers.language import NETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.nets import LSTM, ONLSTM, RecurrentNet
 from app.nets.recurrent import RecurrentLayer
 

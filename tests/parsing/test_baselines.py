@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from helpers_trees import is_binary, leaves, spans, trees, zigzag
+from helpers.trees import is_binary, leaves, spans, trees, zigzag
 from hypothesis import given
 
 from app.parsing import BASELINES, BUILDERS, GoldSentence, baseline_trees, build_tree, score

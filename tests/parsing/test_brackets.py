@@ -1,5 +1,5 @@
 import pytest
-from helpers_trees import leaves, pairs, spans, spell, trees, zigzag
+from helpers.trees import leaves, pairs, spans, spell, trees, zigzag
 from hypothesis import given
 
 from app.parsing.brackets import Overlap, brackets, overlap, words_in

@@ -4,11 +4,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from helpers_trees import binary_trees, leaves, spell
+from helpers.trees import binary_trees, leaves, spell
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing import BUILDERS, Tree, build_tree
 from app.parsing.trees import OPEN, tokens
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing import BUILDERS, build_tree
 from app.parsing.layers import MEAN, by_layer, layer_trees
 

@@ -3,10 +3,10 @@ import io
 import math
 
 import pytest
-from helpers_trees import zigzag
+from helpers.trees import zigzag
 from rich.console import Console
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing import BASELINES, GoldSentence, Scores, baseline_trees
 from app.parsing.table import LABELS, MEASURES, ParseRow, number, parse_row, parse_table, percent, to_csv
 

@@ -2,11 +2,11 @@ import math
 from statistics import fmean
 
 import pytest
-from helpers_trees import binary_trees, depths, leaves, pairs, spans, trees, zigzag
+from helpers.trees import binary_trees, depths, leaves, pairs, spans, trees, zigzag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing import GoldSentence, Tree, score
 from app.parsing.baselines import binary_oracle
 

@@ -3,11 +3,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from helpers_trees import leaves, seeds, some_tree, zigzag
+from helpers.trees import leaves, seeds, some_tree, zigzag
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.tree_files import parse_trees, read_trees, write_trees
 from app.parsing.trees import tokens
 

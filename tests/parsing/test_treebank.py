@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import app.parsing.treebank as module
-from app.errors import UserError
+from app.common.errors import UserError
 from app.parsing.treebank import WORD_TAGS, gold_sentence, read_treebank
 from app.parsing.trees import GoldSentence
 

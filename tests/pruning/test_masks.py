@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.pruning import dense_masks, density, prunable_kinds, rewind, survivors, weight_sizes
 from app.pruning.masks import as_bits, check_names, clear_
 

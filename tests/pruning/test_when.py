@@ -1,6 +1,6 @@
 import pytest
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.pruning import When, rewind_iteration
 
 

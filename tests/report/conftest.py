@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from helpers_fits import write_fit, write_parse
-from made_up_run import write_run
+from helpers.fits import write_fit, write_parse
+from helpers.made_up_run import write_run
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,13 @@ from dataclasses import astuple
 from statistics import fmean
 
 import pytest
+from helpers.made_up_run import density, result
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_run import density, result
 
-from app.layout import METHODS
 from app.report.aggregate import Point, chosen_rounds, curve, series, ticket_method
-from app.results import Metrics
+from app.runs.layout import METHODS
+from app.runs.results import Metrics
 
 
 @st.composite

@@ -4,15 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up_run import result, write_run
+from helpers.made_up_run import result, write_run
 from rich.console import Console
 
-from app.errors import UserError
-from app.layout import NetworkKey, RunLayout
+from app.common.errors import UserError
 from app.report import summary_table
 from app.report.command import main
 from app.report.experiments import read_experiments
-from app.results import write_results
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.results import write_results
 
 
 def test_one_run_reports_into_itself_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -160,7 +160,9 @@ def metrics_without_accuracy(run: Path) -> None:
 )
 def test_a_broken_run_is_refused_and_nothing_is_written(spoil, said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_run(tmp_path / "run", rounds=1, replicates=1)
-    monkeypatch.setattr("app.layout.METHODS", ("dense", "iterative", "one_shot", "magic"))  # so that it can be written
+    monkeypatch.setattr(
+        "app.runs.layout.METHODS", ("dense", "iterative", "one_shot", "magic")
+    )  # so that it can be written
     spoil(tmp_path / "run")
     monkeypatch.undo()
     assert said in refused([str(tmp_path / "run"), "--out", str(tmp_path / "out")])

@@ -8,20 +8,20 @@ from xml.etree import ElementTree
 
 import matplotlib
 import pytest
-from made_up_run import result, write_run
+from helpers.made_up_run import result, write_run
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from app.errors import RunError, UserError
-from app.layout import NetworkKey, RunLayout
+from app.common.errors import RunError, UserError
+from app.plotting.canvas import blocks, legend, name_panel, render, style
 from app.report import ReportFiles, report
-from app.report.canvas import blocks, legend, name_panel, render, style
 from app.report.curves import curves_figure
 from app.report.document import document
 from app.report.experiments import Experiment, read_experiments
 from app.report.figures import density_figure
-from app.results import read_results, write_results
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.results import read_results, write_results
 
 STEMS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy", "test_accuracy_curves")
 

@@ -2,9 +2,9 @@ import re
 from statistics import fmean
 
 import pytest
+from helpers.made_up_run import result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_run import result
 
 from app.report.findings import findings
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from helpers_fits import DATA, classifier_rows, made_up, write_fit, write_notes, write_rows
+from helpers.fits import DATA, classifier_rows, made_up, write_fit, write_notes, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 from test_report_files import Outside
 
-from app.history import read_history
 from app.report import ReportFiles, report
 from app.report.fits.document import fit_document, fit_figures
 from app.report.fits.findings import fit_findings
@@ -21,6 +20,7 @@ from app.report.fits.reading import read_fits
 from app.report.fits.series import complete, fit_line
 from app.report.fits.tables import provenance_table, validations_table
 from app.report.fits.trees import read_drawings, scores_tables
+from app.runs.history import read_history
 
 STEMS = ("val_perplexity", "uf1_layers", "tree_1", "tree_2", "tree_3")
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from helpers_fits import language_rows, made_up
+from helpers.fits import language_rows, made_up
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from test_report_files import text_boxes
 
-from app.report.canvas import blocks, style
+from app.plotting.canvas import blocks, style
 from app.report.fits.document import fit_figures
 from app.report.fits.figures import fit_figure, perplexity_axis
 from app.report.fits.reading import read_fits

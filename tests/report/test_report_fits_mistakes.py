@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers_fits import SCORES, write_fit, write_rows
-from made_up_run import write_run
+from helpers.fits import SCORES, write_fit, write_rows
+from helpers.made_up_run import write_run
 
 from app import __main__
-from app.layout import FitLayout, NetworkKey, RunLayout
+from app.runs.layout import FitLayout, NetworkKey, RunLayout
 
 
 def first_cell(column: str, text: str) -> Callable[[Path], None]:

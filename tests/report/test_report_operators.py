@@ -4,11 +4,11 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from helpers_fits import inference_rows, language_rows, made_up, write_fit, write_inference
+from helpers.fits import inference_rows, language_rows, made_up, write_fit, write_inference
 from matplotlib.figure import Figure
 from test_report_files import text_boxes
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.report import report
 from app.report.fits.operator_figure import operator_figure
 from app.report.fits.operators import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.syntax.judgements import Judgement, Row, Tally, judge, pool
 from app.syntax.scores import COLUMNS, read_csv, to_csv
 from app.syntax.stimuli import Construction, Item, Stimuli

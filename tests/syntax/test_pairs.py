@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.syntax.pairs import read_pairs
 from app.syntax.stimuli import Construction, Item
 

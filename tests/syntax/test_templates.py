@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import UserError
+from app.common.errors import UserError
 from app.syntax.stimuli import Construction, Item
 from app.syntax.templates import read_templates
 

@@ -25,7 +25,7 @@ def fit_contents(run_dirs: Sequence[Path], command: str) -> dict[str, bytes | st
     drawings = read_drawings(experiments)
     words = fit_document(experiments, drawings, command)
     # matplotlib takes a second to import; mistakes are told before.
-    from app.report.canvas import render
+    from app.plotting.canvas import render
     from app.report.fits.figures import fit_figure
     from app.report.fits.operator_figure import operator_figure
 

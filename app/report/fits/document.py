@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from app.plotting.style import iteration, plural
 from app.report.document import Document, Picture, Section
 from app.report.fits.findings import fit_findings
 from app.report.fits.operators import OPERATORS_NOTE, measure_operators, operators_picture, operators_tables
@@ -10,7 +11,6 @@ from app.report.fits.reading import FitExperiment
 from app.report.fits.series import fit_line
 from app.report.fits.tables import provenance_table, validations_table
 from app.report.fits.trees import Drawing, scores_tables
-from app.report.style import iteration, plural
 
 EXACT = "val_perplexity_exact"
 LAYERS = "uf1_layers"  # the figure that has a panel for every layer

@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from app.report.axes import ENOUGH_TICKS, Range, accuracy_axis, iteration_axis, spread
-from app.report.canvas import blocks, label_axes, name_panel, style
-from app.report.fits.looks import experiments_legend, look
+from app.plotting.axes import ENOUGH_TICKS, Range, accuracy_axis, iteration_axis, spread
+from app.plotting.canvas import blocks, label_axes, name_panel, style
+from app.plotting.style import Look, heading, iteration
+from app.report.fits.line_styles import experiments_legend, look
 from app.report.fits.quantities import PERCENT, PERPLEXITY, Quantity
 from app.report.fits.reading import FitExperiment
 from app.report.fits.series import FitPoint, complete, fit_line
-from app.report.style import Look, heading, iteration
 
 FEW = 30  # points that a line may have and still mark each; longer ones mark so many that their look is known
 MARKED = 8

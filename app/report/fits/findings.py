@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from app.best import Best
+from app.plotting.style import iteration, plural
 from app.report.findings import Findings
 from app.report.fits.operators import ANY_ACCURACY, operators_findings
 from app.report.fits.quantities import TEST_ACCURACY, VAL_ACCURACY, Quantity, layers, main_quantity, where_best
 from app.report.fits.reading import Fit, FitExperiment
 from app.report.fits.series import spread_of
-from app.report.style import iteration, plural
+from app.runs.best_validation import Best
 
 
 def fit_findings(experiment: FitExperiment) -> Findings:

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator
 
-from app.report.canvas import blocks, label_axes, style
-from app.report.fits.looks import experiments_legend, look
+from app.plotting.canvas import blocks, label_axes, style
+from app.plotting.style import Look
+from app.report.fits.line_styles import experiments_legend, look
 from app.report.fits.operators import ANY_ACCURACY, OperatorPoint, by_operators
 from app.report.fits.reading import FitExperiment
-from app.report.style import Look
 
 SOFT = "#5f6368"
 SHADE = "#f1f1f1"

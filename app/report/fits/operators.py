@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from app.plotting.style import plural
 from app.report.document import Picture
 from app.report.fits.quantities import OPERATORS, fraction, where_best
 from app.report.fits.reading import FitExperiment
 from app.report.fits.series import Spread, spread_of
-from app.report.style import plural
 from app.report.tables import Table
 
 BY_OPERATORS = "accuracy_by_operators"  # the figure

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.errors import UserError
+from app.common.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.best import Best
-from app.report.style import plural
+from app.plotting.style import plural
+from app.runs.best_validation import Best
 
 VAL_LOSS = "val_loss"
 PERCENT = 100.0  # the greatest value of UF1, which is logged in per cent

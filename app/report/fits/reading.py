@@ -7,13 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from app.best import Best, configured_best
-from app.config import read_config
-from app.errors import UserError
-from app.history import read_history
-from app.layout import SEED, FitLayout, NetworkLayout, RunLayout, seed_directories
+from app.common.errors import UserError
 from app.report.fits.provenance import Provenance, read_provenance
 from app.report.fits.quantities import PERPLEXITY, VAL_LOSS, main_quantity, quantity
+from app.runs.best_validation import Best, configured_best
+from app.runs.config import read_config
+from app.runs.history import read_history
+from app.runs.layout import SEED, FitLayout, NetworkLayout, RunLayout, seed_directories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from app.plotting.style import iteration
 from app.report.fits.provenance import Provenance
 from app.report.fits.quantities import tabled
 from app.report.fits.reading import FitExperiment
 from app.report.fits.series import fit_line, spread_of
-from app.report.style import iteration
 from app.report.tables import Table
 
 NONE = "\N{EN DASH}"

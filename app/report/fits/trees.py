@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import UserError
-from app.layout import FitLayout
+from app.common.errors import UserError
 from app.report.fits.reading import FitExperiment
 from app.report.tables import Table
+from app.runs.layout import FitLayout
 
 DRAWN = 3  # drawings that a page shows of each experiment
 MEASURES = {"sentence_f1": "UF1", "sentence_f1_kim": "Kim", "corpus_f1": "corpus", "corpus_f1_root": "+root"}

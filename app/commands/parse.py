@@ -1,0 +1,213 @@
+"""`python -m app parse`: the trees of a language model, scored against a treebank and drawn."""
+
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+from torch import Tensor
+
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.vocabulary import Vocabulary
+from app.parsing import BASELINES, BUILDERS, GoldSentence, Tree, baseline_trees
+from app.parsing.builders import build_tree
+from app.parsing.layers import MEAN, by_layer, layer_trees
+from app.parsing.table import ParseRow, parse_row, parse_table, to_csv
+from app.parsing.tree_files import write_trees
+from app.plotting.trees import Panel, draw_trees, save_drawing
+
+if TYPE_CHECKING:
+    from app.plotting.trees import Figure
+
+DRAWN = 3  # sentences that are drawn where none is chosen
+DRAWN_WORDS = range(6, 16)  # of such a length that a picture says something and fits on a page
+# "%" and "&" are words of the treebank's, and the apostrophe is a part of some.
+PUNCTUATION = (
+    '!"#$()*+,-./:;<=>?@[]^_`{|}~'
+    + "\N{HORIZONTAL ELLIPSIS}\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+)
+
+
+class Parser(Protocol):
+    """What is asked of a model."""
+
+    vocabulary: Vocabulary | None
+
+    def distances(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
+        """For each sentence of n words (L, n)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParseOptions:
+    """What is drawn and where everything goes.
+
+    Args:
+        output: directory of tables, tree files and pictures.
+        layer: which layer to draw, 1 the lowest; the one that agrees best with the treebank where it is left out.
+        builder: by which trees are drawn.
+        draw: numbers of the sentences to draw, 1 the first; a few of middle length where it is left out.
+
+    Raises:
+        UserError: no such builder.
+    """
+
+    output: Path
+    layer: int | None = None
+    builder: str = "shen2018"
+    draw: list[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.builder not in BUILDERS:
+            raise UserError(f"--builder is {self.builder!r}; expected one of {', '.join(BUILDERS)}")
+
+
+def words_of(text: str, vocabulary: Vocabulary) -> list[str]:
+    """A sentence as the treebanks' are: lower case, digits as `N`, punctuation gone that belongs to no word.
+
+    Args:
+        text: words with white space between them.
+        vocabulary: tells that "mr." is a word and "cat." is not.
+
+    Raises:
+        UserError: fewer than two words are left, or the text is not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError("--text is not UTF-8; type it in a terminal that speaks UTF-8") from None
+    tokens = re.sub("[0-9]+", "N", text.lower()).split()
+    words = [word for token in tokens if (word := _without_punctuation(token, vocabulary))]
+    if len(words) < 2:
+        raise UserError(f"--text has {len(words)} word{'s' * (len(words) != 1)}; a tree needs two or more")
+    return words
+
+
+def _without_punctuation(token: str, vocabulary: Vocabulary) -> str:
+    right = token.rstrip(PUNCTUATION)
+    for word in (token, token.lstrip(PUNCTUATION), right):
+        if word in vocabulary:
+            return word
+    return right.lstrip(PUNCTUATION)
+
+
+def parse_text(model: Parser, text: str, options: ParseOptions) -> None:
+    """Print and draw the trees of one sentence of the user's.
+
+    Raises:
+        UserError: it is no sentence, or there is no such layer.
+    """
+    if model.vocabulary is None:
+        raise UserError("this checkpoint does not say which words it knows; train with one of our data modules")
+    words = words_of(text, model.vocabulary)
+    values = by_layer(model.distances([words])[0])
+    if unknown := model.vocabulary.unknown(words):
+        warnings.warn(f"not in the vocabulary, read as <unk>: {', '.join(unknown)}", stacklevel=2)
+    chosen = [_name(options.layer, list(values))] if options.layer is not None else [n for n in values if n != MEAN]
+    panels = []
+    for name in chosen:
+        tree = build_tree(values[name], options.builder)
+        print(f"{name}: {write_trees([(words, tree)]).strip()}")
+        panels.append(Panel(title=name, words=words, tree=tree, distances=values[name]))
+    _save(draw_trees(panels, options.builder), options.output / "text")
+
+
+def parse_treebank(model: Parser, gold: Sequence[GoldSentence], options: ParseOptions, *, title: str) -> None:
+    """Print Table 2's columns for every layer and builder, and write tables, trees and pictures.
+
+    Args:
+        model: gives the distances.
+        gold: the treebank's sentences.
+        options: what is drawn and where everything goes.
+        title: of the table.
+
+    Raises:
+        UserError: there is no such layer, or no such sentence to draw.
+    """
+    _check_numbers(options.draw or [], len(gold))
+    _say_unknown(model, gold)
+    console = Console(stderr=True)
+    with console.status("baselines"):
+        baselines = [parse_row(name, baseline_trees(name, gold), gold) for name in BASELINES]
+    with console.status(f"reading {len(gold):,} sentences"):
+        distances = model.distances([sentence.words for sentence in gold])
+    if options.layer is not None:
+        _name(options.layer, list(by_layer(distances[0])))  # a mistake is told before the table, not after it
+    trees: dict[str, dict[str, list[Tree]]] = {}
+    rows: dict[tuple[str, str], ParseRow] = {}
+    for builder in BUILDERS:
+        with console.status(f"building and scoring trees, {builder}"):
+            trees[builder] = layer_trees(distances, builder)
+            for layer, predicted in trees[builder].items():
+                rows[builder, layer] = parse_row(f"{layer}, {builder}", predicted, gold)
+    _print(parse_table(baselines, list(rows.values()), title=title))
+    layer = _drawn_layer(options, rows)
+    _write(gold, trees, to_csv([*baselines, *rows.values()]), options.output)
+    for number in options.draw or _some(gold):
+        sentence = gold[number - 1]
+        panel = Panel(
+            title=f"{layer}, {options.builder}",
+            words=sentence.words,
+            tree=trees[options.builder][layer][number - 1],
+            distances=by_layer(distances[number - 1])[layer],
+        )
+        figure = draw_trees([panel], f"Sentence {number}", gold=sentence)
+        _save(figure, options.output / f"sentence_{number}")
+
+
+def _say_unknown(model: Parser, gold: Sequence[GoldSentence]) -> None:
+    words = [word for sentence in gold for word in sentence.words]
+    unknown = sum(word not in model.vocabulary for word in words) if model.vocabulary is not None else 0
+    if unknown:
+        print(f"{unknown:,} of {len(words):,} words ({unknown / len(words):.1%}) are read as <unk>")
+
+
+def _print(table: object) -> None:
+    # Wide enough to lose no column where output goes to a file.
+    console = Console()
+    Console(width=max(console.width, 100)).print(table) if not sys.stdout.isatty() else console.print(table)
+
+
+def _name(layer: int, names: Sequence[str]) -> str:
+    name = f"layer {layer}"
+    if name not in names:
+        raise UserError(f"--layer is {layer}; this model has layers 1 to {sum(n != MEAN for n in names)}")
+    return name
+
+
+def _drawn_layer(options: ParseOptions, rows: dict[tuple[str, str], ParseRow]) -> str:
+    candidates = {layer: row for (builder, layer), row in rows.items() if builder == options.builder}
+    if options.layer is not None:
+        return _name(options.layer, list(candidates))
+    return max(candidates, key=lambda layer: candidates[layer].scores_all.sentence_f1)
+
+
+def _check_numbers(numbers: Sequence[int], sentences: int) -> None:
+    for number in numbers:
+        if not 1 <= number <= sentences:
+            raise UserError(f"--draw names sentence {number}; the treebank has sentences 1 to {sentences:,}")
+
+
+def _some(gold: Sequence[GoldSentence]) -> list[int]:
+    fitting = [number for number, sentence in enumerate(gold, 1) if len(sentence.words) in DRAWN_WORDS]
+    return fitting[:: max(1, len(fitting) // DRAWN)][:DRAWN]
+
+
+def _write(gold: Sequence[GoldSentence], trees: dict[str, dict[str, list[Tree]]], scores: str, output: Path) -> None:
+    write_atomically(output / "scores.csv", scores)
+    write_atomically(output / "gold.txt", write_trees((sentence.words, sentence.tree) for sentence in gold))
+    for builder, layers in trees.items():
+        for layer, predicted in layers.items():
+            text = write_trees((sentence.words, tree) for sentence, tree in zip(gold, predicted, strict=True))
+            write_atomically(output / f"{layer.replace(' ', '_')}.{builder}.txt", text)
+    print(f"trees and scores are in {output}")
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for written in save_drawing(figure, path):
+        print(f"drawn: {written}")

@@ -1,0 +1,1 @@
+"""What every room may know: errors, seeds, files, metrics, and what is asked of any module."""

@@ -1,0 +1,57 @@
+"""The words that a language model knows, in the order of its rows."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from app.common.errors import UserError
+
+EOS = "<eos>"  # ends every line, and stands before the first word of a sentence read by itself
+UNK = "<unk>"  # every word that is not in the list
+
+
+class Vocabulary:
+    """A list of distinct words, `<eos>` among them; what a word's number means.
+
+    Args:
+        words: in the order of the embedding's rows.
+
+    Raises:
+        UserError: a word occurs twice, or `<eos>` is missing.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = list(words)
+        self._index = {word: number for number, word in enumerate(self.words)}
+        if len(self._index) != len(self.words):
+            twice = next(word for number, word in enumerate(self.words) if self._index[word] != number)
+            raise UserError(f"the vocabulary holds {twice!r} twice; every word needs a row of its own")
+        if EOS not in self._index:
+            raise UserError(f"the vocabulary has no {EOS}, which ends every line")
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._index
+
+    @property
+    def sha256(self) -> str:
+        """Of the words joined by newlines, hex."""
+        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        """Numbers of words; a word that is not in the list gets the number of `<unk>`.
+
+        Raises:
+            UserError: a word is unknown and the vocabulary has no `<unk>`.
+        """
+        words = list(words)
+        if UNK not in self._index and (unknown := self.unknown(words)):
+            raise UserError(
+                f"{', '.join(unknown)}: not in the vocabulary, which has no {UNK} to stand for unknown words"
+            )
+        return [self._index.get(word, self._index.get(UNK, -1)) for word in words]
+
+    def unknown(self, words: Iterable[str]) -> list[str]:
+        """The distinct words that are not in the list, in order of appearance."""
+        return [word for word in dict.fromkeys(words) if word not in self._index]

@@ -1,0 +1,163 @@
+"""One lottery in its run directory: trained by this process, by workers of this one, or as such a worker."""
+
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from rich.console import Console
+
+from app.common.errors import Interrupted, RunError
+from app.common.ranks import is_first
+from app.common.signals import stop_on, stop_on_interrupt
+from app.lottery.network import NetworkTraining, read_result
+from app.lottery.rounds import Lottery
+from app.lottery.settings import Pruning
+from app.lottery.workers.parent import Superior
+from app.lottery.workers.pool import Crew
+from app.lottery.workers.process import Worker
+from app.lottery.workers.schedule import Agenda
+from app.lottery.workers.serve import serve
+from app.report.tables import summary_table
+from app.runs.layout import NetworkKey, RunLayout
+from app.training.run_loggers import LotteryLoggers
+from app.training.trainer_factory import TrainerFactory
+from callbacks import ExperimentProgress, ReportedProgress
+from datamodules import InMemoryDataModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A lottery, and all that its networks are trained with.
+
+    Args:
+        model: trained again and again, in place.
+        data: what it is trained on.
+        settings: the lottery's options.
+        layout: where everything is written.
+        iterations: length of every training.
+        seed: of all random draws.
+        threads: torch's, for the record.
+        config: the whole configuration.
+        make_trainer: a fresh Trainer from the configuration.
+        make_loggers: fresh loggers from the configuration.
+        checkpoint_seconds: how often a training in progress is saved.
+    """
+
+    model: LightningModule
+    data: InMemoryDataModule
+    settings: Pruning
+    layout: RunLayout
+    iterations: int
+    seed: int
+    threads: int
+    config: dict[str, Any]
+    make_trainer: TrainerFactory
+    make_loggers: Callable[[], list[Logger]]
+    checkpoint_seconds: float
+
+    def draw(self) -> None:
+        """Train what is not finished, one network after the other.
+
+        Raises:
+            Interrupted: asked to stop; the checkpoint is up to date.
+        """
+        loggers = self._loggers()
+        with stop_on_interrupt() as stop, self._progress() as progress:
+            lottery = self._lottery(loggers, progress, stop)
+            progress.skip(len(lottery.finished()) * self.iterations)
+            try:
+                rows = lottery.run()
+            finally:
+                loggers.finish()
+        if is_first():
+            Console().print(summary_table(rows))
+
+    def draw_side_by_side(self, lock: int) -> None:
+        """Train what is not finished in several processes.
+
+        Args:
+            lock: descriptor that holds the run directory.
+
+        Raises:
+            Interrupted: asked to stop; the checkpoints are up to date.
+            RunError: networks have failed, and all that can be without them is trained.
+        """
+        with stop_on(signal.SIGINT, signal.SIGTERM) as stop, self._progress() as progress:
+            lottery = self._lottery(self._loggers(), progress, bool)
+            finished = lottery.finished()
+            missing = self._size - len(finished)
+            progress.skip(len(finished) * self.iterations)
+            workers = min(self.settings.workers, missing)
+
+            def record(key: NetworkKey) -> None:
+                finished[key] = read_result(self.layout.network(key))
+                lottery.record(finished.values())
+
+            crew = Crew(
+                size=workers,
+                agenda=Agenda(self.settings, finished, workers),
+                start=partial(Worker, self.config, lock),
+                finished=record,
+                progress=progress,
+                iterations=self.iterations,
+                stop=lambda: stop() is not None,
+            )
+            failures = crew.run()
+        for failure in failures:
+            print(f"failed: {failure}", file=sys.stderr)
+        missing = self._size - len(lottery.finished())
+        if missing and stop():
+            raise SIGTERMException if stop() == signal.SIGTERM else Interrupted
+        if missing:
+            raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
+        Console().print(summary_table(lottery.conclude()))
+
+    def serve(self, superior: Superior) -> None:
+        """Train the networks that another process asks for; it holds the run directory.
+
+        Args:
+            superior: that process.
+        """
+        loggers = self._loggers()
+        lottery = self._lottery(loggers, ReportedProgress(superior), superior.stop)
+        try:
+            serve(superior, train=lottery.make, release=loggers.finish)
+        finally:
+            loggers.finish()
+
+    @property
+    def _size(self) -> int:
+        return len(list(self.settings.networks()))
+
+    def _progress(self) -> ExperimentProgress:
+        return ExperimentProgress(self._size * self.iterations)
+
+    def _loggers(self) -> LotteryLoggers:
+        return LotteryLoggers(make=self.make_loggers, layout=self.layout, config=self.config)
+
+    def _lottery(
+        self,
+        loggers: LotteryLoggers,
+        progress: ExperimentProgress | ReportedProgress,
+        stop: Callable[[], bool],
+    ) -> Lottery:
+        training = NetworkTraining(
+            model=self.model,
+            data=self.data,
+            settings=self.settings,
+            layout=self.layout,
+            iterations=self.iterations,
+            threads=self.threads,
+            make_trainer=self.make_trainer,
+            loggers=loggers,
+            progress=progress,
+            checkpoint_seconds=self.checkpoint_seconds,
+            stop=stop,
+        )
+        return Lottery(model=self.model, settings=self.settings, layout=self.layout, seed=self.seed, train=training)

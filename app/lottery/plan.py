@@ -1,0 +1,87 @@
+"""What a lottery would train, how long it would take and how much disk, before it begins."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.console import Group
+from rich.table import Table
+
+from app.lottery.prerequisites import trainings_in_a_row
+from app.lottery.settings import Pruning
+from app.pruning import density, schedule
+from app.runs.layout import METHODS, NetworkKey
+
+BYTES_PER_METRICS_ROW = 130
+BYTES_OF_TEXT = 4_000  # report.json, DONE, the row of results.csv
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The size of an experiment.
+
+    Args:
+        settings: which networks.
+        sizes: of all weight tensors.
+        kinds: layer kinds of the prunable ones.
+        state_bytes: one copy of the weights.
+        iterations: length of a training.
+        rows: validations in a training.
+        seconds: measured or guessed length of a training.
+        finished: networks that are done already.
+    """
+
+    settings: Pruning
+    sizes: Mapping[str, int]
+    kinds: Mapping[str, str]
+    state_bytes: int
+    iterations: int
+    rows: int
+    seconds: float
+    finished: frozenset[NetworkKey]
+
+    def densities(self) -> list[float]:
+        """Share of weights remaining after each round; exact for both scopes."""
+        sizes, kinds = dict(self.sizes), dict(self.kinds)
+        if self.settings.scope == "global":  # the pools are the kinds
+            pools: Counter[str] = Counter()
+            for name, size in self.sizes.items():
+                pools[kinds.get(name, name)] += size
+            sizes, kinds = dict(pools), {kind: kind for kind in set(kinds.values())}
+        prunable = {name: size for name, size in sizes.items() if name in kinds}
+        table = schedule(prunable, kinds, self.settings.rates, self.settings.rounds)
+        return [density(sizes, counts) for counts in table]
+
+    def disk_bytes(self) -> int:
+        """What the finished experiment takes, W&B's files and the report aside."""
+        keys = list(self.settings.networks())
+        masks = sum(self.sizes[name] for name in self.kinds)
+        copies = self.settings.replicates * (1 if self.settings.rewind_to.startswith("0") else 2)
+        copies += len(keys) * len(self.settings.keep)
+        return copies * self.state_bytes + len(keys) * (masks + self.rows * BYTES_PER_METRICS_ROW + BYTES_OF_TEXT)
+
+    def render(self) -> Group:
+        """The plan as a table and two lines, or three where there are workers."""
+        keys = list(self.settings.networks())
+        missing = [key for key in keys if key not in self.finished]
+        total, left = Counter(key.method for key in keys), Counter(key.method for key in missing)
+        table = Table(title="what would be trained", title_justify="left")
+        for column in ("method", "networks", "finished", "iterations to go", "time to go"):
+            table.add_column(column, justify="left" if column == "method" else "right")
+        for method in [*filter(total.__getitem__, METHODS), "all"]:
+            n, m = (len(keys), len(missing)) if method == "all" else (total[method], left[method])
+            cells = f"{n:,}", f"{n - m:,}", f"{m * self.iterations:,}", clock(m * self.seconds)
+            table.add_row(method, *cells, style="bold" if method == "all" else None)
+        remaining = ", ".join(f"{share:.2%}" for share in self.densities())
+        lines = [f"weights remaining by round: {remaining}", f"disk: {self.disk_bytes() / 1e6:,.1f} MB in all"]
+        if (workers := self.settings.workers) > 1:
+            seconds = trainings_in_a_row(self.settings, missing, workers) * self.seconds
+            lines.append(f"time to go with {workers} workers: {clock(seconds)}")
+        return Group(table, *lines)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them: 1:02:03 or 2:03."""
+    hours, rest = divmod(math.ceil(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -1,0 +1,40 @@
+"""Whether there is room for workers here."""
+
+import os
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from app.common.errors import UserError
+from app.lottery.settings import Pruning
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_workers(settings: Pruning, trainer: Trainer, threads: int) -> None:
+    """Make sure that workers suit the trainings and the machine.
+
+    Args:
+        settings: of the lottery.
+        trainer: of the configuration.
+        threads: of every training.
+
+    Raises:
+        UserError: trainings on several devices or on none of the CPU, or more threads than cores.
+    """
+    n = settings.workers
+    alone = isinstance(trainer.strategy, SingleDeviceStrategy) and isinstance(trainer.accelerator, CPUAccelerator)
+    if n > 1 and not alone:
+        raise UserError(
+            f"pruning.workers is {n}, which is for trainings on one CPU device each; use --trainer.accelerator cpu, "
+            "--trainer.devices 1 and no strategy, or --pruning.workers 1"
+        )
+    if n > 1 and n * threads > cores() and not settings.oversubscribe:
+        raise UserError(
+            f"pruning.workers {n} x threads {threads} is more than the {cores()} cores there are; ask for fewer, or "
+            "allow it by --pruning.oversubscribe true"
+        )

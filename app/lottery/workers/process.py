@@ -1,0 +1,101 @@
+"""A worker as seen from the process that starts it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from multiprocessing import Pipe
+from typing import Any
+
+from app.lottery.workers.messages import Order, Report
+
+
+class Worker:
+    """A process of our own command line that trains what it is told; it ends when this process does.
+
+    It does not see Ctrl-C and SIGTERM, which a terminal or a scheduler may send to all: it is for this process to stop
+    it.
+
+    Args:
+        config: the whole parsed configuration.
+        lock: descriptor of the run directory's lock; a worker that is slow to end keeps others out until it has.
+    """
+
+    def __init__(self, config: Mapping[str, Any], lock: int) -> None:
+        self._connection, theirs = Pipe()
+        command = [sys.executable, "-m", "app", "lottery-worker", str(theirs.fileno()), str(lock)]
+        with _signals_blocked():  # which a new process inherits
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=(theirs.fileno(), lock),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        theirs.close()
+        assert self._process.stdout is not None
+        self._output = self._process.stdout.fileno()
+        os.set_blocking(self._output, False)
+        self._unfinished = b""
+        self.last_line = ""  # of what it has printed
+        with suppress(OSError):  # it has died already
+            self._connection.send(config)
+
+    @property
+    def handles(self) -> tuple[int, int]:
+        """Descriptors that can be read from where there is news."""
+        return self._connection.fileno(), self._output
+
+    def order(self, order: Order) -> None:
+        """Tell it what to do."""
+        with suppress(OSError):  # it has died, which reading from it will show
+            self._connection.send(order)
+
+    def reports(self) -> Iterator[Report | None]:
+        """What it has told since the last time; None at its end."""
+        try:
+            while self._connection.poll():
+                yield self._connection.recv()
+        except (EOFError, OSError):
+            yield None
+
+    def printed(self) -> list[str]:
+        """The whole lines that it has printed since the last time."""
+        found = b""
+        with suppress(BlockingIOError):
+            while chunk := os.read(self._output, 65536):
+                found += chunk
+        *lines, self._unfinished = (self._unfinished + found).split(b"\n")
+        texts = [line.decode(errors="replace").rstrip() for line in lines]
+        self.last_line = next((text for text in reversed(texts) if text.strip()), self.last_line)
+        return texts
+
+    def end(self) -> str:
+        """Wait for its end, and close what led to it.
+
+        Returns:
+            how it ended, such as "was killed by SIGKILL".
+        """
+        code = self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._connection.close()
+        if code < 0:
+            memory = " (out of memory?)" if code == -signal.SIGKILL else ""
+            return f"was killed by {signal.Signals(-code).name}{memory}"
+        return f"ended with exit code {code}" + (f" ({self.last_line})" if self.last_line else "")
+
+    def kill(self) -> None:
+        """End it at once: what it has saved is whole."""
+        self._process.kill()
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

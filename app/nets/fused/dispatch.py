@@ -1,0 +1,165 @@
+"""A recurrent layer's whole sequence as one function with its gradient by hand: backward through time.
+
+Eager autograd takes a hundred small operations a step and sums the weight's gradient up step by step. Here the steps
+are compiled (`native`), or few (`steps`), and the weight's gradient is one product at the end.
+"""
+
+# T time, B batch, H hidden units, R rows: all gates together.
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from app.nets.fused import native, steps
+from app.nets.fused.build import library
+from app.nets.fused.cells import Cell
+from app.nets.fused.products import product
+
+# Outputs (T, B, H), the last c (B, H), distances (T, B).
+Read = tuple[Tensor, Tensor, Tensor]
+Eager = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Read]
+
+# Fewer steps than this are as fast one by one: laying the weight out costs as much as two or three of them.
+FEWEST_STEPS = 4
+# Private; where a release lacks it, function transforms raise an error of their own.
+_transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
+
+
+def fusible(x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> bool:
+    """Whether `read` can read these, and has enough to read.
+
+    They must be plain ones on the CPU, all float32 or all float64; under autocast to bfloat16, x may be bfloat16 beside
+    float32. Compilers, tracers, forward derivatives and function transforms look into operations: they need eager ones.
+    So do shapes that do not fit each other: an operation says what is wrong with them.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or _transforms_active():  # type: ignore[attr-defined, no-untyped-call]
+        return False
+    tensors = x, weight_ih, bias, weight_hh, h, c
+    precisions = {one.dtype for one in tensors[1:]}
+    if torch.is_autocast_enabled("cpu"):
+        fits = precisions == {torch.float32} and x.dtype in (torch.float32, torch.bfloat16)
+        fits = fits and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    else:
+        fits = precisions in ({torch.float32}, {torch.float64}) and x.dtype in precisions
+    rows, hidden_size = weight_hh.shape
+    return (
+        fits
+        and all(type(one) in (Tensor, nn.Parameter) and one.device.type == "cpu" for one in tensors)
+        and all(forward_ad.unpack_dual(one).tangent is None for one in tensors)  # type: ignore[no-untyped-call]
+        and x.dim() == 3
+        and x.numel() > 0
+        and len(x) >= FEWEST_STEPS
+        and weight_ih.shape == (rows, x.size(2))
+        and bias.shape == (rows,)
+        and h.shape == c.shape == (x.size(1), hidden_size)
+    )
+
+
+def read(
+    cell: Cell, eager: Eager, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor
+) -> Read:
+    """Read a sequence.
+
+    Under autocast only the products with the input are in bfloat16; what feeds back is in float32.
+
+    Args:
+        cell: what follows the products.
+        eager: the same function of the six tensors in differentiable operations; for gradients of gradients.
+        x: (T, B, features).
+        weight_ih: (R, features).
+        bias: (R,), both biases together.
+        weight_hh: (R, H).
+        h: (B, H), before the first step.
+        c: (B, H), before the first step.
+
+    Returns:
+        The outputs (T, B, H), the last c (B, H), and the distances (T, B), detached.
+    """
+    outer = torch.bfloat16 if torch.is_autocast_enabled("cpu") else x.dtype
+    with torch.autocast("cpu", enabled=False):
+        tensors = x.to(weight_hh.dtype), weight_ih, bias, weight_hh, h, c
+        return _Sequence.apply(cell, eager, outer, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Sequence(torch.autograd.Function):
+    """`outer` is the precision of the products that do not feed back."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: Cell, eager: Eager, outer: torch.dtype, *tensors: Tensor) -> Read:
+        x, weight_ih, bias, weight_hh, h, c = tensors
+        gates = product(x.flatten(0, 1).to(outer), weight_ih.to(outer), bias.to(outer)).to(x.dtype)
+        steps = _steps()
+        outputs, cells, distances = steps.forward_steps(cell, gates.view(*x.shape[:2], -1), weight_hh, h, c)
+        ctx.cell, ctx.eager, ctx.outer, ctx.steps = cell, eager, outer, steps
+        ctx.save_for_backward(*tensors, gates, outputs, cells)
+        ctx.mark_non_differentiable(distances)
+        ctx.set_materialize_grads(False)
+        return outputs, cells[-1].clone(), distances
+
+    @staticmethod
+    def backward(ctx: Any, d_outputs: Tensor | None, d_last_c: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        *tensors, gates, outputs, cells = ctx.saved_tensors
+        with torch.autocast("cpu", enabled=False):
+            # Grad mode is on here only when the gradient itself is to have one.
+            if torch.is_grad_enabled():
+                needed = ctx.needs_input_grad[3:]
+                return None, None, None, *_eager_gradients(ctx.eager, tensors, needed, d_outputs, d_last_c)
+            gradients = _gradients(ctx, tensors, gates, outputs, cells, d_outputs, d_last_c)
+            return None, None, None, *gradients
+
+
+def _steps() -> ModuleType:
+    """Who takes the steps: the compiled ones, if there are any."""
+    return steps if library() is None else native
+
+
+def _gradients(
+    ctx: Any,
+    tensors: list[Tensor],
+    gates: Tensor,
+    outputs: Tensor,
+    cells: Tensor,
+    d_outputs: Tensor | None,
+    d_last_c: Tensor | None,
+) -> list[Tensor | None]:
+    """The gradients of the six tensors, of those that need one."""
+    x, weight_ih, _, weight_hh, h, c = tensors
+    needs_x, needs_weight_ih, needs_bias, needs_weight_hh, needs_h, needs_c = ctx.needs_input_grad[3:]
+    d_gates, d_h, d_c = ctx.steps.backward_steps(
+        ctx.cell, gates.view(*x.shape[:2], -1), cells, weight_hh, c, d_outputs, d_last_c, want_dh=needs_h
+    )
+    d_rows = d_gates.flatten(0, 1)
+    rounded = d_rows.to(ctx.outer)
+
+    def of_weight(input: Tensor) -> Tensor:
+        # As rows times columns of the input, which oneDNN does a third faster than the other way round.
+        return product(input.flatten(0, 1).to(ctx.outer).t(), rounded.t()).to(x.dtype).t()
+
+    return [
+        product(rounded, weight_ih.to(ctx.outer).t()).to(x.dtype).view_as(x) if needs_x else None,
+        of_weight(x) if needs_weight_ih else None,
+        d_rows.sum(0) if needs_bias else None,
+        of_weight(torch.cat([h.unsqueeze(0), outputs[:-1]])) if needs_weight_hh else None,
+        d_h if needs_h else None,
+        d_c if needs_c else None,
+    ]
+
+
+def _eager_gradients(
+    eager: Eager, tensors: list[Tensor], needed: tuple[bool, ...], d_outputs: Tensor | None, d_last_c: Tensor | None
+) -> list[Tensor | None]:
+    """The same as a graph of their own, from the eager function."""
+    # A tensor given twice, say zeros for h and for c, is two inputs.
+    inputs = [one.view_as(one) for one in tensors]
+    outputs, last_c, _ = eager(*inputs)
+    pairs = [(value, grad) for value, grad in ((outputs, d_outputs), (last_c, d_last_c)) if grad is not None]
+    if not pairs:
+        return [None] * len(needed)
+    wanted = [one for one, needs in zip(inputs, needed, strict=True) if needs]
+    values, grads = zip(*pairs, strict=True)
+    found = iter(torch.autograd.grad(values, wanted, grads, create_graph=True, allow_unused=True))
+    return [next(found) if needs else None for needs in needed]

@@ -1,0 +1,1 @@
+"""Figures; no other room imports matplotlib."""

@@ -1,0 +1,1 @@
+"""Run directories: layout, lock, configuration, tables, checkpoints and tickets on disk."""

@@ -1,0 +1,44 @@
+"""Weights and masks on disk, as safetensors."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from app.common.errors import UserError
+from app.common.files import write_atomically
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, atomically and with the same bytes for the same values."""
+    # Cloned because tied tensors share memory, which the format does not have.
+    plain = {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
+    write_atomically(path, safetensors.torch.save(plain))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote.
+
+    Raises:
+        UserError: the file is missing or is not safetensors.
+    """
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; the same lottery command again trains what is missing") from None
+    except safetensors.SafetensorError as error:
+        raise UserError(f"{path}: not a safetensors file ({error}); delete it and its DONE and train again") from None
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values: two states are the same exactly if their digests are."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

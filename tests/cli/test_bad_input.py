@@ -1,0 +1,238 @@
+"""What a mistake gets: one line with what, where and what to do; exit code 2; nothing overwritten."""
+
+import errno
+import math
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.command import SMALL, app, needs_digits, start
+
+from app import __main__
+from app.common.errors import Interrupted, RunError, UserError
+from app.runs import config
+from app.runs.layout import RunLayout
+from app.runs.tensors import load_tensors, save_tensors
+
+pytestmark = needs_digits
+
+TINY = (*SMALL, "--trainer.max_steps", "4", "--trainer.val_check_interval", "2", "--pruning.random_reinit", "0")
+
+
+def main(*arguments: str, monkeypatch: pytest.MonkeyPatch, cwd: Path) -> int:
+    """`python -m app` in this process, which is faster."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr("sys.argv", ["app", *arguments])
+    monkeypatch.setattr("warnings.showwarning", None)
+    return __main__.main(list(arguments))
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a finished small run in runs/quickstart."""
+    directory = tmp_path_factory.mktemp("finished")
+    done = app("lottery", *TINY, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["lottery", *TINY, "--pruning.rates.fc", "1.2"], r"rates\.fc is 1\.2.*between 0 and 1"),
+        (["lottery", *TINY, "--pruning.rates.conv", "0.2"], r"rates names conv.*fc, output"),
+        (["lottery", *TINY, "--pruning.ronds", "3"], r"pruning\.ronds"),
+        (["lottery", *TINY, "--trainer.max_step", "3"], r"trainer\.max_step"),
+        (["lottery", *TINY, "--pruning.rounds", "many"], r"pruning\.rounds.*many"),
+        (["lottery", *TINY, "--pruning.rounds", "-1"], r"pruning\.rounds is -1"),
+        (["lottery", *TINY, "--pruning.methods", "[iteratively]"], r"pruning\.methods.*iteratively"),
+        (["lottery", *TINY, "--pruning.rewind_to", "soon"], r"rewind_to is 'soon'.*500it"),
+        (["lottery", *TINY, "--pruning.rewind_to", "4it"], r"rewind_to is 4it.*ends at iteration 4"),
+        (["lottery", *TINY, "--pruning.rewind_to", "1ep"], r"rewind_to is 1ep \(iteration 67\).*ends at iteration 4"),
+        (["lottery", *TINY, "--pruning.methods", "[one_shot]", "--pruning.scope", "global"], r"add iterative"),
+        (["lottery", *TINY, "--pruning.methods", "[one_shot]", "--pruning.random_mask", "1"], r"add iterative"),
+        (["lottery", *TINY, "--trainer.fast_dev_run", "true"], r"fast_dev_run.*max_steps"),
+        (["lottery", *TINY, "--pruning.workers", "0"], r"pruning\.workers is 0"),
+        (["lottery", *TINY, "--pruning.workers", "9999"], r"workers 9999 x threads 1 is more.*oversubscribe true"),
+        (
+            ["lottery", *TINY, "--trainer.devices", "2", "--trainer.strategy", "ddp", "--pruning.workers", "2"],
+            r"workers is 2.*one CPU device.*devices 1",
+        ),
+        (["lottery", *TINY, "--seed_everything", "true"], r"seed_everything must be a whole number"),
+        (["lottery", *TINY, "--config", "nowhere.yaml"], r"nowhere\.yaml"),
+        (["lottery", *TINY, "--trainer.strategy", "ddp_spawn"], r"pruning does not work with"),
+        (["lottery", *TINY, "--data", "datamodules.MNIST", "--data.download", "false"], r"data"),
+        (["lottery", *TINY, "--data.init_args.batch_size", "0"], r"^error: data\.batch_size is 0"),
+        (["lottery"], r"lottery\.data, lottery\.model"),
+        (["lottery", *TINY, "--experiment", "null"], r"--experiment is missing"),
+        (["draw"], r"draw"),
+        (["report", "nowhere"], r"nowhere"),
+        (["report"], r"RUN|run"),
+        (["status", "nowhere"], r"nowhere: no run directory"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
+)
+def test_one_line_and_exit_code_2(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        code = main(*arguments, monkeypatch=monkeypatch, cwd=tmp_path)
+    except SystemExit as exit:
+        code = exit.code
+    stderr = capsys.readouterr().err
+    assert code == 2, stderr
+    assert re.search(says, stderr), stderr
+    assert len(stderr.splitlines()) == 1, stderr
+    assert not list(tmp_path.rglob("*.safetensors")), "something was begun"
+
+
+def test_unknown_key_in_a_file_names_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more.yaml").write_text("pruning:\n  ronuds: 3\n")
+    code = main("lottery", *TINY, "--config", "more.yaml", monkeypatch=monkeypatch, cwd=tmp_path)
+    stderr = capsys.readouterr().err
+    assert code == 2
+    assert "ronuds" in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+def test_another_configuration_is_refused_and_says_what_differs(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(finished)
+    arguments = ("lottery", *TINY, "--pruning.rates.fc", "0.3", "--seed_everything", "7")
+    assert main(*arguments, monkeypatch=monkeypatch, cwd=finished) == 2
+    stderr = capsys.readouterr().err
+    assert "pruning.rates.fc: 0.2 -> 0.3; seed_everything: 0 -> 7" in stderr
+    assert len(stderr.splitlines()) == 1
+    assert {name: data for name, data in contents(finished).items() if not name.endswith(".lock")} == {
+        name: data for name, data in before.items() if not name.endswith(".lock")
+    }
+
+
+def test_what_has_no_effect_may_differ(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("lottery", *TINY, "--trainer.logger", "false", "--checkpoint_seconds", "3")
+    assert main(*arguments, monkeypatch=monkeypatch, cwd=finished) == 0
+
+
+def test_another_directory_is_not_taken_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs/quickstart").mkdir(parents=True)
+    (tmp_path / "runs/quickstart/thesis.tex").write_text("important")
+    assert main("lottery", *TINY, monkeypatch=monkeypatch, cwd=tmp_path) == 2
+    assert "is no run directory" in capsys.readouterr().err
+
+
+def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
+    long = ("--trainer.max_steps", "100000")
+    first = start("lottery", *SMALL, *long, cwd=tmp_path)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        second = app("lottery", *SMALL, *long, cwd=tmp_path)
+        assert second.returncode == 2
+        assert f"process {first.pid} is at work in runs/quickstart" in second.stderr
+        view = app("status", "runs/quickstart", cwd=tmp_path)
+        assert "a process is at work" in view.stdout
+        assert "(running)" in view.stdout
+
+        first.send_signal(signal.SIGINT)
+        _, stderr = first.communicate(timeout=60)
+        assert first.returncode == 130, stderr
+        assert "the same command goes on" in stderr
+        assert "Traceback" not in stderr
+        assert list(tmp_path.rglob("last.ckpt")), "nothing to go on from"
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_renamed_parameters_are_refused(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    layout = RunLayout(tmp_path / "runs/quickstart")
+    initial = load_tensors(layout.initial(0))
+    save_tensors(layout.initial(0), {name.replace("fc1", "first"): value for name, value in initial.items()})
+    shutil.rmtree(layout.replicate(0) / "iterative")
+    assert main("lottery", *TINY, monkeypatch=monkeypatch, cwd=tmp_path) == 2
+    stderr = capsys.readouterr().err
+    assert "net.first.weight" in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+def test_a_damaged_file_is_named(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    (tmp_path / "runs/quickstart/replicate_0/round_00/report.json").write_text("{")
+    assert main("lottery", *TINY, monkeypatch=monkeypatch, cwd=tmp_path) == 2
+    assert "round_00/report.json: not the report of a finished network" in capsys.readouterr().err
+
+
+def test_divergence_stops_says_where_and_keeps_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("lottery", *TINY, "--model.init_args.optimizer.init_args.lr", "1e30")
+    assert main(*arguments, monkeypatch=monkeypatch, cwd=tmp_path) == 1
+    stderr = capsys.readouterr().err
+    assert "at iteration" in stderr
+    assert "Traceback" not in stderr
+    assert (tmp_path / "runs/quickstart/replicate_0/round_00/metrics.csv").exists()
+    assert not list(tmp_path.rglob("DONE"))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x"), 1, "the disk is full at runs/x"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "runs"), 1, "Permission denied at runs"),
+        (RunError("loss is nan"), 1, "loss is nan"),
+        (UserError("no"), 2, "error: no"),
+        (Interrupted(), 130, "goes on"),
+        (KeyboardInterrupt(), 130, "goes on"),
+    ],
+)
+def test_exit_codes(
+    error: BaseException, code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(argv: list[str]) -> None:
+        raise error
+
+    monkeypatch.setattr(__main__, "dispatch", fail)
+    monkeypatch.setattr("warnings.showwarning", None)
+    assert __main__.main([]) == code
+    assert says in capsys.readouterr().err
+
+
+def test_differences_are_in_effect_only() -> None:
+    ours = {
+        "pruning": {"rounds": 3, "plan": True, "workers": 2},
+        "runs": "a",
+        "trainer": {"max_steps": 5, "logger": {"x": 1}},
+    }
+    theirs = {"pruning": {"rounds": 2, "plan": False}, "runs": "b", "trainer": {"max_steps": 5, "logger": True}}
+    assert config.differences(ours, theirs) == ["pruning.rounds: 2 -> 3"]
+    assert config.flatten({"a": {"b": {}, "c": [1]}}) == {"a.b": {}, "a.c": [1]}
+
+
+def test_threads_are_what_was_asked_for(finished: Path) -> None:
+    assert math.isfinite(torch.get_num_threads())
+    report = (finished / "runs/quickstart/replicate_0/round_00/report.json").read_text()
+    assert '"threads": 1' in report

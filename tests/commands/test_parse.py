@@ -1,0 +1,243 @@
+"""`parse`: scores, tree files and pictures of a trained model; and one line for every mistake."""
+
+import csv
+import math
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.command import app
+from helpers.tiny_grammar import write_tiny_grammar
+
+from app import __main__
+from app.commands.parse import words_of
+from app.common.vocabulary import Vocabulary
+from app.modules import LanguageModel
+from app.nets import ONLSTM
+from app.parsing import build_tree, score
+from app.parsing.tree_files import read_trees
+
+CONFIG = ("--config", "tree.yaml")
+RUN = Path("runs/tree/seed_0")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a small trained model in runs/."""
+    directory = tmp_path_factory.mktemp("parse")
+    write_tiny_grammar(directory)
+    done = app("fit", *CONFIG, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    with open(directory / RUN / "metrics.csv") as file:
+        (row,) = csv.DictReader(file)
+    assert 0 <= float(row["uf1_layer_2"]) <= 100
+    return directory
+
+
+def main(*arguments: str, monkeypatch: pytest.MonkeyPatch, cwd: Path) -> int:
+    """`python -m app` in this process, which is faster."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr("sys.argv", ["app", *arguments])
+    monkeypatch.setattr("warnings.showwarning", None)
+    return __main__.main(list(arguments))
+
+
+def loaded(directory: Path) -> LanguageModel:
+    """The trained model, without our command line."""
+    checkpoint = torch.load(directory / RUN / "best.ckpt", weights_only=True)
+    model = LanguageModel(ONLSTM(8, [12, 8], 2), 11)
+    model.load_state_dict(checkpoint["state_dict"])
+    model.vocabulary = Vocabulary(checkpoint["vocabulary"]["words"])
+    return model
+
+
+def test_scores_trees_and_pictures(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--output", str(tmp_path), "--draw", "[2, 5]", "--layer", "1")
+    assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+    said = capsys.readouterr()
+    for name in ("left-branching", "binary oracle", "layer 1, shen2018", "layer 2, between_words", "mean of layers"):
+        assert name in said.out
+    assert said.out.index("right-branching") < said.out.index("layer 1"), "baselines stand above the layers"
+    files = {path.name for path in tmp_path.iterdir()}
+    trees = {f"{layer}.{builder}.txt" for layer in ("layer_1", "layer_2", "mean_of_layers")
+             for builder in ("shen2018", "between_words")}  # fmt: skip
+    pictures = {f"sentence_{number}.{kind}" for number in (2, 5) for kind in ("svg", "png")}
+    assert files == trees | pictures | {"gold.txt", "scores.csv"}
+
+    gold, predicted = read_trees(tmp_path / "gold.txt"), read_trees(tmp_path / "layer_2.between_words.txt")
+    assert len(gold) == 40
+    model = loaded(trained)
+    for sentence, tree in zip(gold, predicted, strict=True):
+        (distances,) = model.distances([sentence.words])
+        assert tree.words == sentence.words
+        assert tree.tree == build_tree(distances[1].tolist(), "between_words")
+    with open(tmp_path / "scores.csv") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file) if not row["max_words"]}
+    expected = score([sentence.tree for sentence in predicted], gold).sentence_f1
+    assert float(rows["layer 2, between_words"]["sentence_f1"]) == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_treebank_of_the_users(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--treebank", "bank", "--output", str(tmp_path))
+    assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+    assert "not section 23" in capsys.readouterr().err
+    assert (tmp_path / "gold.txt").read_text() == "((the cat) (sees (a red dog)))\n((the dog) sleeps)\nyes\n"
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_sentence_of_ones_own(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--text", "The old CAT sees 3 gnus.", "--output", str(tmp_path))
+    assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+    said = capsys.readouterr()
+    assert "read as <unk>: N, gnus" in said.err
+    words = ("the", "old", "cat", "sees", "N", "gnus")
+    trees = re.findall(r"^layer \d: (.*)$", said.out, re.MULTILINE)
+    assert len(trees) == 2
+    assert tuple(trees[0].replace("(", " ").replace(")", " ").split()) == words
+    assert {path.name for path in tmp_path.iterdir()} == {"text.svg", "text.png"}
+
+
+def test_perplexity_beside_the_optimum(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for checkpoint in ([], ["--ckpt_path", "best"], ["--ckpt_path", str(RUN / "best.ckpt")]):
+        assert main("test", *CONFIG, *checkpoint, monkeypatch=monkeypatch, cwd=trained) == 0
+        said.append(re.findall(r"(test_perplexity\w*)\W+([\d.]+)", capsys.readouterr().out))
+    assert said[0] == said[1] == said[2]
+    found = {name: float(value) for name, value in said[0]}
+    assert 1 < found["test_perplexity_optimal"] < found["test_perplexity_exact"] < 11
+    left = {path.name for path in trained.iterdir()}
+    assert not left & {"config.yaml", "wandb", "lightning_logs"}, "what only measures leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--text", "cat"], r"--text has 1 word; a tree needs two"),
+        (["--text", "."], r"--text has 0 words"),
+        (["--text", "a \udcff cat"], r"--text is not UTF-8"),
+        (["--text", "a cat", "--layer", "3"], r"--layer is 3.*layers 1 to 2"),
+        (["--layer", "0"], r"--layer is 0.*layers 1 to 2"),
+        (["--split", "wsj10"], r"--split is 'wsj10' of no treebank"),
+        (["--draw", "[41]"], r"--draw names sentence 41.*1 to 40"),
+        (["--builder", "greedy"], r"--builder is 'greedy'.*shen2018, between_words"),
+        (["--treebank", "nowhere"], r"nowhere: no such folder"),
+        (["--treebank", "bank", "--split", "dev"], r"no split 'dev'.*sample, wsj10"),
+        (["--experiment", "other"], r"runs/other/seed_0/best\.ckpt: no such file"),
+        (["--ckpt_path", "tree.yaml"], r"tree\.yaml: not a checkpoint"),
+        (["--ckpt_path", "code.ckpt"], r"code\.ckpt: holds code.*not opened"),
+        (["--ckpt_path", "empty.ckpt"], r"empty\.ckpt: not a checkpoint"),
+        (["--ckpt_path", "bank"], r"bank: not a readable file"),
+        (["--ckpt_path", "list.ckpt"], r"list\.ckpt: not a checkpoint of Lightning's"),
+        (
+            ["--model.net.layer_sizes", "[8, 8]"],
+            r"of another model: net\.layers\.0\.bias_hh.*\(60,\) there.*\(40,\) here",
+        ),
+        (["--data", "datamodules.PTB", "--data.data_dir", "nowhere"], r"nowhere"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:bank is NLTK's sample:UserWarning")
+def test_one_line_for_a_mistake(
+    trained: Path,
+    arguments: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (trained / "witness",)
+
+    torch.save({"state_dict": {}, "more": Code()}, trained / "code.ckpt", pickle_module=pickle)
+    torch.save([1], trained / "list.ckpt")
+    (trained / "empty.ckpt").write_bytes(b"")
+    download = ["--data.download", "false"] if "datamodules.PTB" in arguments else []
+    code = main("parse", *CONFIG, *arguments, *download, monkeypatch=monkeypatch, cwd=trained)
+    said = capsys.readouterr().err
+    assert code == 2, said
+    assert len(said.splitlines()) == 1, said
+    assert re.search(says, said), said
+    assert not (trained / "witness").exists(), "code of a checkpoint was run"
+
+
+def test_words_of_another_model(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, tmp_path / "copy")
+    grammar = tmp_path / "copy" / "tiny.pcfg"
+    grammar.write_text(grammar.read_text().replace('"mat"', '"rug"'))
+    arguments = ("test", *CONFIG, "--ckpt_path", str(RUN / "best.ckpt"))
+    assert main(*arguments, monkeypatch=monkeypatch, cwd=tmp_path / "copy") == 2
+    assert "vocabulary" in capsys.readouterr().err
+    resumed = main("fit", *CONFIG, "--trainer.max_epochs", "2", monkeypatch=monkeypatch, cwd=tmp_path / "copy")
+    assert resumed == 2
+    assert "vocabulary" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["test", "validate", "predict", "fit"])
+def test_a_checkpoint_of_another_model(
+    command: str, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--ckpt_path", str(RUN / "best.ckpt"), "--model.net.layer_sizes", "[8, 8]", "--runs", "other")
+    assert main(command, *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 2
+    said = capsys.readouterr().err
+    assert re.search(r"best\.ckpt: .* of another model: .* there and .* here", said), said
+    assert len(said.splitlines()) == 1
+
+
+def test_parse_refuses_other_words_than_the_datas(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, tmp_path / "copy")
+    grammar = tmp_path / "copy" / "tiny.pcfg"
+    grammar.write_text(grammar.read_text().replace('"mat"', '"rug"'))
+    assert main("parse", *CONFIG, monkeypatch=monkeypatch, cwd=tmp_path / "copy") == 2
+    assert "the vocabulary of the data is not the one this model knows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("vocabulary", [3, {"words": ["<eos>", "a"]}, {"words": ["<eos>", "a"], "sha256": "zzz"}])
+def test_a_vocabulary_that_is_none(
+    trained: Path,
+    tmp_path: Path,
+    vocabulary: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = torch.load(trained / RUN / "best.ckpt", weights_only=True)
+    torch.save(checkpoint | {"vocabulary": vocabulary}, tmp_path / "other.ckpt")
+    arguments = ("parse", *CONFIG, "--ckpt_path", str(tmp_path / "other.ckpt"))
+    assert main(*arguments, monkeypatch=monkeypatch, cwd=trained) == 2
+    said = capsys.readouterr().err
+    assert "in the checkpoint" in said or "the checkpoint's vocabulary" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_full_stops_that_belong_to_words_stay() -> None:
+    known = Vocabulary(["<eos>", "<unk>", "mr.", "u.s.", "&", "rose"])
+    assert words_of('"Mr. Foo & Co. rose 10.5 % in the U.S. ."', known) == [
+        *("mr.", "foo", "&", "co", "rose", "N.N", "%", "in", "the", "u.s."),
+    ]
+
+
+def test_two_tree_files(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("((the cat) sees)\n(a (b (c d)))\n")
+    (tmp_path / "b.txt").write_text("((the cat) sees)\n((a b) (c d))\n")
+    assert main("parse", "--score", "a.txt", "b.txt", monkeypatch=monkeypatch, cwd=tmp_path) == 0
+    # By hand: sentence 1 agrees; of sentence 2's two brackets one does.
+    assert f"{100 * (1 + 1 / 2) / 2:.1f}" in capsys.readouterr().out
+    (tmp_path / "b.txt").write_text("((the cat) sees)\n((a b) (c e))\n")
+    assert main("parse", "--score", "a.txt", "b.txt", monkeypatch=monkeypatch, cwd=tmp_path) == 2
+    assert math.isclose(capsys.readouterr().err.count("\n"), 1)

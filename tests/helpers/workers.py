@@ -1,0 +1,82 @@
+"""A tiny lottery as a command, and what it must leave behind whoever trains it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.runs.layout import RunLayout
+from app.runs.lock import is_locked
+from helpers.command import REPOSITORY
+
+TINY = (
+    *("lottery", "--experiment", "tiny", "--checkpoint_seconds", "0.02"),
+    *("--model", "app.modules.Classifier", "--model.net", "helpers.tiny_lottery.TinyNet", "--model.num_classes", "3"),
+    *("--data", "helpers.tiny_lottery.Blobs", "--data.batch_size", "30"),
+    *("--trainer.accelerator", "cpu", "--trainer.max_steps", "40", "--trainer.val_check_interval", "10"),
+    *("--pruning.rounds", "2", "--pruning.replicates", "2", "--pruning.methods", "[iterative, one_shot]"),
+    *("--pruning.random_reinit", "1", "--pruning.keep", "[final, start]", "--pruning.oversubscribe", "true"),
+)
+TWO = ("--pruning.workers", "2")
+
+
+def start(*arguments: str, cwd: Path, **environment: str) -> "subprocess.Popen[str]":
+    """Begin `python -m app ARGUMENTS` in `cwd`, as a process group of its own; W&B is off unless said otherwise."""
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
+    return subprocess.Popen(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=cwd,
+        env={**os.environ, "WANDB_MODE": "disabled", "PYTHONPATH": path, "COLUMNS": "200", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """Wait for its end: exit code, standard output, standard error."""
+    try:
+        stdout, stderr = process.communicate(timeout=150)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, stdout, stderr
+
+
+def app(*arguments: str, cwd: Path, **environment: str) -> tuple[int, str, str]:
+    """Run `python -m app ARGUMENTS` in `cwd` to its end."""
+    return end(start(*arguments, cwd=cwd, **environment))
+
+
+def wait_until_free(run: RunLayout) -> None:
+    """Wait until nobody holds the run directory, workers whose master is gone included."""
+    deadline = time.monotonic() + 20
+    while is_locked(run):
+        assert time.monotonic() < deadline, "workers outlive the process that they work for"
+        time.sleep(0.01)
+
+
+def bits(run: Path) -> dict[str, object]:
+    """Everything that is promised to be the same: all but seconds, of every file but the configuration."""
+    found: dict[str, object] = {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and path.name not in (".lock", "config.yaml", "report.json", "results.csv")
+    }
+    for path in run.rglob("report.json"):
+        report = json.loads(path.read_text())
+        assert report["result"].pop("seconds") > 0
+        found[str(path.relative_to(run))] = report
+    with open(run / "results.csv") as file:
+        found["results.csv"] = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+    return found
+
+
+def different(expected: dict[str, object], found: dict[str, object]) -> list[str]:
+    """Names of what is not the same."""
+    return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))

@@ -1,0 +1,51 @@
+"""Two processes share a lottery and get what one gets."""
+
+from pathlib import Path
+
+import pytest
+from helpers.command import SMALL, app, needs_digits
+
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.results import read_metrics, read_results
+from app.runs.tensors import load_tensors
+
+pytestmark = needs_digits
+
+LOTTERY = (
+    *("lottery", *SMALL, "--trainer.max_steps", "50", "--trainer.val_check_interval", "25"),
+    *("--trainer.precision", "64-true", "--trainer.callbacks", "helpers.rank_witness.RankWitness"),
+)
+HERE = Path(__file__).parents[2]
+
+
+def test_two_processes_are_one_up_to_rounding(tmp_path: Path) -> None:
+    path = f"{HERE.parent}:{HERE}"
+    for experiment, processes in (("one", "1"), ("two", "2")):
+        (tmp_path / experiment).mkdir()
+        several = ("--trainer.strategy", "ddp") if processes == "2" else ()
+        ran = app(
+            *(*LOTTERY, *several, "--trainer.devices", processes, "--experiment", experiment),
+            cwd=tmp_path,
+            PYTHONPATH=path,
+            WITNESS=str(tmp_path / experiment),
+        )
+        assert ran.returncode == 0, ran.stderr
+
+    ranks = [(tmp_path / f"two/rank_{rank}").read_text() for rank in (0, 1)]
+    assert ranks[0] == ranks[1], "masks or weights differ between the ranks"
+    assert [line.split()[:2] for line in ranks[0].splitlines()] == [["2", "0"], ["2", "1"], ["2", "1"]]
+
+    one, two = RunLayout(tmp_path / "runs/one"), RunLayout(tmp_path / "runs/two")
+    keys = [NetworkKey(0, "dense", 0), NetworkKey(0, "iterative", 1), NetworkKey(0, "random_reinit", 1)]
+    for key in keys:
+        masks = load_tensors(one.network(key).mask), load_tensors(two.network(key).mask)
+        weights = load_tensors(one.network(key).final), load_tensors(two.network(key).final)
+        assert all(masks[0][name].equal(masks[1][name]) for name in masks[0])
+        assert max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 1e-9
+        for a, b in zip(read_metrics(one.network(key).metrics), read_metrics(two.network(key).metrics), strict=True):
+            assert (a.iteration, a.val_accuracy, a.test_accuracy) == (b.iteration, b.val_accuracy, b.test_accuracy)
+            assert (a.val_loss, a.test_loss) == pytest.approx((b.val_loss, b.test_loss), abs=1e-9)
+            if a.iteration:
+                assert (a.train_loss, a.train_accuracy) == pytest.approx((b.train_loss, b.train_accuracy), abs=1e-9)
+    results = read_results(one.results), read_results(two.results)
+    assert [row.final_train_accuracy for row in results[0]] == [row.final_train_accuracy for row in results[1]]

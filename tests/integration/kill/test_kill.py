@@ -1,0 +1,67 @@
+"""A run killed at any instant and run again ends with the bits that it would have had.
+
+TREES_TICKETS_KILLS sets at how many random instants (2 unless said otherwise).
+"""
+
+import csv
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from helpers.command import SMALL, app, needs_digits, start
+
+pytestmark = needs_digits
+
+KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
+# Saves after every iteration, so that nearly every kill leaves a checkpoint, and some hit the saving itself.
+LOTTERY = ("lottery", *SMALL, "--checkpoint_seconds", "0.001", "--pruning.methods", "[iterative, one_shot]")
+
+
+def bits(run: Path) -> dict[str, object]:
+    """Everything that was promised to be the same: weights, masks, metrics.csv, and results.csv without seconds."""
+    found: dict[str, object] = {
+        str(path.relative_to(run)): path.read_bytes()
+        for pattern in ("*.safetensors", "metrics.csv")
+        for path in sorted(run.rglob(pattern))
+    }
+    with open(run / "results.csv") as file:
+        found["results.csv"] = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+    return found
+
+
+def wait_for(directory: Path, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while not list(directory.rglob(name)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_killed_at_random_instants(tmp_path: Path) -> None:
+    began = time.monotonic()
+    uninterrupted = app(*LOTTERY, cwd=tmp_path, PYTHONHASHSEED="0")
+    length = time.monotonic() - began
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
+    expected = bits(tmp_path / "runs/quickstart")
+    assert len(expected["results.csv"]) == 4
+
+    rng, at, checkpoints = random.Random(20260101), [], 0
+    for kill in range(KILLS):
+        process = start(*LOTTERY, "--runs", "killed", cwd=tmp_path)
+        if kill % 2 == 0:  # every other one certainly within a training
+            wait_for(tmp_path / "killed", "last.ckpt")
+            at.append(rng.uniform(0, 0.5))
+        else:
+            at.append(rng.uniform(0.3, 0.95) * length)
+        time.sleep(at[-1])
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        checkpoints += len(list((tmp_path / "killed").rglob("last.ckpt")))
+    assert checkpoints, "no kill left a checkpoint to resume from, so this has tested nothing"
+    resumed = app(*LOTTERY, "--runs", "killed", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    found = bits(tmp_path / "killed/quickstart")
+    different = [name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)]
+    assert not different, f"after kills at {at} s of {length:.1f} s these differ: {different}"
+    left = [path.name for pattern in ("last.ckpt", ".*.tmp") for path in (tmp_path / "killed").rglob(pattern)]
+    assert not left

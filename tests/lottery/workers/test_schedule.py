@@ -1,0 +1,140 @@
+"""Who trains what when: played through with a clock of numbers."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.lottery.prerequisites import prerequisites, series, trainings_in_a_row
+from app.lottery.settings import Pruning
+from app.lottery.workers.schedule import Agenda
+from app.runs.layout import NetworkKey
+
+
+@st.composite
+def lotteries(draw: st.DrawFn) -> Pruning:
+    methods = draw(st.sampled_from([["iterative"], ["one_shot"], ["iterative", "one_shot"]]))
+    controls = st.integers(0, 2 if "iterative" in methods else 0)
+    return Pruning(
+        rounds=draw(st.integers(0, 4)),
+        methods=methods,
+        random_reinit=draw(controls),
+        random_mask=draw(controls),
+        replicates=draw(st.integers(1, 4)),
+    )
+
+
+@dataclass
+class Play:
+    """A lottery trained by workers that take as long as they are told to."""
+
+    settings: Pruning
+    workers: int
+    finished: set[NetworkKey] = field(default_factory=set)
+    fails: frozenset[NetworkKey] = frozenset()
+    seconds: dict[NetworkKey, int] = field(default_factory=dict)
+    trained: dict[NetworkKey, int] = field(default_factory=dict)  # by whom
+    left_out: list[NetworkKey] = field(default_factory=list)
+    now: int = 0
+
+    def run(self) -> "Play":
+        agenda = Agenda(self.settings, self.finished, self.workers)
+        done = set(self.finished)
+        ends: dict[int, int] = {}
+        while not agenda.is_over:
+            self._hand_out(agenda, ends, done)
+            assert ends, "nobody trains, and there is something to train"
+            self.now = min(ends.values())
+            for worker in [worker for worker, end in ends.items() if end == self.now]:
+                del ends[worker]
+                key = agenda.training(worker)
+                assert key is not None
+                if key in self.fails:
+                    self.left_out += agenda.fail(worker)
+                else:
+                    done.add(agenda.finish(worker))
+        return self
+
+    def _hand_out(self, agenda: Agenda, ends: dict[int, int], done: set[NetworkKey]) -> None:
+        handed = True
+        while handed:  # who closes a series makes it free for others
+            handed = False
+            for worker in range(self.workers):
+                if worker in ends:
+                    continue
+                key = agenda.take(worker)
+                if key is None:
+                    agenda.released(worker)
+                    continue
+                assert key not in self.trained
+                assert key not in self.finished
+                assert done.issuperset(prerequisites(self.settings, key))
+                in_hand = [agenda.training(other) for other in ends]
+                assert series(key) not in [series(other) for other in in_hand if other is not None]
+                agenda.begun(worker)
+                self.trained[key] = worker
+                ends[worker] = self.now + self.seconds.get(key, 1)
+                handed = True
+
+
+@given(lotteries(), st.integers(1, 4), st.data())
+def test_everything_is_trained_once_after_what_it_is_made_from(
+    settings: Pruning, workers: int, data: st.DataObject
+) -> None:
+    keys = list(settings.networks())
+    finished = set(keys[: data.draw(st.integers(0, len(keys)))])
+    seconds = {key: data.draw(st.integers(1, 9)) for key in keys}
+    play = Play(settings, workers, finished=finished, seconds=seconds).run()
+    assert set(play.trained) == set(keys) - finished
+    assert not play.left_out
+    # Graham (1966): whoever never lets a worker idle without need stays within this.
+    heights: dict[NetworkKey, int] = {}
+    for key in keys:
+        if key not in finished:
+            earlier = [*prerequisites(settings, key), replace(key, round=key.round - 1)]
+            heights[key] = seconds[key] + max(heights.get(other, 0) for other in earlier)
+    work, longest = sum(seconds[key] for key in heights), max(heights.values(), default=0)
+    assert play.now <= work / workers + longest * (1 - 1 / workers) + 1e-9
+
+
+@given(lotteries(), st.integers(1, 4), st.data())
+def test_what_fails_takes_only_its_own_with_it(settings: Pruning, workers: int, data: st.DataObject) -> None:
+    keys = list(settings.networks())
+    fails = frozenset(key for key in keys if data.draw(st.integers(0, 4)) == 0)
+    spoilt: set[NetworkKey] = set()
+    for key in keys:
+        if spoilt.intersection(prerequisites(settings, key)) or key in fails:
+            spoilt.add(key)
+    play = Play(settings, workers, fails=fails).run()
+    assert set(play.trained) == {key for key in keys if not spoilt.intersection(prerequisites(settings, key))}
+    assert len(play.left_out) == len(set(play.left_out))
+    assert set(play.left_out) == set(keys) - set(play.trained)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("replicates", [1, 2, 3, 5])
+@pytest.mark.parametrize("controls", [0, 1, 3])
+def test_networks_of_one_length_take_no_longer_than_they_must(workers: int, replicates: int, controls: int) -> None:
+    settings = Pruning(rounds=6, random_reinit=controls, replicates=replicates)
+    keys = list(settings.networks())
+    least = trainings_in_a_row(settings, keys, workers)
+    # One more where the first controls wait for the first ticket.
+    assert least <= Play(settings, workers).run().now <= least + 1
+
+
+def test_chains_are_not_starved_by_controls() -> None:
+    settings = Pruning(rounds=8, methods=["iterative", "one_shot"], random_reinit=3, random_mask=3)
+    play = Play(settings, 2)
+    chain = [key for key in settings.networks() if key.method in ("dense", "iterative")]
+    play.seconds = {key: 1 if key in chain else 5 for key in settings.networks()}
+    play.run()
+    assert len({play.trained[key] for key in chain[1:]}) == 1
+
+
+def test_a_worker_keeps_to_its_series() -> None:
+    settings = Pruning(rounds=6, replicates=4, random_reinit=2)
+    play = Play(settings, 2).run()
+    for replicate in range(4):
+        rounds = [key for key in settings.networks() if key.replicate == replicate and key.method == "iterative"]
+        assert len({play.trained[key] for key in rounds}) == 1

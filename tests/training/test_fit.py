@@ -1,0 +1,193 @@
+"""`fit` with an experiment's name: a run directory, which the same command goes on with."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.command import app, start
+from helpers.tiny_text import write_tiny_text
+
+KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
+FIT = ("fit", "--config", "tiny.yaml")
+RUN = "tiny/seed_3"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the texts and a finished training in runs/."""
+    directory = tmp_path_factory.mktemp("fit")
+    write_tiny_text(directory)
+    done = app(*FIT, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    assert "best at iteration" in done.stdout
+    assert "val_perplexity" in done.stdout
+    assert not done.stderr
+    return directory
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {key: leaf for part, inner in value.items() for key, leaf in flat(inner, f"{name}/{part}").items()}
+    if isinstance(value, list | tuple):
+        return flat(dict(enumerate(value)), name)
+    return {name: value}
+
+
+def bits(run: Path) -> dict[str, Any]:
+    """Everything that was promised to be the same: metrics, weights, averages, optimiser, position, random numbers."""
+    found: dict[str, Any] = {"metrics.csv": (run / "metrics.csv").read_text()}
+    for name in ("last.ckpt", "best.ckpt"):
+        found |= flat(torch.load(run / name, weights_only=True), name)
+    # The clock, and where the run directory lies.
+    elsewhere = ("seconds", "_path", "dirpath", "best_k_models")
+    return {name: value for name, value in found.items() if not any(part in name for part in elsewhere)}
+
+
+def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    def same(a: Any, b: Any) -> bool:
+        return torch.equal(a, b) if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) else repr(a) == repr(b)
+
+    keys = one.keys() | other.keys()
+    return sorted(key for key in keys if key not in one or key not in other or not same(one[key], other[key]))
+
+
+def test_what_a_run_directory_holds(finished: Path) -> None:
+    run = finished / "runs" / RUN
+    assert {path.name for path in run.iterdir()} == {
+        *("config.yaml", "metrics.csv", "report.json", "last.ckpt", "best.ckpt", ".lock"),
+    }
+    found = rows(run)
+    assert len(found) == 6
+    assert list(found[0]) == [
+        *("iteration", "train_loss", "val_loss", "val_perplexity", "val_loss_exact", "val_perplexity_exact"),
+    ]
+    losses = [float(row["val_loss"]) for row in found]
+    assert min(losses) < losses[0], "it learns nothing"
+    report = json.loads((run / "report.json").read_text())
+    assert report["seed"] == 3
+    assert set(report["checksums"]["data"]) == {"train.txt", "valid.txt", "test.txt"}
+    assert report["versions"]["torch"]
+    assert report["best"]["val_loss"] == min(losses)
+    best = torch.load(run / "best.ckpt", weights_only=True)
+    assert best["global_step"] == report["best"]["iteration"]
+    assert set(best["vocabulary"]["words"]) == {
+        *("<unk>", "<eos>", "the", "a", "cat", "dog", "mat", "sat", "on", "saw", "who", "N"),
+    }
+
+
+def test_averaging_has_begun(finished: Path) -> None:
+    last = torch.load(finished / "runs" / RUN / "last.ckpt", weights_only=True)
+    assert "live_weights" in last, "no trigger, so the tests here test no averages"
+
+
+def test_the_same_command_again_changes_nothing(finished: Path) -> None:
+    before = bits(finished / "runs" / RUN)
+    again = app(*FIT, cwd=finished)
+    assert again.returncode == 0, again.stderr
+    assert not different(before, bits(finished / "runs" / RUN))
+
+
+def test_longer_is_as_long_at_once(finished: Path) -> None:
+    for epochs in ("3", "6"):
+        done = app(*FIT, "--runs", "longer", "--trainer.max_epochs", epochs, cwd=finished)
+        assert done.returncode == 0, done.stderr
+    changed = different(bits(finished / "runs" / RUN), bits(finished / "longer" / RUN))
+    assert not changed, changed
+
+
+def test_another_configuration_is_refused(finished: Path) -> None:
+    done = app(*FIT, "--model.alpha", "3", cwd=finished)
+    assert done.returncode == 2
+    assert "alpha: 1.0 -> 3.0" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_that_never_began_can_be_begun_otherwise(finished: Path) -> None:
+    wrong = app(*FIT, "--runs", "anew", "--model.vocabulary_size", "13", cwd=finished)
+    assert wrong.returncode == 2
+    assert "set model.init_args.vocabulary_size to 12" in wrong.stderr
+    right = app(*FIT, "--runs", "anew", "--trainer.max_epochs", "1", cwd=finished)
+    assert right.returncode == 0, right.stderr
+
+
+def test_a_shorter_one_is_refused(finished: Path) -> None:
+    done = app(*FIT, "--trainer.max_epochs", "2", cwd=finished)
+    assert done.returncode == 2
+    assert "is past trainer.max_epochs 2" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_stops_early_is_finished(finished: Path) -> None:
+    """And the same command again does not go on with it."""
+    stop = "lightning.pytorch.callbacks.EarlyStopping"
+    early = ("--runs", "early", "--trainer.callbacks", stop, "--trainer.callbacks.monitor", "val_loss")
+    early += ("--trainer.callbacks.patience", "1", "--trainer.callbacks.min_delta", "100", "--trainer.max_epochs", "9")
+    seen = []
+    for _ in range(2):
+        done = app(*FIT, *early, cwd=finished)
+        assert done.returncode == 0, done.stderr
+        seen.append(bits(finished / "early" / RUN))
+    assert len(rows(finished / "early" / RUN)) == 2
+    assert not different(*seen)
+
+
+def test_a_damaged_checkpoint_is_one_line(finished: Path) -> None:
+    shutil.copytree(finished / "runs", finished / "damaged")
+    last = finished / "damaged" / RUN / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    done = app(*FIT, "--runs", "damaged", "--trainer.max_epochs", "7", cwd=finished)
+    assert done.returncode == 2
+    assert "last.ckpt: not a checkpoint" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_killed_at_random_instants(finished: Path) -> None:
+    """Within epochs, around the trigger of NT-ASGD, while saving."""
+    expected = bits(finished / "runs" / RUN)
+    rng, checkpoints = random.Random(11), 0
+    runs = ("--runs", "killed", "--checkpoint_seconds", "0.001")
+    for _ in range(KILLS):
+        process = start(*FIT, *runs, cwd=finished)
+        deadline = time.monotonic() + 60
+        before = _changed(finished / "killed" / RUN / "last.ckpt")
+        while _changed(finished / "killed" / RUN / "last.ckpt") == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 1.5 / KILLS))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        checkpoints += (finished / "killed" / RUN / "last.ckpt").exists()
+    assert checkpoints, "no kill left a checkpoint to resume from, so this has tested nothing"
+    done = app(*FIT, *runs, cwd=finished)
+    assert done.returncode == 0, done.stderr
+    changed = different(expected, bits(finished / "killed" / RUN))
+    assert not changed, changed
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def test_ctrl_c_says_how_to_go_on(finished: Path) -> None:
+    process = start(*FIT, "--runs", "stopped", "--trainer.max_epochs", "2000", cwd=finished)
+    deadline = time.monotonic() + 60
+    while not (finished / "stopped" / RUN / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in stderr
+    assert (finished / "stopped" / RUN / "last.ckpt").exists()
