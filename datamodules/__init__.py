@@ -1,30 +1,16 @@
-"""Data modules for Lightning; they know nothing of any model."""
+"""Lightning data modules, independent of any model; a new data set is one new file and one line here."""
 
-from datamodules.grammar import Grammar
-from datamodules.in_memory import InMemoryDataModule
-from datamodules.logic import Logic
-from datamodules.mnist import MNIST
-from datamodules.mnist_sample import MNISTSample
-from datamodules.ptb import PTB
-from datamodules.tensor_loader import TensorLoader
-from datamodules.text import TextDataModule
-from datamodules.wikipedia import Wikipedia
-from datamodules.windows import EvalWindowLoader, ShuffledWindowLoader, Window, WindowLoader
-from datamodules.wsj import WSJ
-
-__all__ = [
-    "MNIST",
-    "PTB",
-    "WSJ",
-    "EvalWindowLoader",
-    "Grammar",
-    "InMemoryDataModule",
-    "Logic",
-    "MNISTSample",
-    "ShuffledWindowLoader",
-    "TensorLoader",
-    "TextDataModule",
-    "Wikipedia",
-    "Window",
-    "WindowLoader",
-]
+from datamodules.grammar import Grammar as Grammar
+from datamodules.in_memory_data_module import InMemoryDataModule as InMemoryDataModule
+from datamodules.logic import Logic as Logic
+from datamodules.mnist import MNIST as MNIST
+from datamodules.mnist_sample import MNISTSample as MNISTSample
+from datamodules.ptb import PTB as PTB
+from datamodules.tensor_loader import TensorLoader as TensorLoader
+from datamodules.text import TextDataModule as TextDataModule
+from datamodules.wikipedia import Wikipedia as Wikipedia
+from datamodules.windows import EvalWindowLoader as EvalWindowLoader
+from datamodules.windows import ShuffledWindowLoader as ShuffledWindowLoader
+from datamodules.windows import Window as Window
+from datamodules.windows import WindowLoader as WindowLoader
+from datamodules.wsj import WSJ as WSJ

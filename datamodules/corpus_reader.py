@@ -1,4 +1,4 @@
-"""Texts of millions of words, read line by line: words go to numbers at once and are never held all together."""
+"""Reads texts of millions of words line by line; words become numbers at once, so that they are not all in memory."""
 
 from array import array
 from collections import Counter
@@ -14,14 +14,15 @@ from app.common.vocabulary import EOS, UNK, Vocabulary
 
 
 def encode(path: Path, vocabulary: Vocabulary) -> Tensor:
-    """The numbers of all words of a text, `<eos>` after each line: int64[N].
+    """The numbers of all words of a text, with `<eos>` after each line: int64[N].
 
     Args:
-        path: one sentence per line, words separated by white space. Lines may end in `<eos>`; empty ones are nothing.
-        vocabulary: has `<unk>`, for other words.
+        path: one sentence per line, words separated by white space. Lines may end with `<eos>`; empty lines are
+            ignored.
+        vocabulary: includes `<unk>`, for other words.
 
     Raises:
-        UserError: not a file that can be read, not UTF-8, empty; a line that holds `<eos>` elsewhere than at its end.
+        UserError: the file cannot be read, is not UTF-8 or is empty; or a line has `<eos>` elsewhere than at its end.
     """
     number = {word: index for index, word in enumerate(vocabulary.words)}
     unknown, end = number[UNK], number[EOS]
@@ -35,11 +36,11 @@ def encode(path: Path, vocabulary: Vocabulary) -> Tensor:
 
 
 def count_words(path: Path, *, limit: int | None = None) -> Vocabulary:
-    """The distinct words of a text: `<unk>`, `<eos>`, then the others by frequency and, where equal, by alphabet.
+    """The distinct words of a text: `<unk>`, `<eos>`, then the others by frequency, ties in alphabetical order.
 
     Args:
         path: as for `encode`.
-        limit: keep no more than so many, `<unk>` and `<eos>` included; None for all.
+        limit: keep at most this many words, including `<unk>` and `<eos>`; None for all.
 
     Raises:
         UserError: as for `encode`.
@@ -53,17 +54,17 @@ def count_words(path: Path, *, limit: int | None = None) -> Vocabulary:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Words in the order of a file, one per line.
+    """Read a vocabulary file, one word per line; the words keep their order.
 
     Raises:
-        UserError: not a file that can be read, not UTF-8; a line that is not one word, a word that occurs twice, or
-            `<unk>` or `<eos>` missing.
+        UserError: the file cannot be read or is not UTF-8; a line is not one word, a word occurs twice, or `<unk>` or
+            `<eos>` is missing.
     """
     words = []
     for number, line in enumerate(_decoded(path), start=1):
         parts = line.split()
         if len(parts) != 1:
-            raise UserError(f"{path}, line {number}: holds {len(parts)} words; expected one on every line")
+            raise UserError(f"{path}, line {number}: has {len(parts)} words; expected one on every line")
         words.append(parts[0])
     if UNK not in words:
         raise UserError(f"{path}: has no {UNK}, which stands for all other words; add it")
@@ -80,7 +81,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
         if words and words[-1] == EOS:
             words.pop()
         if EOS in words:
-            raise UserError(f"{path}, line {number}: holds {EOS} elsewhere than at its end; take it out")
+            raise UserError(f"{path}, line {number}: has {EOS} elsewhere than at its end; remove it")
         if words:
             yield words
 

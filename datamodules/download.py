@@ -1,4 +1,4 @@
-"""Fetch a file from the first mirror that has it right."""
+"""Downloads a file from the first mirror that has the right one."""
 
 import tempfile
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ def fetch(
     timeout: float = 30.0,
     progressbar: bool = True,
 ) -> Path:
-    """Download a file; it appears in its directory whole, and right where its checksum is known, or not at all.
+    """Download a file; it appears in the directory complete and with the right checksum, or not at all.
 
     Args:
-        filename: its name, at the mirrors and in the directory.
-        sha256: of the file as it is served, hex; None where nobody knows it.
+        filename: the file's name, at the mirrors and in the directory.
+        sha256: hex checksum of the file as it is served; None to skip this check.
         mirrors: base URLs, tried in this order.
-        directory: where to put it; made if need be.
-        timeout: seconds that a mirror may take to answer, and may be silent in between.
+        directory: where to save the file; created if it does not exist.
+        timeout: seconds to wait for a mirror to connect and between two reads.
         progressbar: show the progress on stderr.
 
     Returns:
@@ -36,10 +36,10 @@ def fetch(
     Raises:
         UserError: no mirror has the right file, or the directory cannot be written to.
     """
-    pooch.get_logger().setLevel("WARNING")  # it would announce every download on stderr
+    pooch.get_logger().setLevel("WARNING")  # else it reports every download on stderr
     downloader = pooch.HTTPDownloader(progressbar=progressbar, timeout=timeout, chunk_size=1 << 16)
     failures = []
-    # Fetched elsewhere first, so that nothing of a failed download is ever left in the directory.
+    # Download to a temporary directory first, so that a failed download leaves nothing behind.
     with tempfile.TemporaryDirectory() as temporary:
         for mirror in mirrors:
             url = f"{mirror.rstrip('/')}/{filename}"
@@ -64,7 +64,7 @@ def _keep(fetched: Path, target: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    """A word or two: the errors of an HTTP request are OSErrors, pooch's for a wrong checksum is a plain ValueError."""
+    """The error in a word or two; HTTP errors are OSErrors, pooch's error for a wrong checksum is a ValueError."""
     if not isinstance(error, OSError):
         return "wrong checksum"
     response = getattr(error, "response", None)

@@ -1,4 +1,4 @@
-"""Which gold trees a command is to use."""
+"""Gold trees for a command: those of a treebank folder, or those of the data module."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,15 +14,18 @@ from app.parsing.treebank import read_treebank
 def gold_sentences(
     data: LightningDataModule, treebank: str | None, split: str | None
 ) -> tuple[str, Sequence[GoldSentence]]:
-    """Gold sentences and what they are, in a few words.
+    """Read the gold sentences.
 
     Args:
-        data: asked for its own `sentences` where no treebank is given.
+        data: the data module; its `sentences` are used if no treebank is given.
         treebank: folder with .mrg files.
-        split: of the treebank; its default where it is left out.
+        split: of the treebank; None for its default split.
+
+    Returns:
+        A short description of the source, and its sentences.
 
     Raises:
-        UserError: there are none, or the treebank has no such split.
+        UserError: there are no gold trees, or the treebank has no such split.
     """
     if treebank is not None:
         bank = read_treebank(Path(treebank))
@@ -30,13 +33,13 @@ def gold_sentences(
             warnings.warn(bank.notice, stacklevel=2)
         return f"{bank.name}, {split or bank.default_split}", bank.split(split)
     if split is not None:
-        raise UserError(f"--split is {split!r} of no treebank; name its folder by --treebank")
+        raise UserError(f"--split is {split!r}, but no treebank is given; name its folder with --treebank")
     data.prepare_data()
     data.setup("predict")
     sentences: Sequence[GoldSentence] | None = getattr(data, "sentences", None)
     if sentences is None:
         raise UserError(
-            f"{type(data).__name__} has no gold trees; name a folder with .mrg files by --treebank, or a sentence of "
-            "your own by --text"
+            f"{type(data).__name__} has no gold trees; name a folder with .mrg files with --treebank, or a sentence of "
+            "your own with --text"
         )
     return type(data).__name__, sentences

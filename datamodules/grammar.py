@@ -1,4 +1,4 @@
-"""A language with known trees and known probabilities: sentences drawn from a grammar, without any file."""
+"""Sentences sampled from a probabilistic grammar, with known trees and known probabilities; needs no data files."""
 
 import hashlib
 from collections.abc import Iterable
@@ -25,21 +25,21 @@ from datamodules.wsj import SentenceGroups
 
 
 class Grammar(TextDataModule):
-    """Sentences drawn from a probabilistic context-free grammar: a small English, or one of one's own.
+    """Sentences sampled from a probabilistic context-free grammar: a small English, or the user's own.
 
-    Each text begins with `<eos>`, so that the first word is predicted as every other one is. The vocabulary has
-    `<unk>`, which no sentence holds: it is there for words of one's own to parse.
+    Each text begins with `<eos>`, so that its first word is predicted like every other one. The vocabulary includes
+    `<unk>`, which does not occur in the sentences, for parsing the user's own sentences.
 
     Args:
-        grammar: a file in NLTK's PCFG format; None for the English that comes with the package.
-        train_sentences: how many to train on.
-        val_sentences: how many to validate on.
-        test_sentences: how many to test on; their trees are known.
+        grammar: a file in NLTK's PCFG format; None for the English grammar of the package.
+        train_sentences: number of training sentences.
+        val_sentences: number of validation sentences.
+        test_sentences: number of test sentences; their gold trees are available.
         batch_size: columns of the training text, over all processes together.
         val_batch_size: columns of the validation text, over all processes together.
         test_batch_size: columns of the test text, over all processes together.
         bptt: the usual length of a training window, and the length of an evaluation window.
-        seed: where the sentences and the lengths of training windows are drawn from, each part by itself.
+        seed: of the sentences and of the lengths of training windows; each part has its own random numbers.
 
     Raises:
         UserError: one of the sizes is below 1.
@@ -66,15 +66,15 @@ class Grammar(TextDataModule):
         self._seeds = {part: derive_seed(seed, 0, f"{part} sentences") for part in self._sizes}
 
     def read(self) -> Corpus:
-        """Read the grammar and draw the three texts; a few seconds.
+        """Read the grammar and sample the three texts; takes a few seconds.
 
         Raises:
-            UserError: no such file, or a grammar that makes no sense.
+            UserError: the file cannot be read, or the grammar is invalid.
         """
         vocabulary = Vocabulary([EOS, UNK, *self.pcfg.words])
         streams, checksums = {}, {"grammar": self.pcfg.sha256}
         for part in self._sizes:
-            lines = [leaves(tree) for tree in self._draw(part)]
+            lines = [leaves(tree) for tree in self._sample(part)]
             streams[part] = _stream(lines, vocabulary)
             checksums[part] = hashlib.sha256("\n".join(map(" ".join, lines)).encode()).hexdigest()
         return Corpus(vocabulary, streams, checksums)
@@ -84,37 +84,37 @@ class Grammar(TextDataModule):
         """The grammar.
 
         Raises:
-            UserError: no such file, or a grammar that makes no sense.
+            UserError: the file cannot be read, or the grammar is invalid.
         """
         return read_pcfg(ENGLISH if self.grammar is None else Path(self.grammar))
 
     @cached_property
     def sentences(self) -> list[GoldSentence]:
-        """The test sentences with the trees that they were drawn as."""
-        return [_gold(tree) for tree in self._draw("test")]
+        """The test sentences with their derivation trees."""
+        return [_gold(tree) for tree in self._sample("test")]
 
     @property
     def templates(self) -> Path:
-        """Templates of minimal pairs in the words of the grammar.
+        """The file of templates of minimal pairs in the words of the grammar.
 
         Raises:
-            UserError: the grammar is one's own, and its words are not known to anybody else.
+            UserError: the grammar is the user's own, for which there are no templates.
         """
         if self.grammar is not None:
             raise UserError(
-                f"{self.grammar} has no minimal pairs; give some in its words by --pairs, or templates by --templates"
+                f"{self.grammar} has no minimal pairs; name a file of some in its words with --pairs or --templates"
             )
         return ENGLISH_TEMPLATES
 
     @cached_property
     def optimal_losses(self) -> dict[str, float]:
-        """The loss of who knows the grammar, by part ("val", "test"): nats per word, one `<eos>` per sentence counted.
+        """The lowest achievable loss, by part ("val", "test"): nats per word, with one `<eos>` per sentence.
 
-        It is -log p of all sentences together, each summed over its derivations, by the number of words predicted. No
-        model is better in the mean over texts; on one text of 1,000 sentences a model may be, by a hair.
+        It is -log p of all sentences, each summed over its derivations, divided by the number of words predicted. No
+        model has a lower expected loss; on one text of 1,000 sentences a model's loss may be lower by a small margin.
         """
         inside = Inside(self.pcfg)
-        lines = {part: [leaves(tree) for tree in self._draw(part)] for part in ("val", "test")}
+        lines = {part: [leaves(tree) for tree in self._sample(part)] for part in ("val", "test")}
         return {
             part: float(-inside.log_probabilities(sentences).sum() / sum(len(words) + 1 for words in sentences))
             for part, sentences in lines.items()
@@ -125,7 +125,7 @@ class Grammar(TextDataModule):
         rank, world_size = self._rank()
         return SentenceGroups([sentence.words for sentence in self.sentences], rank=rank, world_size=world_size)
 
-    def _draw(self, part: str) -> Iterable[Node]:
+    def _sample(self, part: str) -> Iterable[Node]:
         return islice(sample(self.pcfg, self._seeds[part]), self._sizes[part])
 
 
@@ -135,10 +135,10 @@ def _stream(lines: Iterable[Iterable[str]], vocabulary: Vocabulary) -> Tensor:
 
 
 def _gold(tree: Node) -> GoldSentence:
-    """A derivation, prepared for scoring.
+    """Convert a derivation to a gold sentence.
 
-    The label is what stands before the first underscore. Categories that differ behind it are one constituent where
-    they cover the same words.
+    A label is the part of a category before the first underscore. Categories with equal labels that cover the same
+    words are one constituent.
     """
     gold = gold_sentence(tree, keep_all=True)
     assert gold is not None, "every sentence has words"

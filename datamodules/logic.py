@@ -1,4 +1,4 @@
-"""Logical inference: pairs of propositional formulas and the relation between them, drawn or read from files."""
+"""Logical inference: pairs of propositional formulas with their relation, sampled or read from files."""
 
 # N pairs, B pairs of a batch, T tokens of the longest formula.
 
@@ -15,14 +15,14 @@ from app.common.errors import UserError
 from app.common.seeds import derive_seed
 from app.logic import MOST_OPERATORS, PADDING, RELATIONS, TOKENS, Pair, draw_bins, encode, read_pairs, split
 from app.logic.sampling import DRAWS
-from datamodules.tensor_parts import TensorDataModule
+from datamodules.tensor_data_module import TensorDataModule
 
 EVAL_BATCH_SIZE = 256
-VALIDATION = 10  # one in so many pairs of the training files is for validation
+VALIDATION = 10  # every tenth pair of the training files is for validation
 
 
-class Parts(NamedTuple):
-    """The pairs of each part, in order of their number of operators."""
+class PairSplit(NamedTuple):
+    """The pairs of each part, ordered by their number of operators."""
 
     train: list[Pair]
     val: list[Pair]
@@ -30,31 +30,30 @@ class Parts(NamedTuple):
 
 
 class Logic(TensorDataModule):
-    """The task of Bowman, Manning & Potts (2015), as Shen et al. (2019, section 5.4) set it.
+    """The task of Bowman, Manning & Potts (2015), in the setting of Shen et al. (2019, section 5.4).
 
-    Trained is on pairs of few operators, tested on all numbers of them. Batches are tuples of tensors:
+    Models train on pairs with few operators and are tested on all numbers of operators. Batches are tuples of tensors:
 
-    - formulas, uint8 [B, 2, T]: numbers of tokens (`app.logic.TOKENS`), those of the left and the right one, filled up;
-    - lengths, int64 [B, 2]: how many of these are tokens;
-    - labels, int64 [B]: which of `app.logic.RELATIONS`;
-    - operators, int64 [B]: of the formula with more of them; 12 stands for 12 or more.
+    - formulas, uint8 [B, 2, T]: token numbers (`app.logic.TOKENS`) of the left and the right formula, padded;
+    - lengths, int64 [B, 2]: the numbers of tokens without padding;
+    - labels, int64 [B]: indices into `app.logic.RELATIONS`;
+    - operators, int64 [B]: of the formula with more of them; 12 means 12 or more.
 
     Args:
-        path: folder with the published files train0 ... train12, test0 ... test12; pairs are drawn where it is left
-            out.
-        draws: how many pairs to draw; about half of 500,000 are different ones.
-        train_operators: the most operators that are trained on.
-        systematic: train without the pairs that hold a pattern, and test on these: A is `* ( and ( not a ) )`, B is
+        path: folder with the published files train0 ... train12, test0 ... test12; None to sample pairs.
+        draws: number of pairs to sample; about half of 500,000 are distinct.
+        train_operators: the largest number of operators in training.
+        systematic: train without the pairs that contain a pattern, and test on them: A is `* ( and ( not a ) )`, B is
             `* ( and ( not * ) )`, C is `* ( and/or ( not * ) )` (Shen et al. 2019, "Ordered Memory").
         batch_size: pairs of a training batch, over all processes together.
         eval_batch_size: pairs of an evaluation batch, over all processes together.
-        seed: where pairs are drawn from, and the order of training unless `reseed` says otherwise.
+        seed: of the sampled pairs, and of the training order until `reseed` changes it.
 
     Raises:
-        UserError: one of the sizes is below its least.
+        UserError: draws, train_operators or a batch size is out of range.
     """
 
-    # What a model needs room for.
+    # The sizes that a model needs.
     tokens = len(TOKENS) + 1
     num_classes = len(RELATIONS)
     max_operators = MOST_OPERATORS
@@ -81,26 +80,26 @@ class Logic(TensorDataModule):
         self._draw_seed = derive_seed(seed, 0, "logic")
         self._checksums: dict[str, str] = {}
 
-    def pairs(self) -> Parts:
-        """Read or draw the pairs, and say what each is for; some seconds.
+    def pairs(self) -> PairSplit:
+        """Read or sample the pairs and split them; takes some seconds.
 
         Raises:
-            UserError: a file is missing or wrong, or there is nothing for one of the parts.
+            UserError: a file is missing or wrong, or one of the parts is empty.
         """
-        train, test = self._read() if self.path is not None else self._draw()
+        train, test = self._read() if self.path is not None else self._sample()
         if self.systematic is not None:
             test = [pair for pair in train if pair.matches(self.systematic)]
             train = [pair for pair in train if not pair.matches(self.systematic)]
         self._checksums = {name: _checksum(pairs) for name, pairs in (("train", train), ("test", test))}
         val = train[VALIDATION - 1 :: VALIDATION]
         del train[VALIDATION - 1 :: VALIDATION]
-        parts = Parts(train, val, test)
+        parts = PairSplit(train, val, test)
         for name, pairs in parts._asdict().items():
             if not pairs:
                 raise UserError(f"no pair of formulas is left for {name}; use more data.draws, or larger files")
         return parts
 
-    def _draw(self) -> tuple[list[Pair], list[Pair]]:
+    def _sample(self) -> tuple[list[Pair], list[Pair]]:
         bins = [split(bin) for bin in draw_bins(self._draw_seed, self.draws)]
         train = chain.from_iterable(train for train, _ in bins[: self.train_operators + 1])
         return list(train), list(chain.from_iterable(test for _, test in bins))
@@ -119,11 +118,11 @@ class Logic(TensorDataModule):
         return _read_all(trained), _read_all(tested)
 
     def reseed(self, *, split: int, order: int) -> None:
-        """Draw the order of training from `order` from now on; which pair is for what does not depend on the seed."""
+        """Use `order` as the seed of the training order; the split of the pairs does not depend on a seed."""
         self._order_seed = order
 
     def setup(self, stage: str | None = None) -> None:
-        """Read or draw, unless that is done already.
+        """Read or sample the pairs, unless that has been done.
 
         Raises:
             UserError: as `pairs` does.
@@ -133,21 +132,21 @@ class Logic(TensorDataModule):
 
     @property
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of the lines of the training files and of the test files, hex; there once the data is set up.
+        """Hex SHA-256 of the lines of the training files and of the test files; available after `setup`.
 
-        Of a systematic split those of the pairs that are trained and tested on.
-        Those of drawn pairs are as if they had been written to files first.
+        For a systematic split they are of the pairs in training and in test.
+        For sampled pairs they are those of the files that the pairs would be written to.
         """
         return dict(self._checksums)
 
     @property
     def iterations_per_epoch(self) -> int:
-        """How many batches the training pairs make, the last short one included; there once the data is set up."""
+        """Number of training batches per epoch, including the last short one; available after `setup`."""
         return -(-len(self._part("train")[0]) // self.batch_size)
 
 
 def as_tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Formulas, lengths, labels and operators of some pairs, at least one; shapes as those of a batch."""
+    """The formulas, lengths, labels and operators of one pair or more; shapes as in a batch."""
     sides = [encode(formula) for pair in pairs for formula in (pair.left, pair.right)]
     lengths = [len(side) for side in sides]
     longest = max(lengths)
@@ -159,7 +158,7 @@ def as_tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _read_all(paths: Sequence[Path]) -> list[Pair]:
-    """The pairs of the files of 0, 1, 2, ... operators."""
+    """Read the files with 0, 1, 2, ... operators."""
     found = []
     for operators, path in enumerate(paths):
         pairs = read_pairs(path)

@@ -11,7 +11,14 @@ from app.common.errors import UserError
 from app.common.seeds import generator
 from datamodules.download import fetch
 from datamodules.idx import read_idx
-from datamodules.in_memory import EVAL_BATCH_SIZE, InMemoryDataModule, Source, Split, SplitSizes, rows_except
+from datamodules.in_memory_data_module import (
+    EVAL_BATCH_SIZE,
+    InMemoryDataModule,
+    Source,
+    Split,
+    SplitSizes,
+    rows_except,
+)
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -21,10 +28,10 @@ class IdxFile:
     """One file of the data set.
 
     Args:
-        name: without the ".gz" of its packed form.
+        name: without the suffix ".gz" of the compressed file.
         shape: of its values.
-        sha256: of the unpacked file, hex; what recognises it, because gzip files of equal content differ.
-        archive_sha256: of the packed file as the mirrors serve it, hex.
+        sha256: hex checksum of the uncompressed file; identifies the file, because gzip files of equal content differ.
+        archive_sha256: hex checksum of the compressed file at the mirrors.
     """
 
     name: str
@@ -65,17 +72,17 @@ FILES = (
 class MNIST(InMemoryDataModule):
     """MNIST: 55,000 images for training, 5,000 for validation, 10,000 for test.
 
-    The four files are looked for in DATA_DIR/MNIST/raw and in DATA_DIR, packed or not, and recognised by the
-    checksum of their content. A file that is there but wrong is an error; it is never replaced. The validation
-    images are drawn from the 60,000 training images by the split seed.
+    The four files may be in DATA_DIR/MNIST/raw or in DATA_DIR, compressed or not, and are identified by the checksum
+    of their content. An existing file with the wrong content is an error; it is never replaced. The validation images
+    are chosen at random from the 60,000 training images, by the split seed.
 
     Args:
-        data_dir: the folder that holds the data of all data sets.
+        data_dir: the folder for the data of all data sets.
         batch_size: images of a training batch, over all processes together.
         eval_batch_size: images of an evaluation batch, over all processes together.
-        seed: where the split and the order are drawn from, unless `reseed` says otherwise.
-        download: fetch files that are not there (11 MB) into DATA_DIR/MNIST/raw.
-        mirrors: base URLs to fetch them from, tried in this order.
+        seed: of the split and of the training order, until `reseed` changes them.
+        download: download missing files (11 MB) to DATA_DIR/MNIST/raw.
+        mirrors: base URLs to download from, tried in this order.
 
     Raises:
         UserError: a batch size below 1.
@@ -99,14 +106,14 @@ class MNIST(InMemoryDataModule):
 
     @property
     def raw_dir(self) -> Path:
-        """Where files are downloaded to: the folder that torchvision uses too."""
+        """The folder for downloads, the same as torchvision's."""
         return Path(self.data_dir) / "MNIST" / "raw"
 
     def prepare_data(self) -> None:
-        """Download the files that are not there.
+        """Download missing files.
 
         Raises:
-            UserError: a file is not there, and may not or could not be downloaded.
+            UserError: a file is missing, and `download` is false or the download failed.
         """
         for file in FILES if self._source is None else ():
             if self._find(file) is not None:
@@ -116,20 +123,20 @@ class MNIST(InMemoryDataModule):
             fetch(f"{file.name}.gz", file.archive_sha256, self.mirrors, self.raw_dir)
 
     def read(self) -> Source:
-        """Read, check and recognise the four files."""
+        """Read the four files and check that they are MNIST's."""
         checksums, values = {}, []
         for file in FILES:
             path = self._find(file)
             if path is None:
                 raise self._missing(file)
             tensor, checksums[file.name] = read_idx(path, ndim=len(file.shape))
-            _recognise(path, file, tensor, checksums[file.name])
+            _check_original(path, file, tensor, checksums[file.name])
             values.append(tensor)
         pixels, labels = torch.cat(values[0::2]), torch.cat(values[1::2])
         return Source(pixels.unsqueeze(1), labels.long(), checksums)
 
     def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """Test: the last rows, from the files of that name. Validation: drawn from the others."""
+        """Test: the last rows, those of the test files. Validation: chosen at random from the others."""
         rest = len(labels) - self.sizes.test
         val = torch.randperm(rest, generator=generator(seed))[: self.sizes.val].sort().values
         return Split(train=rows_except(rest, val), val=val, test=torch.arange(rest, len(labels)))
@@ -146,14 +153,14 @@ class MNIST(InMemoryDataModule):
 
 
 def _names(file: IdxFile) -> tuple[str, str]:
-    """Unpacked first, which is quicker to read."""
+    """The possible names; the uncompressed file comes first, because it is faster to read."""
     return file.name, f"{file.name}.gz"
 
 
-def _recognise(path: Path, file: IdxFile, values: Tensor, sha256: str) -> None:
-    """Check that a file is the one it is named after; the first difference is the one told."""
+def _check_original(path: Path, file: IdxFile, values: Tensor, sha256: str) -> None:
+    """Check that a file is the original of its name; the error is about the first difference."""
     if values.shape != file.shape:
-        reason = f"holds {' x '.join(map(str, values.shape))} values, expected {' x '.join(map(str, file.shape))}"
+        reason = f"has {' x '.join(map(str, values.shape))} values, expected {' x '.join(map(str, file.shape))}"
     elif values.dim() == 1 and values.max() > 9:
         row = int((values > 9).nonzero()[0])
         reason = f"label {row} is {int(values[row])}, expected 0 to 9"

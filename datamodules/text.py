@@ -1,4 +1,4 @@
-"""Texts that a language model learns from: three streams of words, cut into columns and read in windows."""
+"""Base class of data modules for language models: three streams of words, cut into columns and read in windows."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from datamodules.windows import EvalWindowLoader, WindowLoader, columns, mean_le
 
 
 class Corpus(NamedTuple):
-    """What was read or made.
+    """The texts of a data module.
 
     Args:
-        vocabulary: what the numbers in the streams mean.
-        streams: int64[N] for each of "train", "val" and "test": the numbers of all words, `<eos>` after each line.
-        checksums: SHA-256 of what each stream was made from, hex, by name.
+        vocabulary: the words of the numbers in the streams.
+        streams: int64[N] for each of "train", "val" and "test": the numbers of all words, with `<eos>` after each line.
+        checksums: hex SHA-256 of the source of each stream, by name.
     """
 
     vocabulary: Vocabulary
@@ -28,17 +28,17 @@ class Corpus(NamedTuple):
 
 
 class TextDataModule(LightningDataModule, ABC):
-    """Base of the data modules for language models: a subclass says where the words come from.
+    """Base class of data modules for language models: a subclass reads or makes the words.
 
-    Batches are `Window`s, time-major: int64[T, B]. Columns are shared by the processes, windows never. The words are
-    read once, however often a Trainer prepares the data.
+    Batches are `Window`s, time-major: int64[T, B]. Each process gets some of the columns, with all of their windows.
+    The words are read once, even if several Trainers prepare the data.
 
     Args:
         batch_size: columns of the training text, over all processes together.
         val_batch_size: columns of the validation text, over all processes together.
         test_batch_size: columns of the test text, over all processes together.
         bptt: the usual length of a training window, and the length of an evaluation window.
-        seed: where the lengths of training windows are drawn from.
+        seed: of the lengths of training windows.
 
     Raises:
         UserError: one of the sizes is below 1.
@@ -73,12 +73,12 @@ class TextDataModule(LightningDataModule, ABC):
         """
 
     def prepare(self) -> None:
-        """Make everything ready without a Trainer."""
+        """Prepare and set up the data without a Trainer."""
         self.prepare_data()
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Read, unless that is done already.
+        """Read the texts, unless that has been done.
 
         Raises:
             UserError: a file is missing or wrong, or a text is too short for its columns.
@@ -96,33 +96,33 @@ class TextDataModule(LightningDataModule, ABC):
 
     @property
     def corpus(self) -> Corpus:
-        """What was read; there once the data is set up."""
+        """The texts; available after `setup`."""
         if self._corpus is None:
             raise UserError(f"{type(self).__name__}: the data has not been read yet; call prepare() first")
         return self._corpus
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The words and their numbers; there once the data is set up."""
+        """The words and their numbers; available after `setup`."""
         return self.corpus.vocabulary
 
     @property
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of what was read, hex, by name; there once the data is set up."""
+        """Hex SHA-256 of the sources of the texts, by name; available after `setup`."""
         return dict(self.corpus.checksums)
 
     @property
     def iterations_per_epoch(self) -> int:
-        """About how many windows an epoch has; epochs differ a little."""
+        """The approximate number of windows per epoch; it varies a little."""
         return max(1, round(len(self.corpus.streams["train"]) / self.batch_size / mean_length(self.bptt)))
 
     def reseed(self, *, split: int, order: int) -> None:
-        """Draw the lengths of training windows from `order` from now on; the parts of a text are given, not split."""
+        """Use `order` as the seed of the lengths of training windows; the texts have a fixed split."""
         self._window_seed = order
 
     def train_dataloader(self) -> WindowLoader:
-        """The training text in windows of random lengths, other ones in every epoch."""
-        # Where a checkpoint was made between epochs, Lightning drops the loader's state but counts epochs itself.
+        """The training text in windows of random lengths, different in every epoch."""
+        # If a checkpoint was made between epochs, Lightning drops the loader's state, but it counts epochs itself.
         epoch = getattr(self.trainer.fit_loop.epoch_progress.current, "processed", 0) if self.trainer else 0
         rank, world_size = self._rank()
         return WindowLoader(
@@ -143,10 +143,10 @@ class TextDataModule(LightningDataModule, ABC):
         return self._eval_loader("test")
 
     def predict_dataloader(self) -> Iterable[list[tuple[str, ...]]]:
-        """Sentences whose distances a module predicts, where the data has any.
+        """Sentences for which a module predicts distances.
 
         Raises:
-            UserError: it has none.
+            UserError: this data module has none.
         """
         raise UserError(f"{type(self).__name__} has no sentences to predict for; use datamodules.WSJ, or parse")
 
@@ -158,7 +158,7 @@ class TextDataModule(LightningDataModule, ABC):
         return columns(self.corpus.streams[part], self._parts()[part][1])
 
     def _parts(self) -> dict[str, tuple[str, int, int]]:
-        """Of each part: the option that says how many columns it has, their number, how long they must be."""
+        """For each part: the option for its number of columns, this number, and the least length of a column."""
         return {
             "train": ("batch_size", self.batch_size, 3),
             "val": ("val_batch_size", self.val_batch_size, 2),

@@ -1,6 +1,6 @@
-"""The only place that knows torchtext: reading lines of words, and counting them into a vocabulary.
+"""Reads texts and builds vocabularies with torchtext; no other file uses torchtext.
 
-torchtext is imported by the functions that need it, because it brings a web client and more with it.
+torchtext is imported only by the functions that need it, because it imports a web client and more.
 """
 
 import io
@@ -11,15 +11,15 @@ from typing import Any
 from app.common.errors import UserError
 from app.common.vocabulary import EOS, UNK, Vocabulary
 
-ENCODING = "utf-8-sig"  # UTF-8, without the mark that some editors put before the first line
-SPECIALS = 2  # <unk> and <eos> stand before all other words
+ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
+SPECIALS = 2  # <unk> and <eos>, which come before all other words
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a text, one sentence per line, separated by white space; `<eos>` follows the last of each line.
+    """Read the words of a text, one sentence per line, separated by white space; adds `<eos>` after each line.
 
     Raises:
-        UserError: not a file that can be read, not UTF-8, empty; a line that is empty or holds `<eos>` already.
+        UserError: the file cannot be read, is not UTF-8 or is empty; or a line is empty or contains `<eos>`.
     """
     from torchtext.datasets import LanguageModelingDataset
 
@@ -30,14 +30,14 @@ def read_words(path: Path) -> list[str]:
 
 
 def build_vocabulary(words: Sequence[str], *, limit: int | None = None) -> Vocabulary:
-    """All distinct words: `<unk>`, `<eos>`, then the others by frequency and, where that is the same, by alphabet.
+    """All distinct words: `<unk>`, `<eos>`, then the others by frequency, ties in alphabetical order.
 
     Args:
         words: of the training text.
-        limit: keep no more than so many, `<unk>` and `<eos>` included; None for all.
+        limit: keep at most this many words, including `<unk>` and `<eos>`; None for all.
 
     Raises:
-        UserError: a limit that leaves no word.
+        UserError: the limit leaves no other word.
     """
     if limit is not None and limit <= SPECIALS:
         raise UserError(
@@ -49,14 +49,14 @@ def build_vocabulary(words: Sequence[str], *, limit: int | None = None) -> Vocab
 
 
 def _field() -> Any:
-    """Splits at white space; has no `<pad>`, which torchtext would give a row of the embedding."""
+    """A field that splits at white space, without `<pad>`, for which torchtext would add a row to the embedding."""
     from torchtext.data import Field
 
     return Field(pad_token=None, unk_token=UNK, eos_token=EOS)
 
 
 def _check(path: Path) -> None:
-    """Find what is wrong with a text, with the number of the line, before torchtext reads it."""
+    """Check a text before torchtext reads it, for errors with line numbers."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -73,4 +73,4 @@ def _check(path: Path) -> None:
         if not words:
             raise UserError(f"{path}, line {row}: is empty; expected a sentence on every line")
         if EOS in words:
-            raise UserError(f"{path}, line {row}: holds {EOS}, which is added to every line here; take it out")
+            raise UserError(f"{path}, line {row}: contains {EOS}, which is added to every line here; remove it")

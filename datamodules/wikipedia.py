@@ -1,4 +1,4 @@
-"""A corpus of sentences too large for lists of words: English Wikipedia of Gulordava et al. (2018), or one's own."""
+"""Large corpora of shuffled sentences: English Wikipedia of Gulordava et al. (2018), or the user's own."""
 
 import hashlib
 from collections.abc import Mapping
@@ -23,31 +23,31 @@ SUMS = "SHA256SUMS"
 class Wikipedia(TextDataModule):
     """The corpus of the paper's syntactic evaluation (section 5.3), or any tokenised corpus in three files.
 
-    80 million words to train on and 10 million to validate on, their sentences shuffled (Gulordava et al. 2018,
-    section 2). Files are `train.txt`, `valid.txt` and `test.txt` in UTF-8, one sentence per line, words separated by
-    white space; an `<eos>` at the end of a line is the one that every line gets. `vocab.txt` beside them names the
-    words, one per line; where there is none, they are those of the training text. Other words become `<unk>`.
+    It has 80 million words for training and 10 million for validation, with shuffled sentences (Gulordava et al. 2018,
+    section 2). The files are `train.txt`, `valid.txt` and `test.txt` in UTF-8, one sentence per line, words separated
+    by white space; every line gets an `<eos>` at its end unless it has one. `vocab.txt` in the same folder lists the
+    vocabulary, one word per line; without it, the vocabulary is that of the training text. Other words become `<unk>`.
 
-    No checksums of the original files are published. What is downloaded is written down in `SHA256SUMS` beside them,
-    and must be the same ever after; who knows better gives `sha256`.
+    No checksums of the original files are published. The checksums of downloaded files are saved in `SHA256SUMS` in the
+    same folder, and later reads check against them; `sha256` overrides them.
 
     Args:
         data_dir: the folder of the files.
         batch_size: columns of the training text, over all processes together.
         val_batch_size: columns of the validation text, over all processes together.
         test_batch_size: columns of the test text, over all processes together.
-        bptt: the length of a window, the usual one where the windows are not shuffled.
-        seed: where the order of training windows, or their lengths, are drawn from.
+        bptt: the length of a window; the usual length if the windows are not shuffled.
+        seed: of the order of training windows, or of their lengths.
         shuffled: train on windows of one length in random order, as the authors did here; else on windows of random
             lengths in the order of the text.
-        vocabulary_limit: keep no more than so many words of the training text, the most frequent ones, `<unk>` and
-            `<eos>` included; not with a `vocab.txt`.
-        download: fetch the paper's files (about half a gigabyte) where `data_dir` holds no text of one's own.
-        mirrors: base URLs to fetch them from, tried in this order.
-        sha256: of files by name, hex, for who knows them.
+        vocabulary_limit: keep at most this many words of the training text, the most frequent ones, including `<unk>`
+            and `<eos>`; cannot be combined with a `vocab.txt`.
+        download: download the paper's files (about half a gigabyte), unless `data_dir` has the user's own texts.
+        mirrors: base URLs to download from, tried in this order.
+        sha256: expected hex checksums by file name.
 
     Raises:
-        UserError: one of the sizes is below 1, or a limit that leaves no word.
+        UserError: one of the sizes is below 1, or the limit leaves no other word.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class Wikipedia(TextDataModule):
         self.sha256 = dict(sha256 or {})
 
     def prepare_data(self) -> None:
-        """Download the files that are not there, unless some are one's own or it is not allowed.
+        """Download missing files, unless `download` is false or `data_dir` has the user's own texts.
 
         Raises:
-            UserError: a file could not be downloaded.
+            UserError: a download failed.
         """
         own = any((self.data_dir / name).exists() for name in FILES.values()) and not (self.data_dir / SUMS).exists()
         for name in (*FILES.values(), VOCABULARY) if self.download and not own and self._corpus is None else ():
@@ -91,7 +91,7 @@ class Wikipedia(TextDataModule):
                 write_atomically(self.data_dir / SUMS, text)
 
     def read(self) -> Corpus:
-        """Read the words, about a minute for the paper's corpus; files are recognised by their checksums.
+        """Read the words, which takes about a minute for the paper's corpus, and check the files' checksums.
 
         Raises:
             UserError: a file is missing or wrong.
@@ -104,7 +104,7 @@ class Wikipedia(TextDataModule):
                 if checksums[name] != expected.get(name, checksums[name]):
                     raise UserError(
                         f"{self.data_dir / name}: its SHA-256 is {checksums[name]}, expected {expected[name]}; put the "
-                        f"original in its place, or correct {SUMS} or data.sha256 if it is another on purpose"
+                        f"original in its place, or correct {SUMS} or data.sha256 if the file is right"
                     )
             elif name != VOCABULARY:
                 raise UserError(
@@ -120,19 +120,19 @@ class Wikipedia(TextDataModule):
         if self.vocabulary_limit is not None:
             raise UserError(
                 f"data.vocabulary_limit is {self.vocabulary_limit}, but {self.data_dir / VOCABULARY} names the words; "
-                "leave out one of them"
+                "remove one of them"
             )
         return read_vocabulary(self.data_dir / VOCABULARY)
 
     @property
     def iterations_per_epoch(self) -> int:
-        """How many windows an epoch has, about where their lengths are random."""
+        """Number of windows per epoch; approximate if their lengths are random."""
         if not self.shuffled:
             return super().iterations_per_epoch
         return -(-(len(self.corpus.streams["train"]) // self.batch_size - 1) // self.bptt)
 
     def train_dataloader(self) -> WindowLoader | ShuffledWindowLoader:  # type: ignore[override]
-        """The training text in windows, other ones or in another order in every epoch."""
+        """The training text in windows, with other lengths or in another order in every epoch."""
         if not self.shuffled:
             return super().train_dataloader()
         rank, world_size = self._rank()
@@ -147,7 +147,7 @@ def _sha256(path: Path) -> str:
 
 
 def _read_sums(folder: Path) -> dict[str, str]:
-    """Checksums by name of file, as `sha256sum` writes them; none where there is no such file."""
+    """Read checksums by file name, in the format of `sha256sum`; empty if there is no such file."""
     try:
         lines = (folder / SUMS).read_text("utf-8").splitlines()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Windows over a long text, cut into columns that are read side by side; the position can be saved."""
+"""Loaders of windows over a long text, which is cut into parallel columns; the position can be saved."""
 
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
@@ -11,22 +11,22 @@ from app.common.errors import UserError
 from app.common.seeds import generator
 from datamodules.tensor_loader import TensorLoader
 
-# Time-major throughout: T words of a window, one below the other, B columns side by side. N words of a text.
+# Everything is time-major: T words of a window, B columns. N words of a text.
 
-# How the authors draw the length of a window (their `main.py`, after Merity et al. 2017, arXiv 1708.02182, section 5).
-SHORT_SHARE = 0.05  # of windows have half the length
+# How the authors sample the length of a window (`main.py`, after Merity et al. 2017, arXiv 1708.02182, section 5).
+SHORT_SHARE = 0.05  # fraction of windows with half the length
 LENGTH_STD = 5.0
 MIN_LENGTH = 5
 
 
 class Window(NamedTuple):
-    """A piece of every column.
+    """Some consecutive rows of the columns.
 
     Args:
         inputs: int64[T, B].
-        targets: the word after each of them, int64[T, B].
-        drawn: the length that was drawn. T is smaller where the text ends first.
-        bptt: the usual length; the learning rate is meant for it, and scaled by drawn / bptt.
+        targets: the word after each input, int64[T, B].
+        drawn: the sampled length; T is smaller if the text ends before.
+        bptt: the usual length; the learning rate is for this length, and is scaled by drawn / bptt.
     """
 
     inputs: Tensor
@@ -40,44 +40,44 @@ def columns(stream: Tensor, batch_size: int) -> Tensor:
 
     Args:
         stream: int64[N].
-        batch_size: how many columns.
+        batch_size: number of columns.
 
     Returns:
-        int64[N // batch_size, batch_size]; the words that are left over are dropped. Column b goes on in column b + 1.
+        int64[N // batch_size, batch_size]; left-over words are dropped. The text continues from column b to b + 1.
     """
     rows = len(stream) // batch_size
     return stream[: rows * batch_size].view(batch_size, rows).t().contiguous()
 
 
 def mean_length(bptt: int) -> float:
-    """About how long a training window is in the mean: some are half as long, and all are rounded down."""
+    """The approximate mean length of a training window: some are half as long, and all are rounded down."""
     return max(bptt * (1 - SHORT_SHARE / 2) - 0.5, MIN_LENGTH)
 
 
 class WindowLoader:
-    """Windows of random lengths to train on, in the order of the text.
+    """Training windows of random lengths, in the order of the text.
 
-    With probability 0.95 the length is about `bptt`, else about half of it: normal with a standard deviation of 5,
-    rounded down, at least 5. A last window of a single word is left out, as the authors' loop does. Every `__iter__` is
+    The length is normal with a standard deviation of 5 around `bptt`, or with probability 0.05 around half of it;
+    rounded down, at least 5. A last window of a single word is left out, as in the authors' loop. Every `__iter__` is
     an epoch; the lengths of epoch e depend on (`seed`, e) only and are the same on all processes. Process `rank` has
-    the columns `rank::world_size` for itself: what it carries from window to window stays its own.
+    the columns `rank::world_size`, so that its recurrent state always belongs to its own columns.
 
-    There is no `__len__`, because epochs differ in their number of windows. Lightning therefore fetches one window
-    ahead, to know which is the last, and the position that survives a checkpoint is where the last window yielded
-    starts: what comes before it has been learned from. A `limit_train_batches` ends both this fetching ahead and the
-    epochs without this loader's knowledge; resuming such a training is not exact.
+    There is no `__len__`, because the number of windows differs between epochs. Lightning therefore fetches one window
+    ahead to know which is the last, and the saved position is the start of the last window yielded: everything before
+    it has been trained on. With `limit_train_batches`, Lightning does not fetch ahead and epochs end without the loader
+    being told, and resuming is not exact.
 
     Args:
         columns: int64[rows, B], of all processes together.
         bptt: the usual length of a window.
-        seed: where the lengths come from.
-        rank: which process this is, from 0.
-        world_size: how many processes share the columns.
-        epoch: which epoch comes first. Lightning would tell (`set_epoch`) only after it has taken a window.
+        seed: of the lengths.
+        rank: index of this process, from 0.
+        world_size: number of processes that share the columns.
+        epoch: the first epoch. Lightning calls `set_epoch` too late, after the first window.
 
     Raises:
-        UserError: fewer than three rows, or columns that the processes cannot share equally: the mean of the processes'
-            gradients is the gradient of the batch only then.
+        UserError: fewer than three rows, or columns that the processes cannot share equally; with unequal shares the
+            mean of the processes' gradients would not be the gradient of the batch.
     """
 
     def __init__(
@@ -89,21 +89,21 @@ class WindowLoader:
         self.bptt = bptt
         self.seed = seed
         self._epoch = epoch
-        self._row = 0  # every window before this row has been learned from
-        self._resuming = False  # from load_state_dict to the end of the epoch it led into
+        self._row = 0  # every window before this row has been trained on
+        self._resuming = False  # from load_state_dict to the end of the restored epoch
 
     @property
     def rows(self) -> int:
-        """How long the columns are."""
+        """The length of the columns."""
         return len(self.columns)
 
     @property
     def row(self) -> int:
-        """How much of the columns has been learned from in this epoch."""
+        """The number of rows that have been trained on in this epoch."""
         return self._row
 
     def lengths(self, epoch: int) -> list[int]:
-        """The lengths drawn for an epoch, in the order of its windows."""
+        """The sampled lengths of an epoch, in the order of its windows."""
         random, drawn, row = generator(self.seed, epoch), [], 0
         while not self._is_end(row):
             share, deviation = torch.rand(1, generator=random).item(), torch.randn(1, generator=random).item()
@@ -113,7 +113,7 @@ class WindowLoader:
         return drawn
 
     def __iter__(self) -> Iterator[Window]:
-        # A generator, so nothing moves before the first window is asked for: Lightning calls iter() more than once.
+        # A generator, so that the position changes only with the first window: Lightning calls iter() more than once.
         epoch, first = self._begin()
         row = 0
         for drawn in self.lengths(epoch):
@@ -125,14 +125,14 @@ class WindowLoader:
         self._epoch, self._row = epoch, row
 
     def state_dict(self) -> dict[str, int]:
-        """The position after the last window that was learned from: the epoch and the row."""
+        """The position after the last window that was trained on: the epoch and the row."""
         return {"epoch": self._epoch, "row": self._row}
 
     def load_state_dict(self, state_dict: Mapping[str, int]) -> None:
-        """Go on from a saved position; an epoch that was complete there leads into the next one.
+        """Continue from a saved position; after a complete epoch, the next one begins.
 
-        Until that epoch is complete, `__iter__` goes on in it instead of starting another: resumed, Lightning may take
-        a first window and call `iter()` again.
+        Until that epoch is complete, `__iter__` continues it instead of starting another one: after resuming, Lightning
+        may take a first window and call `iter()` again.
 
         Raises:
             UserError: no window starts there, with these columns, this `bptt` and this seed.
@@ -146,7 +146,7 @@ class WindowLoader:
         self._epoch, self._row, self._resuming = epoch, row, True
 
     def _begin(self) -> tuple[int, int]:
-        """Where the iteration that begins now starts: (epoch, row)."""
+        """The start of a new iteration: (epoch, row)."""
         if self._is_end(self._row) or (self._row and not self._resuming):
             self._epoch, self._row, self._resuming = self._epoch + 1, 0, False
         return self._epoch, self._row
@@ -159,17 +159,17 @@ class WindowLoader:
 
 
 class ShuffledWindowLoader(TensorLoader):
-    """Windows of one length to train on, in another random order in every epoch.
+    """Training windows of one length, in a new random order in every epoch.
 
-    As the code behind Table 3 of Shen et al. (2019) visits them, after Marvin and Linzen's: each of the windows that
-    follow each other in the text comes once, and the last may be shorter. The learning rate is not scaled.
+    This is the order of the code for Table 3 of Shen et al. (2019), after Marvin and Linzen's: the text is cut into
+    consecutive windows, each visited once per epoch; the last may be shorter. The learning rate is not scaled.
 
     Args:
         columns: int64[rows, B], of all processes together.
         bptt: the length of every window but the last.
-        seed: where the orders come from; that of epoch e depends on (`seed`, e) only.
-        rank: which process this is, from 0.
-        world_size: how many processes share the columns.
+        seed: of the orders; the order of epoch e depends on (`seed`, e) only.
+        rank: index of this process, from 0.
+        world_size: number of processes that share the columns.
 
     Raises:
         UserError: fewer than two rows, or columns that the processes cannot share equally.
@@ -178,7 +178,7 @@ class ShuffledWindowLoader(TensorLoader):
     def __init__(self, columns: Tensor, bptt: int, *, seed: int, rank: int = 0, world_size: int = 1) -> None:
         _check(columns, bptt, rank, world_size, least_rows=2)
         _check_shares(columns, world_size)
-        # All processes are at the same window, each with columns of its own.
+        # All processes visit the same window at the same time, each with its own columns.
         super().__init__((torch.arange(0, len(columns) - 1, bptt),), 1, shuffle_seed=seed)
         self.columns = columns[:, rank::world_size].contiguous()
         self.bptt = bptt
@@ -189,13 +189,13 @@ class ShuffledWindowLoader(TensorLoader):
 
 
 class EvalWindowLoader:
-    """Windows of one length to evaluate on, every word but each column's first as a target once, in order.
+    """Evaluation windows of one length, in order; every word except each column's first is a target once.
 
     Args:
         columns: int64[rows, B], of all processes together.
         bptt: the length of every window but the last.
-        rank: which process this is, from 0.
-        world_size: how many processes share the columns.
+        rank: index of this process, from 0.
+        world_size: number of processes that share the columns.
 
     Raises:
         UserError: fewer than two rows.
@@ -203,8 +203,8 @@ class EvalWindowLoader:
 
     def __init__(self, columns: Tensor, bptt: int, *, rank: int = 0, world_size: int = 1) -> None:
         _check(columns, bptt, rank, world_size, least_rows=2)
-        # Equal shares or the whole text for everybody: either way the mean over processes is the mean over the text,
-        # which is not so where some processes have more columns than others. Test batches of 1 are of the second kind.
+        # Each process gets an equal share of the columns or, where that is impossible, the whole text, such as for a
+        # test batch of 1. Either way the mean over processes is the mean over the text.
         shared = columns.shape[1] % world_size == 0
         self.columns = columns[:, rank::world_size].contiguous() if shared else columns
         self.bptt = bptt

@@ -1,4 +1,4 @@
-"""Sentences of the Penn Treebank to parse, with their gold trees."""
+"""Sentences of the Penn Treebank with their gold trees, for parsing."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,17 +10,17 @@ from app.common.errors import UserError
 from app.parsing.treebank import Treebank, read_treebank
 from app.parsing.trees import GoldSentence
 
-# Enough for a batch to be worth its overhead, and few enough for the padding of the longest to stay small.
+# Large enough to make the overhead of a batch small, small enough to keep the padding to the longest sentence small.
 GROUP_SIZE = 16
 
 
 class SentenceGroups:
-    """Yields lists of sentences, in order, a few at a time; sentences are tuples of words.
+    """Yields lists of a few sentences, in order; a sentence is a tuple of words.
 
     Args:
-        sentences: all of them.
-        rank: which process this is, from 0; it gets every `world_size`-th group.
-        world_size: how many processes share the sentences.
+        sentences: all sentences.
+        rank: index of this process, from 0; it gets every `world_size`-th group.
+        world_size: number of processes that share the sentences.
     """
 
     def __init__(self, sentences: Sequence[tuple[str, ...]], *, rank: int = 0, world_size: int = 1) -> None:
@@ -35,15 +35,15 @@ class SentenceGroups:
 
 
 class WSJ(LightningDataModule):
-    """The Wall Street Journal part of the Penn Treebank, or the sample of it that comes with NLTK.
+    """The Wall Street Journal part of the Penn Treebank, or NLTK's sample of it.
 
-    Words are prepared as in Mikolov's text: lower case, `N` for digits, no punctuation. The files are read once,
-    however often a Trainer prepares the data; a warning tells where they are not the whole treebank.
+    Words are preprocessed as in Mikolov's text: lower case, `N` for digits, no punctuation. The files are read once,
+    even if several Trainers prepare the data; a warning reports if they are not the whole treebank.
 
     Args:
-        data_dir: the folder of the .mrg files, or one above it.
+        data_dir: the folder of the .mrg files, or a folder above it.
         split: "train" (sections 02-21), "valid" (22), "test" (23), "wsj10" (at most 10 words, all sections), or
-            "sample" (all of NLTK's); None for "test", or for "sample" where there is nothing else.
+            "sample" (all of NLTK's sample); None for "test", or for "sample" if the treebank is the sample.
     """
 
     def __init__(self, data_dir: str = "data/treebank", split: str | None = None) -> None:
@@ -53,26 +53,26 @@ class WSJ(LightningDataModule):
         self._treebank: Treebank | None = None
 
     def prepare(self) -> None:
-        """Make everything ready without a Trainer."""
+        """Set up the data without a Trainer."""
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the treebank, unless that is done already.
+        """Read the treebank, unless that has been done.
 
         Raises:
-            UserError: no treebank in the folder, a file of it is damaged, or it has no such split.
+            UserError: the folder has no treebank, one of its files is damaged, or it has no such split.
         """
         if self._treebank is not None:
             return
         treebank = read_treebank(Path(self.data_dir))
-        treebank.split(self.split)  # there, or an error before anything else is done
+        treebank.split(self.split)  # raises here if there is no such split
         if treebank.notice:
             warnings.warn(treebank.notice, stacklevel=2)
         self._treebank = treebank
 
     @property
     def treebank(self) -> Treebank:
-        """All that was read; there once the data is set up."""
+        """The treebank; available after `setup`."""
         if self._treebank is None:
             raise UserError(f"{type(self).__name__}: the data has not been read yet; call prepare() first")
         return self._treebank
@@ -84,7 +84,7 @@ class WSJ(LightningDataModule):
 
     @property
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of each section's files one after the other, hex."""
+        """Hex SHA-256 of each section: of its files concatenated."""
         return dict(self.treebank.checksums)
 
     def predict_dataloader(self) -> SentenceGroups:

@@ -1,1 +1,1 @@
-"""Weights of the ON-LSTM authors' own code, read without running what is in their files."""
+"""Import of models that the ON-LSTM authors' code saved, without running code from their files."""

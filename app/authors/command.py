@@ -1,4 +1,4 @@
-"""`python -m app import-authors`: turn a checkpoint of the ON-LSTM authors' code into one of ours."""
+"""`python -m app import-authors`: convert a checkpoint of the ON-LSTM authors' code into one of ours."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from datamodules.torchtext_reader import build_vocabulary, read_words
 
 DATA_DIR = "data/penn"
 CONFIG = "configs/ptb/on_lstm.yaml"
-# What that configuration says, by the options that would change it.
+# Values of that configuration; a model that differs needs these options on the command line.
 CONFIGURED = {
     "vocabulary_size": 10_000,
     "tied": True,
@@ -30,20 +30,27 @@ CONFIGURED = {
     "net.init_args.chunk_size": 10,
     "net.init_args.weight_dropout": 0.45,
 }
-OWN = {"train": "train", "val": "valid", "test": "test"}  # options of datamodules.PTB for texts of one's own
+OWN = {
+    "train": "train",
+    "val": "valid",
+    "test": "test",
+}  # options of datamodules.PTB for another text
 ROWS_OF_WORDS = ("embedding.weight", "decoder.weight", "decoder.bias")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Convert the checkpoint that a command line names, and say what it was.
+    """Convert the checkpoint that the command line names, and describe it.
+
+    Args:
+        argv: the arguments after `import-authors`.
 
     Raises:
-        UserError: the file is no checkpoint of theirs, or the text is not the one it was trained on, or the output is
-            there already.
+        UserError: the file is not a checkpoint of the authors' code, the text is not the one that the model was trained
+            on, or the output file exists and differs.
     """
     parser = Parser(
         "python -m app import-authors",
-        description="Convert a checkpoint of the ON-LSTM authors' code. No code is run from the file.",
+        description="Convert a checkpoint of the ON-LSTM authors' code. No code from the file is run.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what their main.py saved, such as PTB.pt")
     parser.add_argument(
@@ -68,14 +75,13 @@ def main(argv: Sequence[str]) -> None:
 
 
 class Words(NamedTuple):
-    """The words of the text that a model was trained on.
+    """The vocabulary of the text that a model was trained on.
 
     Args:
-        theirs: in the order of first appearance in training, validation and test text, which the authors' code numbers
-            them by.
-        ours: as `datamodules.PTB` numbers them.
-        description: what text it is.
-        options: what tells `datamodules.PTB` to read it.
+        theirs: the words as the authors' code numbers them, by first appearance in training, validation and test text.
+        ours: the words as `datamodules.PTB` numbers them.
+        description: of the text.
+        options: options of `datamodules.PTB` that make it read this text.
     """
 
     theirs: list[str]
@@ -85,13 +91,13 @@ class Words(NamedTuple):
 
 
 def read_words_of(folder: Path) -> Words:
-    """Read the three texts in a folder.
+    """Read the words of the three texts in a folder.
 
     Args:
-        folder: has ptb.train.txt or train.txt, and valid and test likewise.
+        folder: contains ptb.train.txt or train.txt, and likewise the validation and test texts.
 
     Raises:
-        UserError: one is missing or cannot be read.
+        UserError: a text is missing or cannot be read.
     """
     paths = {}
     for file in FILES:
@@ -112,15 +118,15 @@ def read_words_of(folder: Path) -> Words:
 
 
 def convert(model: AuthorsModel, words: Words, path: Path) -> dict[str, Any]:
-    """A checkpoint of ours, which Lightning loads without running code.
+    """Make a checkpoint of ours, which Lightning loads without running code from it.
 
     Args:
-        model: what the authors' code saved.
+        model: the authors' model.
         words: of the text that it was trained on.
-        path: what messages call the model.
+        path: of the authors' file, for error messages.
 
     Raises:
-        UserError: the text is another one.
+        UserError: the model was trained on another text.
     """
     if len(words.theirs) != model.vocabulary_size:
         raise UserError(
@@ -147,7 +153,7 @@ def convert(model: AuthorsModel, words: Words, path: Path) -> dict[str, Any]:
 
 
 def describe(model: AuthorsModel) -> str:
-    """What was found, in a line."""
+    """One line about the model that was found."""
     return (
         f"an ON-LSTM of {model.parameter_count:,} parameters: {model.vocabulary_size:,} words, embedding "
         f"{model.embedding_size:,}, layers {', '.join(map(str, model.layer_sizes))}, chunk size {model.chunk_size}, "
@@ -156,7 +162,7 @@ def describe(model: AuthorsModel) -> str:
 
 
 def next_command(model: AuthorsModel, words: Words, output: Path) -> str:
-    """The command that measures the model's perplexity."""
+    """The command that measures the perplexity of the converted model."""
     found = {
         "vocabulary_size": model.vocabulary_size,
         "tied": model.tied,
@@ -176,12 +182,12 @@ def next_command(model: AuthorsModel, words: Words, output: Path) -> str:
 
 
 def _write(checkpoint: dict[str, Any], path: Path) -> str:
-    """Write a checkpoint, unless another file is in its place; the word for what was done."""
+    """Write a checkpoint, unless another file exists there; returns what was done, in words."""
     content = io.BytesIO()
     torch.save(checkpoint, content)
     if path.exists():
         if path.read_bytes() == content.getvalue():
             return "there already"
-        raise UserError(f"{path}: is there already and holds something else; move it away, or name another --output")
+        raise UserError(f"{path}: is there already and has other contents; move it away, or name another --output")
     write_atomically(path, content.getvalue())
     return "written"

@@ -1,7 +1,7 @@
-"""Reads a pickle as data: nothing that it names is imported, and nothing that it asks for is run.
+"""Reads a pickle as data: nothing that it names is imported, and no function that it names is called.
 
-`pickletools` of the standard library takes the bytes apart; what they say is then followed here, with plain containers
-and stand-ins in place of objects. The only functions ever called are those that the caller hands over, by name.
+`pickletools` of the standard library splits the bytes into opcodes; this file interprets them, with plain containers
+and placeholders instead of objects. The only functions that are called are those that the caller passes, by name.
 """
 
 import pickletools
@@ -17,7 +17,7 @@ VALUES = frozenset((
     "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES",
     "BINBYTES8", "BYTEARRAY8",
 ))  # fmt: skip
-# Sets become lists: nobody looks into them here, and what cannot be hashed does no harm in a list.
+# Sets become lists: their contents are never used, and a list may contain values that cannot be hashed.
 CONSTANTS: Mapping[str, Callable[[], object]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
@@ -28,12 +28,12 @@ CONSTANTS: Mapping[str, Callable[[], object]] = {
     "EMPTY_TUPLE": tuple,
 }
 IDLE = frozenset({"PROTO", "FRAME", "STOP"})
-OLD_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # what Python 2 called them, and protocol 2 still does
+OLD_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # names of Python 2, which protocol 2 still uses
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Global:
-    """A name that the file gives; never looked up.
+    """The name of a function or class in the file; it is never looked up.
 
     Args:
         path: module and name, joined by a dot.
@@ -44,11 +44,11 @@ class Global:
 
 @dataclass(eq=False, slots=True)
 class Instance:
-    """Stands for an object of a class that the file names.
+    """A placeholder for an object whose class the file names.
 
     Args:
         kind: module and name of the class, joined by a dot.
-        state: what the object would be set to, as a rule its attributes by name.
+        state: the object's saved state, usually its attributes by name.
     """
 
     kind: str
@@ -59,24 +59,24 @@ Calls = Mapping[str, Callable[..., object]]
 
 
 def read_pickle(file: BinaryIO, *, calls: Calls, persistent: Callable[[object], object], where: str) -> object:
-    """Follow one pickle to its end, and leave the file right behind it.
+    """Read one pickle, and leave the file position directly after it.
 
     Args:
         file: to read from; needs `read`, `readline` and `tell`.
-        calls: functions of ours for the functions that the file may ask to call, by their path. They make data of
-            plain data; whatever they raise counts as a mistake of the file.
-        persistent: makes data of the ids that stand for what is stored elsewhere.
-        where: what messages call the file.
+        calls: our replacements for the functions that the file may ask to call, by their path. They map plain data to
+            data; their exceptions are reported as errors of the file.
+        persistent: maps a persistent id, which refers to data outside the pickle, to that data.
+        where: the file's name in error messages.
 
     Returns:
-        Numbers, texts, lists, dictionaries and tuples; `Global`, `Instance`, and what `calls` and `persistent` made.
+        Numbers, strings, lists, dictionaries, tuples, `Global`, `Instance`, and results of `calls` and `persistent`.
 
     Raises:
-        UserError: the file asks to call anything else, or is no pickle, or a broken one.
+        UserError: the file asks to call another function, is not a pickle, or is damaged.
     """
     machine = _Machine(calls, persistent, where)
     try:
-        # Text with a broken escape, as protocol 0 may hold it.
+        # Strings of protocol 0 may contain invalid escapes, for which Python warns.
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             return machine.run(file)
     except UserError:
@@ -87,7 +87,7 @@ def read_pickle(file: BinaryIO, *, calls: Calls, persistent: Callable[[object], 
 
 
 def shown(text: str) -> str:
-    """A text from a file, fit for one line of a terminal."""
+    """A string from a file, escaped and shortened for one line of a terminal."""
     plain = ascii(text)[1:-1]
     return plain if len(plain) <= 80 else f"{plain[:77]}..."
 
@@ -98,7 +98,7 @@ class _Machine:
         self.persistent = persistent
         self.where = where
         self.stack: list[Any] = []
-        self.below: list[list[Any]] = []  # what lies under each open mark
+        self.below: list[list[Any]] = []  # the stacks below each open mark
         self.memo: dict[int, Any] = {}
 
     def run(self, file: BinaryIO) -> object:
@@ -113,7 +113,7 @@ class _Machine:
         return self.stack.pop()
 
     def move(self, name: str, argument: Any) -> bool:
-        """Marks, the memo, and copies on the stack; whether the operation is one of these."""
+        """Handle opcodes for marks, the memo and copies on the stack; returns whether this was one of them."""
         match name:
             case "MARK":
                 self.below.append(self.stack)
@@ -135,7 +135,7 @@ class _Machine:
         return True
 
     def gather(self, name: str) -> bool:
-        """Containers of what lies on the stack; whether the operation is one of these."""
+        """Handle opcodes that build or fill containers; returns whether this was one of them."""
         match name:
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 self.push(tuple(reversed([self.stack.pop() for _ in range(int(name[-1]))])))
@@ -159,7 +159,7 @@ class _Machine:
         return True
 
     def make(self, name: str, argument: Any) -> bool:
-        """Names, calls and instances; whether the operation is one of these."""
+        """Handle opcodes for names, calls and instances; returns whether this was one of them."""
         match name:
             case "GLOBAL":
                 self.push(_global(*argument.split(" ", 1)))
@@ -175,13 +175,13 @@ class _Machine:
                 function, *arguments = self.since_mark()
                 self.push(self.call(function, arguments))
             case "NEWOBJ" | "NEWOBJ_EX":
-                del self.stack[-1 if name == "NEWOBJ" else -2 :]  # arguments: nothing is made with them
+                del self.stack[-1 if name == "NEWOBJ" else -2 :]  # the arguments are not used
                 self.push(Instance(_path(self.stack.pop())))
             case "BUILD":
                 state, target = self.stack.pop(), self.stack[-1]
                 if isinstance(target, Instance):
                     target.state = state
-                elif not isinstance(target, dict):  # an attribute of a dictionary, such as a state_dict's versions
+                elif not isinstance(target, dict):  # state of a dictionary, such as a state_dict's versions, is dropped
                     raise TypeError(f"the state of a {type(target).__name__} is set")
             case "PERSID":
                 self.push(self.persistent(argument))
@@ -195,18 +195,18 @@ class _Machine:
         self.stack.append(value)
 
     def since_mark(self) -> list[Any]:
-        """Take everything that was put on the stack since the last mark."""
+        """Pop everything that was pushed since the last mark."""
         taken, self.stack = self.stack, self.below.pop()
         return taken
 
     def add(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if not isinstance(target, Instance):  # of a class derived from list: its items are not needed
+        if not isinstance(target, Instance):  # an instance of a subclass of list: its items are not needed
             list.extend(target, items)
 
     def update(self, pairs: Iterable[tuple[Any, Any]]) -> None:
         target = self.stack[-1]
-        if not isinstance(target, Instance):  # of a class derived from dict: its items are not needed
+        if not isinstance(target, Instance):  # an instance of a subclass of dict: its items are not needed
             dict.update(target, dictionary(pairs))
 
     def call(self, function: object, arguments: Iterable[object]) -> object:
@@ -220,10 +220,10 @@ class _Machine:
 
 
 def dictionary(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A dictionary of pairs whose keys are no tuples: to hash a tuple nested very deeply would end the process.
+    """A dictionary of pairs without tuples as keys: hashing a very deeply nested tuple would crash the process.
 
     Raises:
-        TypeError: a key that is a tuple, or cannot be hashed.
+        TypeError: a key is a tuple, or cannot be hashed.
     """
     made = {}
     for key, value in pairs:
@@ -245,5 +245,5 @@ def _global(module: object, name: object) -> Global:
 
 def _path(function: object) -> str:
     if not isinstance(function, Global):
-        raise TypeError(f"a {type(function).__name__} in the place of a function")
+        raise TypeError(f"a {type(function).__name__} where a function is expected")
     return function.path

@@ -1,7 +1,7 @@
-"""Reads what `torch.save` wrote as data, in both of its formats, without torch's own unpickling.
+"""Reads files of `torch.save` as data, in both of its formats, without torch's own unpickling.
 
-torch.load is no help here: told to take classes that it does not know it runs code, and a TorchScript archive it hands
-on to torch.jit.load whatever it is told. Only the bytes of the tensors that somebody asks for are read.
+torch.load cannot be used: if it may load unknown classes it runs code, and it passes a TorchScript archive on to
+torch.jit.load with any options. Here only the bytes of the requested tensors are read.
 """
 
 import io
@@ -21,7 +21,7 @@ from torch import Tensor
 from app.authors.inert_pickle import Global, dictionary, read_pickle, shown
 from app.common.errors import UserError
 
-# The older format begins with these two pickles; then come facts about the machine, the object, and the storages.
+# The older format begins with these two pickles; then come machine properties, the object, and the storages.
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
 
@@ -38,7 +38,7 @@ DTYPES = {
     "BoolStorage": torch.bool,
     "UntypedStorage": torch.uint8,
 }
-# What the standard library raises over a broken archive or file.
+# Exceptions of the standard library for a damaged archive or file.
 BROKEN = (
     *(ArithmeticError, EOFError, LookupError, MemoryError, RuntimeError, ValueError),
     *(struct.error, zipfile.BadZipFile, zlib.error),
@@ -47,12 +47,12 @@ BROKEN = (
 
 @dataclass(frozen=True, slots=True)
 class StorageRecord:
-    """Where the values of tensors lie.
+    """A storage in the file, which holds the values of one or more tensors.
 
     Args:
         key: its name in the file.
         dtype: of its values.
-        length: how many values it holds.
+        length: number of values.
     """
 
     key: str
@@ -62,13 +62,13 @@ class StorageRecord:
 
 @dataclass(frozen=True, slots=True)
 class TensorRecord:
-    """A tensor that the file describes, as yet without its values.
+    """The description of a tensor in the file, without its values.
 
     Args:
-        storage: where they lie.
-        offset: number of the first one there.
+        storage: holds its values.
+        offset: index of its first value in the storage.
         shape: of the tensor.
-        strides: distances in the storage between neighbours of each dimension.
+        strides: for each dimension, the distance of neighbours in the storage.
     """
 
     storage: StorageRecord
@@ -81,11 +81,11 @@ Fetch: TypeAlias = Callable[[StorageRecord], bytes]
 
 
 class TensorFile:
-    """What a file holds.
+    """The contents of a file.
 
     Args:
         path: of the file.
-        root: the object that was saved, as `read_pickle` gives it, with `TensorRecord`s for tensors.
+        root: the saved object as `read_pickle` returns it, with `TensorRecord`s for tensors.
         fetch: reads the bytes of a storage.
     """
 
@@ -95,22 +95,22 @@ class TensorFile:
         self._fetch = fetch
 
     def tensor(self, record: TensorRecord) -> Tensor:
-        """The values of a tensor: contiguous, on the CPU, in the dtype that they were saved in.
+        """Read a tensor: contiguous, on the CPU, in its saved dtype.
 
         Raises:
-            UserError: the file is cut short, or describes a tensor that its storage has no room for.
+            UserError: the file is truncated, or the tensor exceeds its storage.
         """
         storage, last = record.storage, record.offset
-        with _said_of(self.path):
+        with _errors_of(self.path):
             for size, stride in zip(record.shape, record.strides, strict=True):
                 last += (size - 1) * stride
             values = math.prod(record.shape)
-            # The last condition keeps a stride of 0 from making much out of little.
+            # The last condition refuses strides of 0, which could make a huge tensor of a small storage.
             if not values or last >= storage.length or values > storage.length:
-                raise ValueError(f"a tensor of shape {record.shape} has no room among {storage.length} values")
+                raise ValueError(f"a tensor of shape {record.shape} does not fit into {storage.length} values")
             content = self._fetch(storage)
             if len(content) != storage.length * storage.dtype.itemsize:
-                raise ValueError(f"{storage.length} values of a tensor are not there in full")
+                raise ValueError(f"the {storage.length} values of a tensor are not all in the file")
             flat = torch.frombuffer(bytearray(content), dtype=storage.dtype)
             return flat.as_strided(record.shape, record.strides, record.offset).clone(
                 memory_format=torch.contiguous_format
@@ -118,20 +118,20 @@ class TensorFile:
 
 
 def read_tensor_file(path: Path) -> TensorFile:
-    """Read what a file holds; see `TensorFile`.
+    """Read the contents of a file, but no values of tensors yet; see `TensorFile`.
 
     Raises:
-        UserError: no such file, not one that `torch.save` wrote, damaged, or one that holds code.
+        UserError: there is no such file, `torch.save` did not write it, it is damaged, or it holds code.
     """
-    with _said_of(path), open(path, "rb") as file:
+    with _errors_of(path), open(path, "rb") as file:
         is_zip = file.read(4) == b"PK\x03\x04"
         file.seek(0)
         return _read_zip(path) if is_zip else _read_legacy(path, file)
 
 
 @contextmanager
-def _said_of(path: Path) -> Iterator[None]:
-    """Turn whatever a missing or broken file makes the standard library raise into one line."""
+def _errors_of(path: Path) -> Iterator[None]:
+    """Turn the standard library's exceptions for missing and damaged files into a `UserError`."""
     try:
         yield
     except UserError:
@@ -139,11 +139,11 @@ def _said_of(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); name a checkpoint") from None
     except BROKEN as error:
-        raise UserError(f"{path}: damaged ({shown(str(error) or type(error).__name__)}); copy it anew") from None
+        raise UserError(f"{path}: damaged ({shown(str(error) or type(error).__name__)}); copy it again") from None
 
 
 def _read_zip(path: Path) -> TensorFile:
-    """The format of torch since 1.6: an archive with the pickle, and a member for each storage."""
+    """Read the format of torch since 1.6: a zip archive with the pickle, and a member for each storage."""
     with zipfile.ZipFile(path) as archive:
         members = {name.partition("/")[2]: name for name in archive.namelist()}
         if any(name == "constants.pkl" or name.startswith("code/") for name in members):
@@ -151,7 +151,7 @@ def _read_zip(path: Path) -> TensorFile:
         if "data.pkl" not in members:
             raise UserError(f"{path}: not a checkpoint: a zip archive that torch.save did not write")
         if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
-            raise UserError(f"{path}: its numbers are big-endian; load and save it anew on a little-endian machine")
+            raise UserError(f"{path}: its numbers are big-endian; load it and save it again on a little-endian machine")
         root = _unpickle(io.BytesIO(archive.read(members["data.pkl"])), path, {})
 
     def fetch(storage: StorageRecord) -> bytes:
@@ -165,7 +165,7 @@ def _read_zip(path: Path) -> TensorFile:
 
 
 def _read_legacy(path: Path, file: BinaryIO) -> TensorFile:
-    """The format before 1.6: five pickles, then all storages, each behind its length as int64."""
+    """Read the format before 1.6: five pickles, then all storages, each preceded by its length as int64."""
     storages: dict[str, StorageRecord] = {}
     for expected in (MAGIC_NUMBER, PROTOCOL_VERSION):
         if _unpickle(file, path, storages) != expected:
@@ -189,17 +189,17 @@ def _read_legacy(path: Path, file: BinaryIO) -> TensorFile:
 
 
 def _unpickle(file: BinaryIO, path: Path, storages: dict[str, StorageRecord]) -> object:
-    """Read one pickle; the storages that it speaks of are entered into `storages`."""
+    """Read one pickle; adds the storages that it refers to to `storages`."""
 
     def persistent(saved: object) -> object:
         match saved:
-            case ("module", container, *_):  # beside the text of its class, which is of no use here
+            case ("module", container, *_):  # followed by the source of its class, which is not used
                 return container
             case ("storage", Global(path=kind), str(key), str(), int(length), *view) if view in ([], [None]):
                 if kind.startswith("torch."):
                     record = StorageRecord(key, DTYPES[kind.rpartition(".")[2]], _number(length))
                     return storages.setdefault(key, record)
-        raise ValueError("it refers to something that is no storage")
+        raise ValueError("it refers to something that is not a storage")
 
     return read_pickle(file, calls=CALLS, persistent=persistent, where=str(path))
 
@@ -220,7 +220,7 @@ def _tensor(
 
 def _number(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**63:
-        raise ValueError("a size that is no number")
+        raise ValueError("a size that is not a valid number")
     return value
 
 
@@ -232,13 +232,13 @@ def _ordered(pairs: Iterable[tuple[object, object]] = ()) -> dict[object, object
     return dictionary(pairs)
 
 
-# All that a saved model and its optimiser ask to call, and what stands for it here.
+# The functions that the files of models and optimisers ask to call, with our replacements.
 CALLS: Mapping[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
-    "collections.OrderedDict": _ordered,  # what a module consists of, and hooks
+    "collections.OrderedDict": _ordered,  # parameters, buffers, submodules and hooks of a module
     "collections.defaultdict": lambda *_: {},  # the optimiser's state
     "builtins.set": lambda *_: [],  # names of buffers that are not saved
     "torch.nn.backends.thnn._get_thnn_function_backend": lambda: None,  # an attribute of every module before torch 1.4

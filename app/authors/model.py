@@ -1,4 +1,4 @@
-"""The ON-LSTM authors' language model, as a file of theirs describes it, under our names."""
+"""Finds the ON-LSTM authors' language model in one of their files, and renames its parameters to ours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -11,7 +11,7 @@ from app.common.errors import UserError
 
 Modules: TypeAlias = dict[str, dict[Any, Any]]
 
-# Rows of gates are in the same order there and here. {} is the number of the layer.
+# The gates have the same order in both. {} is the number of the layer.
 LAYER_NAMES = {
     "rnn.cells.{}.ih.0.weight": "net.layers.{}.weight_ih",
     "rnn.cells.{}.ih.0.bias": "net.layers.{}.bias_ih",
@@ -26,15 +26,15 @@ WORD_NAMES = {
 
 
 class AuthorsModel(NamedTuple):
-    """What a file of theirs holds.
+    """The model in a file of the authors' code.
 
     Args:
-        state_dict: float32, by our names; rows of words are still in their order.
+        state_dict: float32, by our names; the rows of words are still in the authors' order.
         vocabulary_size: number of words.
         embedding_size: features of an embedding.
         layer_sizes: hidden units of each layer, the lowest first.
         chunk_size: units that share a master gate.
-        weight_dropout: share of recurrent weights dropped in training; the authors scale by the rest in evaluation.
+        weight_dropout: share p of recurrent weights dropped in training; the authors scale by 1 - p in evaluation.
         tied: the softmax uses the embedding's weight.
     """
 
@@ -48,7 +48,7 @@ class AuthorsModel(NamedTuple):
 
     @property
     def parameter_count(self) -> int:
-        """Number of trained values; a tied weight counts once."""
+        """Number of parameters; a tied weight counts once."""
         counted = {name for name in self.state_dict if not (self.tied and name == "decoder.weight")}
         return sum(self.state_dict[name].numel() for name in counted)
 
@@ -56,10 +56,10 @@ class AuthorsModel(NamedTuple):
 def read_authors_model(file: TensorFile) -> AuthorsModel:
     """Find the model in a file of the authors' code: a list of model, criterion and optimiser.
 
-    The weights are taken as they are: those that the code saves after the switch to ASGD are the averaged ones.
+    The weights are taken as saved: after the switch to ASGD, the authors' code saves the averaged ones.
 
     Raises:
-        UserError: the file holds something else, or a model that is no ON-LSTM of theirs.
+        UserError: the file holds something else, or a model other than the authors' ON-LSTM.
     """
     match file.root:
         case [Instance(state={"_modules": dict()}) as model, *_]:
@@ -77,8 +77,8 @@ def read_authors_model(file: TensorFile) -> AuthorsModel:
         ) from None
 
 
-class _OtherModel(Exception):  # noqa: N818 - always answered where it comes from
-    """In what a model differs from the authors'."""
+class _OtherModel(Exception):  # noqa: N818 - always caught in this file
+    """How a model differs from the authors'."""
 
 
 def _convert(file: TensorFile, modules: Modules) -> AuthorsModel:
@@ -100,7 +100,7 @@ def _convert(file: TensorFile, modules: Modules) -> AuthorsModel:
     chunk_sizes = [_chunk_size(*shapes[f"rnn.cells.{layer}.hh.weight"]) for layer in range(layers)]
     weight_dropout = _one("weight dropout", [hh.get("dropout") for hh in dropconnects])
     if not 0 <= weight_dropout < 1:
-        raise _OtherModel("its weight dropout is no probability")
+        raise _OtherModel("its weight dropout is outside [0, 1)")
     vocabulary_size, embedding_size = shapes["encoder.weight"]
     return AuthorsModel(
         state_dict={ours: _weights(file, parameters[theirs]) for theirs, ours in names.items()},
@@ -114,7 +114,7 @@ def _convert(file: TensorFile, modules: Modules) -> AuthorsModel:
 
 
 def _modules(model: Instance) -> Modules:
-    """The attributes of a module and of all below it, by dotted name; a module met twice is listed once."""
+    """The attributes of a module and its submodules, by dotted name; a shared module is listed once."""
     found: Modules = {}
     waiting, seen = [("", model)], {id(model)}
     while waiting:
@@ -135,14 +135,14 @@ def _parameters(modules: Modules) -> dict[str, TensorRecord]:
     for module_name, attributes in modules.items():
         parameters = attributes.get("_parameters")
         for name, record in parameters.items() if isinstance(parameters, dict) else ():
-            # Where nothing is dropped, their DropConnect sets `_weight` to the parameter `weight` itself.
+            # Without dropout, the authors' DropConnect sets `_weight` to the parameter `weight` itself.
             if isinstance(name, str) and isinstance(record, TensorRecord) and name != "_weight":
                 found[f"{module_name}.{name}".removeprefix(".")] = record
     return found
 
 
 def _check_shapes(shapes: Mapping[str, tuple[int, ...]], layers: int) -> list[int]:
-    """Check that all sizes fit together; the hidden units of each layer."""
+    """Check that all sizes fit together; returns the number of hidden units of each layer."""
     for name, shape in shapes.items():
         if len(shape) != (1 if name.endswith("bias") else 2):
             raise _OtherModel(f"{name} has the shape {shown(str(shape))}")
@@ -158,34 +158,34 @@ def _check_shapes(shapes: Mapping[str, tuple[int, ...]], layers: int) -> list[in
     expected |= {"decoder.weight": (words, features), "decoder.bias": (words,)}
     for name, shape in expected.items():
         if shapes[name] != shape:
-            raise _OtherModel(f"{name} has the shape {shapes[name]} where {shape} would fit the rest")
+            raise _OtherModel(f"{name} has the shape {shapes[name]}; the other shapes require {shape}")
     return sizes
 
 
 def _chunk_size(rows: int, hidden_size: int) -> int:
-    """From the rows of a layer's weights: four gates of one row per unit, and two of one row per chunk."""
+    """The chunk size from a layer's number of rows: four gates with a row per unit, two with a row per chunk."""
     chunks, odd = divmod(rows - 4 * hidden_size, 2)
     if odd or chunks < 1 or hidden_size % chunks:
-        raise _OtherModel(f"{rows:,} rows for {hidden_size:,} units leave no even number of master gates")
+        raise _OtherModel(f"{rows:,} rows for {hidden_size:,} units do not give a whole number of chunks")
     return hidden_size // chunks
 
 
 def _one(what: str, values: Sequence[object]) -> float:
-    """The number that all layers have."""
+    """The value that all layers have in common."""
     first = values[0]
     if not isinstance(first, int | float) or any(value != first for value in values):
-        raise _OtherModel(f"its {what} is not one number throughout")
+        raise _OtherModel(f"its {what} is not the same number in all layers")
     return first
 
 
 def _weights(file: TensorFile, record: TensorRecord) -> Tensor:
     if not record.storage.dtype.is_floating_point:
-        raise _OtherModel("its parameters are whole numbers")
+        raise _OtherModel("its parameters are integers")
     return file.tensor(record).float()
 
 
 def _describe(thing: object) -> str:
-    """A few words on what a file holds."""
+    """A few words about the contents of a file."""
     match thing:
         case dict():
             return f"a dictionary of {shown(', '.join(key for key in thing if isinstance(key, str)) or 'nothing')}"

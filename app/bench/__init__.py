@@ -1,1 +1,1 @@
-"""How fast this machine is at what is ours, against what it should be as fast as; and how equal the results are."""
+"""Benchmarks: the speed of our code on this machine against references, and how close the results are to theirs."""

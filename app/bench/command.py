@@ -1,4 +1,4 @@
-"""`python -m app bench`: read the command line, measure, print a table after the other."""
+"""`python -m app bench`: read the command line, measure, and print one table after another."""
 
 import json
 import sys
@@ -16,24 +16,24 @@ from rich.console import Console
 from app.bench import equality, layer, loop, softmax, step, workers
 from app.bench.machine import heading, machine
 from app.bench.progress import Progress
-from app.bench.rows import Row, tables
+from app.bench.rows import BenchRow, tables
 from app.bench.sizes import FULL, QUICK, Sizes
-from app.bench.tasks import Section, Setting
+from app.bench.tasks import BenchSection, Setting
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
 
-SECTIONS: tuple[Section, ...] = (
+SECTIONS: tuple[BenchSection, ...] = (
     *(layer.SECTION, equality.SECTION, softmax.SECTION),
     *(loop.SECTION, workers.SECTION, step.SECTION),
 )
 MOST_THREADS = 1024
-NARROWEST = 100  # where output goes to a file, wide enough for every table
+NARROWEST = 100  # columns of output that goes to a file; wide enough for every table
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     quick: bool
     json: Path | None
@@ -45,28 +45,28 @@ def main(argv: Sequence[str]) -> None:
     """Measure this machine.
 
     Args:
-        argv: what stands after `bench` on the command line.
+        argv: the arguments after `bench`.
 
     Raises:
-        UserError: a wrong command line, or a file that cannot be written.
+        UserError: the command line is wrong, or the file cannot be written.
     """
     options = _read(argv)
     try:
         bench(options, QUICK if options.quick else FULL)
     except (KeyboardInterrupt, SystemExit) as error:
-        # Lightning makes the second of the first; what it makes of SIGTERM has a type of its own.
+        # Lightning turns the first into the second; its exception for SIGTERM is a subclass, which is passed on.
         if type(error) not in (KeyboardInterrupt, SystemExit):
             raise
-        print("stopped; the tables that are there are whole", file=sys.stderr)
+        print("stopped; the tables printed so far are complete", file=sys.stderr)
         sys.exit(130)
 
 
 def bench(options: Options, sizes: Sizes) -> None:
-    """Measure, print, and write.
+    """Measure, print the tables, and write the JSON file.
 
     Args:
         options: of the command line.
-        sizes: how much is measured.
+        sizes: what to measure, and for how long.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(options.threads)
@@ -80,10 +80,10 @@ def _bench(options: Options, sizes: Sizes) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     if not sys.stdout.isatty():
         console.width = max(console.width, NARROWEST)
-    with Console(stderr=True).status("looking at this machine, and compiling what is not compiled yet"):
+    with Console(stderr=True).status("inspecting this machine, and compiling the time steps if necessary"):
         here = machine(options.threads)
     console.print(heading(here), soft_wrap=True)
-    began, found = time.monotonic(), dict[str, list[Row]]()
+    began, found = time.monotonic(), dict[str, list[BenchRow]]()
     chosen = [section for section in SECTIONS if not options.only or section.name in options.only]
     progress = Progress()
     setting = Setting(sizes=sizes, tick=progress.tick)
@@ -103,7 +103,7 @@ def _bench(options: Options, sizes: Sizes) -> None:
         _write(options, here | {"seed": setting.seed, "seconds": seconds, "sizes": asdict(sizes)}, found)
 
 
-def _write(options: Options, about: dict[str, Any], found: dict[str, list[Row]]) -> None:
+def _write(options: Options, about: dict[str, Any], found: dict[str, list[BenchRow]]) -> None:
     assert options.json is not None
     sections = {name: [row.plain() for row in rows] for name, rows in found.items()}
     values = {"quick": options.quick, **about, "sections": sections}
@@ -114,13 +114,13 @@ def _read(argv: Sequence[str]) -> Options:
     names = ", ".join(section.name for section in SECTIONS)
     parser = Parser(prog="python -m app bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="less of everything: under three minutes on two cores")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every time measured, and the rest")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file for all measured times and everything else")
     parser.add_argument(
         "--threads",
         type=_positive,
         default=torch.get_num_threads(),
         metavar="N",
-        help="torch's, here %(default)s where it is left out; the lottery's loop has one in any case",
+        help="torch's threads, by default %(default)s here; the lottery's loop always has one",
     )
     parser.add_argument(
         "--only",
@@ -128,7 +128,7 @@ def _read(argv: Sequence[str]) -> Options:
         default=[],
         choices=[section.name for section in SECTIONS],
         metavar="SECTION",
-        help=f"these tables alone, of {names}",
+        help=f"measure only these tables, of {names}",
     )
     options = Options(**vars(parser.parse_args(argv)))
     if options.json is not None and not _can_be_written(options.json):
@@ -137,7 +137,7 @@ def _read(argv: Sequence[str]) -> Options:
 
 
 def _can_be_written(path: Path) -> bool:
-    """Asked before minutes of measuring, not after."""
+    """Checked before measuring, which takes minutes."""
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             return not path.is_dir()
@@ -151,5 +151,5 @@ def _positive(text: str) -> int:
     except ValueError:
         number = 0
     if not 1 <= number <= MOST_THREADS:
-        raise ArgumentTypeError(f"{text!r} is no whole number from 1 to {MOST_THREADS}")
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_THREADS}")
     return number

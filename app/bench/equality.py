@@ -1,4 +1,4 @@
-"""How far the fused layer's results are from the eager reference's."""
+"""Differences between the results of the fused layer and those of the eager reference."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -9,13 +9,13 @@ from torch import Tensor
 
 from app.bench.figures import Goal
 from app.bench.layer import Context
-from app.bench.rows import Difference, Row
+from app.bench.rows import BenchRow, Difference
 from app.bench.sizes import LayerSize
-from app.bench.tasks import Section, Setting, Task
+from app.bench.tasks import BenchSection, Setting, Task
 from app.nets import ONLSTM
 
 MIXED: Context = partial(torch.autocast, "cpu", torch.bfloat16)
-# What is read in, in what context, and the goals of outputs and gradients.
+# Precision of the tensors, context of the forward pass, goal for the outputs, goal for the gradients.
 PRECISIONS: dict[str, tuple[torch.dtype, Context, float, float]] = {
     "float64": (torch.float64, nullcontext, 1e-10, 1e-10),
     "float32": (torch.float32, nullcontext, 2e-6, 1e-5),
@@ -28,13 +28,13 @@ Results = tuple[list[Tensor], list[Tensor]]
 
 
 def results(net: ONLSTM, x: Tensor, d_output: Tensor, context: Context = nullcontext) -> Results:
-    """Everything that a layer gives.
+    """All outputs and gradients of a layer.
 
     Args:
         net: a layer.
         x: (T, B, features).
         d_output: (T, B, H), the gradient of the outputs.
-        context: what the way forward is in.
+        context: of the forward pass.
 
     Returns:
         Outputs, last cells, distances; gradients of the input and of all parameters.
@@ -47,11 +47,11 @@ def results(net: ONLSTM, x: Tensor, d_output: Tensor, context: Context = nullcon
 
 
 def differences(found: Results, right: Results) -> tuple[float, float]:
-    """The largest difference of an output, and that of a gradient by the length of the gradient; nan if there is one.
+    """The largest difference of an output, and the largest of a gradient relative to its norm; nan if any is nan.
 
     Args:
-        found: ours.
-        right: what they are measured by.
+        found: the results to check.
+        right: the reference results.
     """
     of_outputs = _largest(found[0], right[0], lambda mine, its: (mine - its).abs().max())
     of_gradients = _largest(found[1], right[1], lambda mine, its: (mine - its).norm() / its.norm())
@@ -68,10 +68,10 @@ def tasks(setting: Setting) -> list[Task]:
     return [Task(f"equality {size}", SECONDS, partial(_measure, setting, size)) for size in setting.sizes.equal_layers]
 
 
-SECTION = Section("equality", "Largest difference between the fused layer and the eager one in float64", tasks)
+SECTION = BenchSection("equality", "Largest difference between the fused layer and the eager one in float64", tasks)
 
 
-def _measure(setting: Setting, size: LayerSize) -> Sequence[Row]:
+def _measure(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
     torch.manual_seed(setting.seed)
     net = ONLSTM(size.features, [size.hidden])
     x = torch.randn(size.time, size.batch, size.features)

@@ -1,4 +1,4 @@
-"""Figures, and what they should be."""
+"""Measured numbers: their goals, and how they are written."""
 
 import math
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ DASH = "\N{EN DASH}"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure should be.
+    """The goal for a measured number.
 
     Args:
-        limit: the last value that will do.
-        at_least: whether more is better; less is where it is false.
+        limit: the worst value that meets the goal.
+        at_least: whether the number must be at least the limit; otherwise at most.
     """
 
     limit: float
     at_least: bool = False
 
     def met(self, value: float) -> bool:
-        """Whether the value will do; nan does not."""
+        """Whether the value meets the goal; nan does not."""
         return value >= self.limit if self.at_least else value <= self.limit
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Goal:
 
 
 def three_digits(value: float) -> str:
-    """A positive number with three digits that count, or all of them before the point: 0.0512, 5.12, 51.2, 5,120."""
+    """A number with three significant digits, and with all digits before the point: 0.0512, 5.12, 51.2, 5,120."""
     if not value or not math.isfinite(value):
         return f"{value:g}"
     decimals = 2 - math.floor(math.log10(abs(value)))
@@ -35,5 +35,5 @@ def three_digits(value: float) -> str:
 
 
 def yes_or_no(met: bool) -> str:
-    """Of a goal."""
+    """Whether a goal is met, in a word."""
     return "yes" if met else "no"

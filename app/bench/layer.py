@@ -1,4 +1,4 @@
-"""One ON-LSTM layer against `nn.LSTM`, which computes less but has been tuned for years."""
+"""One ON-LSTM layer against `nn.LSTM`, which computes less but is highly optimised."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from app.bench.figures import Goal
 from app.bench.machine import has_bf16_products
-from app.bench.rows import Comparison, Note, Row
+from app.bench.rows import BenchRow, Comparison, Note
 from app.bench.sizes import LayerSize
-from app.bench.tasks import Section, Setting, Task
+from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import Contestant, take_turns, timed
 from app.nets import ONLSTM
 
-# Below and from this many units on.
+# Layers with at least this many units have a goal of their own.
 WIDE = 1000
 GOAL_NARROW, GOAL_WIDE, GOAL_BF16 = Goal(1.5), Goal(1.15), Goal(1.0)
 
@@ -23,13 +23,13 @@ Context = Callable[[], AbstractContextManager[object]]
 
 
 def training_step(net: nn.Module, x: Tensor, d_output: Tensor, context: Context = nullcontext) -> Callable[[], None]:
-    """Forward and backward from the same gradient every time.
+    """A function that runs forward and backward, always with the same gradient of the output.
 
     Args:
         net: its first output has the shape of `d_output`.
-        x: (T, B, features); it gets a gradient too.
+        x: (T, B, features); its gradient is computed, too.
         d_output: (T, B, H).
-        context: what the way forward is in.
+        context: of the forward pass.
     """
 
     leaves = [x, *net.parameters()]
@@ -45,7 +45,7 @@ def training_step(net: nn.Module, x: Tensor, d_output: Tensor, context: Context 
 
 
 def reading(net: nn.Module, x: Tensor) -> Callable[[], None]:
-    """Forward alone."""
+    """A function that runs the forward pass alone, without gradients."""
 
     def read() -> None:
         with torch.no_grad():
@@ -55,7 +55,7 @@ def reading(net: nn.Module, x: Tensor) -> Callable[[], None]:
 
 
 def tasks(setting: Setting) -> list[Task]:
-    """Per size: a training step, reading, the eager reference, and mixed precision; a training step on a GPU."""
+    """For each size: training step, forward pass, eager step, mixed precision; on a GPU also a training step there."""
     layers, seconds = setting.sizes.layers, setting.sizes.layer_seconds
     kinds = {"step": _step, "reading": _reading, "eager step": _eager_step, "bf16-mixed step": _bf16_step}
     on_cpu = [
@@ -71,7 +71,7 @@ def tasks(setting: Setting) -> list[Task]:
     return [*on_cpu, *(Task(f"GPU step {size}", seconds, partial(_gpu_step, setting, size)) for size in layers)]
 
 
-SECTION = Section("layer", "ON-LSTM layer against nn.LSTM; T x B, features -> units", tasks)
+SECTION = BenchSection("layer", "ON-LSTM layer against nn.LSTM; T x B, features -> units", tasks)
 
 
 def _noted(sentence: str) -> Task:
@@ -79,7 +79,7 @@ def _noted(sentence: str) -> Task:
 
 
 def _nets(setting: Setting, size: LayerSize, device: str = "cpu") -> tuple[ONLSTM, nn.LSTM, Tensor, Tensor]:
-    """Ours, torch's, an input, and a gradient of the output."""
+    """Our layer, torch's layer, an input, and a gradient of the output."""
     torch.manual_seed(setting.seed)
     ours, its = ONLSTM(size.features, [size.hidden]), nn.LSTM(size.features, size.hidden)
     x = torch.randn(size.time, size.batch, size.features, device=device, requires_grad=True)
@@ -89,11 +89,13 @@ def _nets(setting: Setting, size: LayerSize, device: str = "cpu") -> tuple[ONLST
 
 def _row(
     setting: Setting, what: str, goal: Goal | None, ours: Callable[[], None], reference: Callable[[], None]
-) -> list[Row]:
+) -> list[BenchRow]:
     return _compared(setting, what, goal, timed(ours), timed(reference))
 
 
-def _compared(setting: Setting, what: str, goal: Goal | None, ours: Contestant, reference: Contestant) -> list[Row]:
+def _compared(
+    setting: Setting, what: str, goal: Goal | None, ours: Contestant, reference: Contestant
+) -> list[BenchRow]:
     contestants = {"ours": ours, "reference": reference}
     times = take_turns(contestants, seconds=setting.sizes.layer_seconds, tick=setting.tick)
     return [Comparison(what=what, ours=times["ours"], reference=times["reference"], goal=goal)]
@@ -103,7 +105,7 @@ def _goal(size: LayerSize) -> Goal:
     return GOAL_WIDE if size.hidden >= WIDE else GOAL_NARROW
 
 
-def _step(setting: Setting, size: LayerSize) -> Sequence[Row]:
+def _step(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
     ours, its, x, d_output = _nets(setting, size)
     return _row(
         setting,
@@ -114,12 +116,12 @@ def _step(setting: Setting, size: LayerSize) -> Sequence[Row]:
     )
 
 
-def _reading(setting: Setting, size: LayerSize) -> Sequence[Row]:
+def _reading(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
     ours, its, x, _ = _nets(setting, size)
     return _row(setting, f"forward alone {size}", _goal(size), reading(ours, x), reading(its, x))
 
 
-def _eager_step(setting: Setting, size: LayerSize) -> Sequence[Row]:
+def _eager_step(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
     ours, its, x, d_output = _nets(setting, size)
     ours.implementation = "eager"
     return _row(
@@ -127,7 +129,7 @@ def _eager_step(setting: Setting, size: LayerSize) -> Sequence[Row]:
     )
 
 
-def _bf16_step(setting: Setting, size: LayerSize) -> Sequence[Row]:
+def _bf16_step(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
     ours, its, x, d_output = _nets(setting, size)
     mixed = partial(torch.autocast, "cpu", torch.bfloat16)
     return _row(
@@ -139,7 +141,7 @@ def _bf16_step(setting: Setting, size: LayerSize) -> Sequence[Row]:
     )
 
 
-def _gpu_step(setting: Setting, size: LayerSize) -> Sequence[Row]:
+def _gpu_step(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
     ours, its, x, d_output = _nets(setting, size, "cuda")
     contestants = [timed(training_step(net, x, d_output), wait=torch.cuda.synchronize) for net in (ours, its)]
     return _compared(setting, f"GPU training step, eager, {size}", None, *contestants)

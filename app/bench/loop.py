@@ -1,4 +1,4 @@
-"""The lottery's training loop against a bare one, and its evaluation against a forward pass."""
+"""The lottery's training loop against a reference loop, and its evaluation against a forward pass."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from app import pruning
 from app.bench.figures import Goal
-from app.bench.lottery import THREADS, LotteryLoop, loggers, parts
+from app.bench.lottery import THREADS, LotteryLoop, bench_cli, loggers
 from app.bench.noise import Noise, noise
-from app.bench.reference_loop import BareLoop, forward_alone
-from app.bench.rows import Comparison, Row
-from app.bench.tasks import Section, Setting, Task
+from app.bench.reference_loop import ReferenceLoop, forward_alone
+from app.bench.rows import BenchRow, Comparison
+from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import Contestant, take_turns
 from app.bench.timing_callbacks import EvaluationTimes
+from app.common.protocols import prunable_parameters
 from app.common.seeds import derive_seed, generator, seeded
 from app.modules import Classifier
 from app.nets import LeNet
@@ -26,53 +26,53 @@ from app.pruning import Masks
 
 LEARNING_RATE = 1.2e-3
 DENSITY = 0.2
-NET = "net."  # what the names of a network's parameters begin with in our module
+NET = "net."  # prefix of the names of a network's parameters in a Classifier
 GOAL_LOOP, GOAL_EVALUATION = Goal(0.95, at_least=True), Goal(1.2)
 # As in the lottery's configurations.
 MODEL = f"--model.optimizer torch.optim.Adam --model.optimizer.lr {LEARNING_RATE}"
 FUSED = " --model.optimizer.fused true"
 SECONDS_EVALUATION = 6.0
-SECONDS_AROUND = 5.0  # for the images, the command line and the loggers
+SECONDS_AROUND = 5.0  # to make the images, the command line and the loggers
 
-# What is told, of which loop, against which, and what the ratio should be.
+# Label of a row, the loop it shows, the loop it is compared with, and the goal of the ratio.
 LINES: tuple[tuple[str, str, str, Goal | None], ...] = (
-    ("Adam; bare: Adam", "ours", "bare", None),  # the lottery's configurations ask for the fused one
-    ("fused Adam; bare: Adam", "ours fused", "bare", GOAL_LOOP),
-    ("fused Adam; bare: fused Adam", "ours fused", "bare fused", None),
-    ("bare: fused Adam; bare: Adam", "bare fused", "bare", None),
+    ("Adam; reference: Adam", "ours", "reference", None),  # the lottery's configurations use fused Adam
+    ("fused Adam; reference: Adam", "ours fused", "reference", GOAL_LOOP),
+    ("fused Adam; reference: fused Adam", "ours fused", "reference fused", None),
+    ("reference: fused Adam; reference: Adam", "reference fused", "reference", None),
 )
 
 
 def starting_point(seed: int, density: float = DENSITY) -> tuple[dict[str, Tensor], Masks]:
-    """Weights of a classifier by LeNet, and masks that leave a share of them, at random places."""
+    """Initial weights of a LeNet classifier, and random masks that keep a share of them."""
     with seeded(seed):
         model = Classifier(LeNet())
     start = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    names = pruning.prunable_kinds(model)
-    draw = generator(seed)
-    return start, {name: torch.rand(start[name].shape, generator=draw) < density for name in names}
+    names = prunable_parameters(model)
+    random = generator(seed)
+    return start, {name: torch.rand(start[name].shape, generator=random) < density for name in names}
 
 
 def tasks(setting: Setting) -> list[Task]:
-    """All loops in turns, then the evaluation."""
+    """All loops, which take turns; then the evaluation."""
     seconds = setting.sizes.loop_seconds
     loops = Task("lottery loop", seconds + SECONDS_AROUND, partial(_loops, setting))
     return [loops, Task("evaluation", SECONDS_EVALUATION + SECONDS_AROUND, partial(_evaluation, setting))]
 
 
-SECTION = Section("loop", "Lottery: LeNet, masked, Adam, batch 60, one thread; against a bare loop", tasks)
+SECTION = BenchSection("loop", "Lottery: LeNet, masked, Adam, batch 60, one thread; against a reference loop", tasks)
 
 
-def bare_loop(setting: Setting, data: Noise, *, fused: bool) -> BareLoop:
-    """The loop that ours is measured by.
+def reference_loop(setting: Setting, data: Noise, *, fused: bool) -> ReferenceLoop:
+    """The loop that the lottery's loop is compared with.
 
     Args:
-        setting: how long it is.
-        data: as the lottery seeds it.
-        fused: whether Adam's step is one function.
+        setting: gives its length.
+        data: seeded like the lottery's.
+        fused: use the fused implementation of Adam.
     """
     start, masks = starting_point(setting.seed)
-    return BareLoop(
+    return ReferenceLoop(
         LeNet(),
         {name.removeprefix(NET): value for name, value in start.items()},
         {name.removeprefix(NET): mask for name, mask in masks.items()},
@@ -85,18 +85,18 @@ def bare_loop(setting: Setting, data: Noise, *, fused: bool) -> BareLoop:
 
 
 def lottery_data(setting: Setting) -> Noise:
-    """Images, split and ordered as for the lottery's first replicate."""
+    """Noise images, split and ordered as in the lottery's first replicate."""
     data = noise(setting.sizes.images)
     data.reseed(split=derive_seed(setting.seed, 0, "split"), order=derive_seed(setting.seed, 0, "order"))
     return data
 
 
-def _loops(setting: Setting) -> Sequence[Row]:
+def _loops(setting: Setting) -> Sequence[BenchRow]:
     sizes, data = setting.sizes, lottery_data(setting)
     start, masks = starting_point(setting.seed)
     with tempfile.TemporaryDirectory() as folder, _one_thread():
         root = Path(folder)
-        made = {fused: parts(MODEL + FUSED * fused, eval_every=sizes.eval_every) for fused in (False, True)}
+        made = {fused: bench_cli(MODEL + FUSED * fused, eval_every=sizes.eval_every) for fused in (False, True)}
         with loggers(made[False], root) as logging:
             ours = {
                 fused: LotteryLoop(
@@ -113,9 +113,9 @@ def _loops(setting: Setting) -> Sequence[Row]:
             }
             contestants: dict[str, Contestant] = {
                 "ours": ours[False],
-                "bare": bare_loop(setting, data, fused=False),
+                "reference": reference_loop(setting, data, fused=False),
                 "ours fused": ours[True],
-                "bare fused": bare_loop(setting, data, fused=True),
+                "reference fused": reference_loop(setting, data, fused=True),
             }
             times = take_turns(contestants, seconds=sizes.loop_seconds, tick=setting.tick)
     rows = [
@@ -125,13 +125,13 @@ def _loops(setting: Setting) -> Sequence[Row]:
     return [*rows, Comparison(what="around the iterations, per network", ours=ours[False].around[1:])]
 
 
-def _evaluation(setting: Setting) -> Sequence[Row]:
-    """An evaluation after every iteration, and after each one the forward pass."""
+def _evaluation(setting: Setting) -> Sequence[BenchRow]:
+    """Evaluate after every iteration, and run the forward pass alone after each evaluation."""
     start, masks = starting_point(setting.seed)
     data = lottery_data(setting)
     with tempfile.TemporaryDirectory() as folder, _one_thread():
         root = Path(folder)
-        made = parts(MODEL, eval_every=1)
+        made = bench_cli(MODEL, eval_every=1)
         watch = EvaluationTimes(lambda: forward_alone(made.model.net, data.val_dataloader()), setting.tick)
         with loggers(made, root) as logging:
             LotteryLoop(
@@ -139,7 +139,7 @@ def _evaluation(setting: Setting) -> Sequence[Row]:
                 data,
                 start,
                 masks,
-                iterations=setting.sizes.evaluations + 2,  # the first warms up, no iteration follows the last
+                iterations=setting.sizes.evaluations + 2,  # a warm-up first; no iteration follows the last
                 root=root,
                 seed=setting.seed,
                 loggers=logging,

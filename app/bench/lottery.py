@@ -1,4 +1,4 @@
-"""The lottery's own loop for one network, wired as `python -m app lottery` wires it."""
+"""The lottery's own training of one network, set up as by `python -m app lottery`."""
 
 import io
 import time
@@ -13,35 +13,36 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from torch import Tensor
 
-from app import pruning
 from app.bench.noise import Noise
 from app.bench.timing_callbacks import Stopwatch
-from app.cli.parser import CLI, quiet
+from app.cli.main import quiet
+from app.cli.parser import CLI
 from app.common.seeds import derive_seed
+from app.lottery.loggers import LotteryLoggers
 from app.lottery.network import Job, NetworkTraining
 from app.lottery.settings import Pruning
-from app.pruning import Masks
+from app.pruning import Masks, rewind
+from app.runs.best_validation import BestValidation
 from app.runs.layout import NetworkKey, RunLayout
-from app.training.run_loggers import LotteryLoggers
-from callbacks import ExperimentProgress
+from callbacks import ExperimentProgress, IterativePruningCallback
 
-# One thread, as the lottery has unless it is told otherwise.
+# The lottery's default.
 THREADS = 1
 
 
-class Parts(CLI):
-    """The command line's Trainers and loggers, without a subcommand to run."""
+class BenchCLI(CLI):
+    """A command line without a subcommand, which makes Trainers and loggers."""
 
     def __init__(self, options: Sequence[str]) -> None:
         with warnings.catch_warnings():
-            # Of arguments beside those of the command line, which are these.
+            # Lightning warns about arguments that are not from the command line.
             warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
             super().__init__(list(options), run=False)
         self.context = self._context()
 
 
-def parts(model: str, *, eval_every: int) -> Parts:
-    """What the options of a lottery's configuration make.
+def bench_cli(model: str, *, eval_every: int) -> BenchCLI:
+    """Model, data, Trainers and loggers from the options of a lottery's configuration.
 
     Args:
         model: options of the model.
@@ -52,17 +53,18 @@ def parts(model: str, *, eval_every: int) -> Parts:
         *("--seed_everything", "0", "--threads", str(THREADS), "--experiment", "bench"),
         *("--model", "app.modules.Classifier", "--model.net", "app.nets.LeNet", *model.split()),
         *("--data", f"{Noise.__module__}.{Noise.__name__}"),
-        *("--trainer.val_check_interval", str(eval_every), "--trainer.accelerator", "cpu"),
+        *("--trainer.accelerator", "cpu"),
+        *("--trainer.val_check_interval", str(eval_every), "--trainer.check_val_every_n_epoch", "null"),
     )
-    return Parts(options)
+    return BenchCLI(options)
 
 
 @contextmanager
-def loggers(made: Parts, root: Path) -> Iterator[LotteryLoggers]:
-    """The loggers that the options make, until everything is measured: W&B keeps one run open at a time.
+def loggers(made: BenchCLI, root: Path) -> Iterator[LotteryLoggers]:
+    """The loggers of the options, finished in the end: W&B keeps one run open at a time.
 
     Args:
-        made: by the command line.
+        made: the command line.
         root: directory of the experiment.
     """
     found = LotteryLoggers(make=made.context.make_loggers, layout=RunLayout(root), config=made.context.config)
@@ -73,26 +75,26 @@ def loggers(made: Parts, root: Path) -> Iterator[LotteryLoggers]:
 
 
 class LotteryLoop:
-    """Trains a masked network from the same start every time, as one round of a lottery after the other.
+    """Trains a masked network, always from the same weights, as successive rounds of a lottery.
 
     Args:
-        made: by the command line.
-        data: to train and evaluate on, ready.
-        start: the state that it begins with.
-        masks: which of its weights are left.
+        made: the command line.
+        data: to train and evaluate on, already prepared.
+        start: the initial state of the network.
+        masks: of the weights that are kept.
         iterations: length of a training.
         root: directory of the experiment.
         seed: of the experiment.
         loggers: of the experiment.
-        first: callbacks that come before all others.
+        first: callbacks that run before all others.
 
     Attributes:
-        around: seconds of every training before its first iteration and after its last.
+        around: for every training, the seconds before its first iteration and after its last together.
     """
 
     def __init__(
         self,
-        made: Parts,
+        made: BenchCLI,
         data: Noise,
         start: dict[str, Tensor],
         masks: Masks,
@@ -119,24 +121,28 @@ class LotteryLoop:
             settings=Pruning(),
             layout=self.layout,
             iterations=iterations,
+            rewind_iteration=0,
+            best=BestValidation(),
+            config=made.context.config,
             threads=THREADS,
             make_trainer=make_trainer,
             loggers=loggers,
-            # Not on this terminal, which shows another one.
+            # Not on the terminal, which shows the benchmark's progress.
             progress=ExperimentProgress(iterations, Console(file=io.StringIO())),
             checkpoint_seconds=made.context.checkpoint_seconds,
         )
 
     def __call__(self) -> float:
-        """Train; says how many seconds the iterations took, evaluations included."""
+        """Train; return the seconds of the iterations, evaluations included."""
         began = time.perf_counter()
-        pruning.rewind(self.model, self.start, self.masks)
-        key = network(len(self.around))
-        self._train(Job(key=key, start=self.start, masks=self.masks, seeds=self.seeds))
+        rewind(self.model, self.start, self.masks)
+        key, ticket = network(len(self.around)), IterativePruningCallback()
+        ticket.adopt(self.masks, round=key.round)
+        self._train(Job(key=key, start=self.start, ticket=ticket, seeds=self.seeds))
         self.around.append(time.perf_counter() - began - self._stopwatch.seconds)
         return self._stopwatch.seconds
 
 
 def network(training: int) -> NetworkKey:
-    """Which network of the experiment a training is, counted from 0: all of one branch, so that loggers stay open."""
+    """The key of the network of a training, counted from 0; all are of one branch, so that loggers stay open."""
     return NetworkKey(0, "iterative", training + 1)

@@ -1,4 +1,4 @@
-"""Where a benchmark was run: what its figures are figures of."""
+"""Description of the machine on which a benchmark runs."""
 
 import os
 import platform
@@ -13,15 +13,15 @@ from app.nets.fused.products import onednn
 from app.runs.provenance import versions
 
 CPUINFO = Path("/proc/cpuinfo")
-# What processors call their products of bfloat16: x86's two, and Arm's.
+# Processor flags of bfloat16 products: two of x86, one of Arm.
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """Versions, processor, and which of the fast paths there are; builds the compiled steps if need be.
+    """Versions, processor, and which of the fast implementations are available; compiles the time steps if necessary.
 
     Args:
-        threads: torch's.
+        threads: of torch.
     """
     return {
         "versions": versions(),
@@ -37,7 +37,7 @@ def machine(threads: int) -> dict[str, Any]:
 
 
 def heading(found: dict[str, Any]) -> str:
-    """The same in three lines."""
+    """The description in three lines."""
     has = {True: "yes", False: "no"}
     packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     load = "" if found["load"] is None else f", load {found['load']:.1f}"
@@ -53,12 +53,12 @@ def heading(found: dict[str, Any]) -> str:
 
 
 def load_average() -> float | None:
-    """How many cores were wanted in the last minute, by all processes; None where the system does not tell."""
+    """The system's load average over the last minute; None where it is not available."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def has_bf16_products() -> bool:
-    """Whether the processor multiplies bfloat16 itself; where it does not say so, it is taken not to."""
+    """Whether the processor's flags say that it multiplies bfloat16 in hardware."""
     return not BF16_FLAGS.isdisjoint((_cpuinfo("flags") or _cpuinfo("Features")).split())
 
 

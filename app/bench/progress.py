@@ -1,4 +1,7 @@
-"""How far a benchmark is, on stderr: a line that is redrawn between measurements, never during one."""
+"""Progress of a benchmark on stderr: a line that is redrawn between measurements, never during one.
+
+Not by `rich.progress`: that extrapolates the remaining time from the speed so far, here it follows from the plan.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,37 +11,37 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from callbacks.experiment_progress import format_duration
+from callbacks.speed import format_duration
 
 
 class Progress:
-    """What is being measured, and how long everything will take still.
+    """Shows the current task and the time left for all tasks.
 
-    On a terminal a line that stays in place and is gone afterwards, elsewhere a line per task.
+    On a terminal this is one line, redrawn in place and erased in the end; elsewhere it is one line per task.
 
     Args:
-        console: where to draw; stderr where it is left out.
-        clock: the time in seconds, never going back.
+        console: where to print; stderr by default.
+        clock: the time in seconds, monotonic.
     """
 
     def __init__(self, console: Console | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
-        self._after = 0.0  # seconds, of the tasks after this one
+        self._after = 0.0  # planned seconds of the tasks after the current one
         self._what, self._ends = "", 0.0
         self._live: Live | None = None
 
     def expect(self, seconds: float) -> None:
-        """Say how long all tasks take together, about."""
+        """Set the planned seconds of all tasks together."""
         self._after = seconds
 
     @contextmanager
     def task(self, what: str, seconds: float) -> Iterator[None]:
-        """Show one task while it is at work, if it takes any time.
+        """Show a task while it runs, if it takes any time.
 
         Args:
-            what: it is.
-            seconds: it takes, about.
+            what: the task's name.
+            seconds: how long it takes, roughly.
         """
         self._after -= seconds
         self._what, self._ends = what, self._clock() + seconds
@@ -49,7 +52,7 @@ class Progress:
             self._console.print(self._line(), soft_wrap=True)
             yield
             return
-        # No thread of its own, which would take its time from what is measured; and stdout is not its own either.
+        # No refresh thread, which would disturb the measurement; stdout is left alone.
         with Live(
             console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         ) as self._live:
@@ -58,7 +61,7 @@ class Progress:
         self._live = None
 
     def tick(self) -> None:
-        """Draw again."""
+        """Redraw the line."""
         if self._live is not None:
             self._live.update(self._line(), refresh=True)
 

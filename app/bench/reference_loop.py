@@ -1,4 +1,4 @@
-"""The lottery's loop as one would write it without any library around it: what ours is measured by. Fixed code."""
+"""The lottery's training loop in plain PyTorch: the reference for the speed of ours. Do not change it."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -28,21 +28,21 @@ class Evaluation(NamedTuple):
     accuracy: float
 
 
-class BareLoop:
-    """Trains a masked network from the same start every time.
+class ReferenceLoop:
+    """Trains a masked network, always from the same weights.
 
     Args:
-        net: to train.
-        start: the state that it begins with.
-        masks: which of its weights are left.
+        net: the network.
+        start: the initial state of the network.
+        masks: of the weights that are kept.
         optimizer: makes the optimiser.
-        train: images to train on, and in what batches and what order.
+        train: training images; gives also the batch size and the order.
         sets: images to evaluate on.
         iterations: length of a training.
         eval_every: iterations from one evaluation to the next.
 
     Attributes:
-        evaluations: of the last training: one for each of `sets`, in turn.
+        evaluations: of the last training: at each evaluation one for each of `sets`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class BareLoop:
         self.evaluations: list[Evaluation] = []
 
     def __call__(self) -> float:
-        """Train; says how many seconds the iterations took, evaluations included."""
+        """Train; return the seconds of the iterations, evaluations included."""
         self.net.load_state_dict(self.start)
         with torch.no_grad():
             for weight, mask in zip(self.masked, self.masks, strict=True):
@@ -116,7 +116,7 @@ class BareLoop:
 
 @torch.no_grad()
 def forward_alone(net: nn.Module, sets: list[TensorLoader]) -> None:
-    """The least that an evaluation can be: the network's answers to every image of some sets."""
+    """The forward pass over all images of some sets: the least work that an evaluation can do."""
     for one in sets:
         for images in torch.split(one.tensors[0], EVAL_BATCH_SIZE):
             net(images)

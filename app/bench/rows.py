@@ -1,4 +1,4 @@
-"""What a benchmark finds, as lines of a table and as plain values."""
+"""Results of a benchmark, as rows of a table and as plain values."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,33 +10,33 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from app.bench.figures import DASH, Goal, three_digits, yes_or_no
-from app.bench.timing import Spread, ratios
+from app.bench.timing import Quartiles, ratios
 
 
-class Row(Protocol):
-    """One finding; rows of a kind that follow each other share a table."""
+class BenchRow(Protocol):
+    """One result; consecutive rows of the same class share a table."""
 
     headings: ClassVar[tuple[str, ...]]
 
     def cells(self) -> tuple[str, ...]:
-        """One for each heading."""
+        """One cell for each heading."""
 
     def plain(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """All values, for JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two things that took turns.
+    """Times of our code and of a reference that took turns.
 
     Args:
-        what: ours, and what it is compared with.
+        what: label: what was measured, and what it is compared with.
         ours: seconds of every round.
-        reference: seconds of every round of the other; empty where there is none.
-        goal: of the ratio.
-        count: how many `unit`s a round makes; a speed and the ratio of speeds are told then, else the time in ms and
-            the ratio of times.
-        unit: what is counted.
+        reference: seconds of every round of the reference; empty without a reference.
+        goal: for the ratio.
+        count: number of `unit`s in a round; with it, speeds and their ratio are shown, otherwise times in ms and their
+            ratio.
+        unit: of the speed, such as "it/s".
     """
 
     headings: ClassVar[tuple[str, ...]] = ("", "ours", "reference", "ratio [half of them]", "goal", "met")
@@ -49,15 +49,15 @@ class Comparison:
     unit: str = ""
 
     @property
-    def ratio(self) -> Spread | None:
-        """Ours by the reference's: of times, or of speeds."""
+    def ratio(self) -> Quartiles | None:
+        """Ours divided by the reference's: of speeds if there is a count, else of times."""
         if not self.reference:
             return None
         pairs = (self.ours, self.reference) if self.count is None else (self.reference, self.ours)
-        return Spread.of(ratios(*pairs))
+        return Quartiles.of(ratios(*pairs))
 
     def cells(self) -> tuple[str, ...]:
-        """Medians, the ratio with its quartiles, and whether that will do."""
+        """Medians, the ratio with its quartiles, the goal and whether it is met."""
         ratio = self.ratio
         spread = f"{ratio.median:.2f}" if ratio else DASH
         if ratio and len(self.ours) > 1:
@@ -65,7 +65,7 @@ class Comparison:
         return self.what, self._value(self.ours), self._value(self.reference), spread, *_verdict(self.goal, ratio)
 
     def plain(self) -> dict[str, Any]:
-        """Times in seconds, and the same figures as in the table."""
+        """Times in seconds, and the numbers of the table."""
         ratio = self.ratio
         return {
             "what": self.what,
@@ -82,7 +82,7 @@ class Comparison:
     def _number(self, seconds: Sequence[float]) -> float | None:
         if not seconds:
             return None
-        middle = Spread.of(seconds).median
+        middle = Quartiles.of(seconds).median
         return 1000 * middle if self.count is None else self.count / middle
 
     def _value(self, seconds: Sequence[float]) -> str:
@@ -94,14 +94,14 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How far a result is from the same by the reference.
+    """Differences between results and those of the reference.
 
     Args:
-        what: which result.
+        what: label: precision and size.
         outputs: the largest difference of an output.
-        gradients: the largest difference of a gradient, by the length of that gradient.
-        goal_outputs: of the one.
-        goal_gradients: of the other.
+        gradients: the largest difference of a gradient, relative to the norm of that gradient.
+        goal_outputs: for `outputs`.
+        goal_gradients: for `gradients`.
     """
 
     headings: ClassVar[tuple[str, ...]] = ("", "outputs", "goal", "gradients", "goal", "met")
@@ -114,7 +114,7 @@ class Difference:
 
     @property
     def met(self) -> bool:
-        """Whether both will do."""
+        """Whether both goals are met."""
         return self.goal_outputs.met(self.outputs) and self.goal_gradients.met(self.gradients)
 
     def cells(self) -> tuple[str, ...]:
@@ -137,13 +137,13 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A part of something longer.
+    """The time of one part of a training step.
 
     Args:
-        what: which part.
-        forward: its seconds on the way forward, or all of them where there is no way back; of every time measured.
-        backward: its seconds on the way back, likewise.
-        whole: seconds of the whole, the sum of the parts' medians.
+        what: the part's name.
+        forward: its seconds in the forward pass of every step, or all its seconds if it is in neither pass.
+        backward: its seconds in the backward pass of every step.
+        whole: seconds of the whole step, the sum of the parts' medians.
     """
 
     headings: ClassVar[tuple[str, ...]] = ("", "forward", "backward", "share")
@@ -155,11 +155,11 @@ class Share:
 
     @property
     def share(self) -> float:
-        """Of the whole, a fraction of 1."""
+        """The part's share of the whole step, a fraction of 1."""
         return (median(self.forward) + median(self.backward)) / self.whole
 
     def cells(self) -> tuple[str, ...]:
-        """Milliseconds, and per cent."""
+        """Milliseconds forward and backward, and the share in per cent."""
         middles = median(self.forward), median(self.backward)
         ways = (f"{three_digits(1000 * middle)} ms" if middle else DASH for middle in middles)
         return self.what, *ways, f"{100 * self.share:.1f} %"
@@ -176,7 +176,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that could not be measured here, and why."""
+    """A sentence that says what could not be measured here, and why."""
 
     headings: ClassVar[tuple[str, ...]] = ("",)
 
@@ -191,11 +191,11 @@ class Note:
         return {"note": self.what}
 
 
-def tables(rows: Iterable[Row]) -> Iterator[Table]:
-    """Rows for the terminal, some 90 letters wide; each kind of row has a table of its own.
+def tables(rows: Iterable[BenchRow]) -> Iterator[Table]:
+    """Tables for the terminal, at most 100 columns wide; consecutive rows of the same class share a table.
 
     Args:
-        rows: in the order in which they are shown.
+        rows: in the order in which to show them.
     """
     for group in (list(of_kind) for _, of_kind in groupby(rows, type)):
         headings = group[0].headings
@@ -207,7 +207,7 @@ def tables(rows: Iterable[Row]) -> Iterator[Table]:
         yield table
 
 
-def _verdict(goal: Goal | None, ratio: Spread | None) -> tuple[str, str]:
+def _verdict(goal: Goal | None, ratio: Quartiles | None) -> tuple[str, str]:
     if goal is None:
         return "", ""
     return str(goal), "" if ratio is None else yes_or_no(goal.met(ratio.median))

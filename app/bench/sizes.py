@@ -1,19 +1,19 @@
-"""How much is measured, and for how long."""
+"""What is measured, and for how long, in a full and in a quick benchmark."""
 
 from dataclasses import dataclass, replace
 
-from datamodules.in_memory import SplitSizes
+from datamodules.in_memory_data_module import SplitSizes
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSize:
-    """A recurrent layer and what it reads.
+    """The sizes of a recurrent layer and of its input.
 
     Args:
-        time: steps.
-        batch: sequences.
+        time: number of steps.
+        batch: number of sequences.
         features: of the input.
-        hidden: units; ON-LSTM's chunks of 10 must divide them.
+        hidden: number of units; a multiple of 10, ON-LSTM's chunk size.
     """
 
     time: int
@@ -27,7 +27,7 @@ class LayerSize:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSize:
-    """A language model of `configs/ptb`: its net, and every dropout of its recipe."""
+    """A language model of `configs/ptb`: its layers and all its dropouts."""
 
     name: str
     embedding: int
@@ -41,29 +41,29 @@ class ModelSize:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """Sizes of everything, and seconds for each line (see `timing.take_turns`).
+    """All sizes, and the seconds to spend on each measurement (see `timing.take_turns`).
 
     Args:
-        layers: recurrent layers.
-        layer_seconds: for each pair of them.
-        equal_layers: those whose results are compared.
-        softmax: features of what the softmax reads.
-        words: of the softmax.
+        layers: recurrent layers whose speed is measured.
+        layer_seconds: for each comparison of a layer with `nn.LSTM`.
+        equal_layers: recurrent layers whose results are compared.
+        softmax: numbers of features of the softmax's input.
+        words: vocabulary size of the softmax.
         predictions: rows of the softmax.
         softmax_seconds: for each softmax.
-        images: for the lottery's loop.
+        images: numbers of images for the lottery's loop.
         iterations: of one training.
         eval_every: iterations from one evaluation to the next.
-        loop_seconds: for all trainings.
-        evaluations: of the evaluation alone.
-        worker_iterations: of each training that workers share out.
-        worker_pairs: of lotteries by two workers and by one.
+        loop_seconds: for all trainings together.
+        evaluations: number of evaluations that are timed by themselves.
+        worker_iterations: of each training in the lotteries by workers.
+        worker_pairs: pairs of a lottery by two workers and one by one worker.
         small: the small language model.
-        paper: the paper's.
+        paper: the paper's language model.
         batch: columns of the text.
         bptt: rows of a window.
-        step_seconds: for the steps of one language model.
-        paper_before: whether the paper's is measured without our work, too; a step takes seconds then.
+        step_seconds: for the training steps of one language model.
+        paper_before: also measure the paper's model by the unoptimised baseline, whose steps take seconds.
     """
 
     layers: tuple[LayerSize, ...]

@@ -1,4 +1,4 @@
-"""The loss over many words, a part at a time, against the plain one."""
+"""The softmax and loss in blocks of rows, against linear and cross_entropy."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from app.bench.rows import Comparison, Row
-from app.bench.tasks import Section, Setting, Task
+from app.bench.rows import BenchRow, Comparison
+from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import take_turns, timed
 from app.nets.softmax import softmax_loss
 
@@ -16,20 +16,20 @@ Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def plain_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """As `softmax_loss`, by torch's own two functions."""
+    """Same as `softmax_loss`, by torch's own functions."""
     return F.cross_entropy(F.linear(hidden, weight, bias), targets)
 
 
 def tasks(setting: Setting) -> list[Task]:
-    """A training step of the loss alone, for every number of features."""
+    """Forward and backward of the loss alone, for every number of features."""
     seconds, sizes = setting.sizes.softmax_seconds, setting.sizes.softmax
     return [Task(f"softmax {features}", seconds, partial(_measure, setting, features)) for features in sizes]
 
 
-SECTION = Section("softmax", "Softmax and loss, forward and backward, against linear and cross_entropy", tasks)
+SECTION = BenchSection("softmax", "Softmax and loss, forward and backward, against linear and cross_entropy", tasks)
 
 
-def _measure(setting: Setting, features: int) -> Sequence[Row]:
+def _measure(setting: Setting, features: int) -> Sequence[BenchRow]:
     sizes = setting.sizes
     torch.manual_seed(setting.seed)
     hidden = torch.randn(sizes.predictions, features, requires_grad=True)

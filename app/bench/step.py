@@ -1,4 +1,4 @@
-"""The whole training step of a language model of the Penn Treebank's size: how fast, and where its time goes."""
+"""The training step of a language model of the Penn Treebank's size: its speed, and the time of its parts."""
 
 import time
 import warnings
@@ -10,12 +10,12 @@ import torch
 from lightning.pytorch import Trainer
 from torch.optim import SGD
 
-from app.bench.rows import Comparison, Row, Share
+from app.bench.rows import BenchRow, Comparison, Share
 from app.bench.sizes import ModelSize
-from app.bench.step_breakdown import BACKWARD, FORWARD, Laps, LastMark, MarkedModel, Marks, Step
-from app.bench.tasks import Section, Setting, Task
+from app.bench.step_breakdown import BACKWARD, FORWARD, LastMark, MarkedModel, Marks, StepBreakdown, StepSeconds
+from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import enough
-from app.cli.parser import quiet
+from app.cli.main import quiet
 from app.nets import ONLSTM
 from app.training.profiler import Unprofiled
 from callbacks import NTASGD
@@ -23,7 +23,7 @@ from datamodules.windows import EvalWindowLoader
 
 # As in configs/ptb.
 CHUNK, LEARNING_RATE, DECAY, CLIPPED_TO, ALPHA, BETA = 10, 30.0, 1.2e-6, 0.25, 2.0, 1.0
-WINDOWS = 64  # of a text
+WINDOWS = 64  # in the text
 
 
 def model(size: ModelSize, words: int) -> MarkedModel:
@@ -41,13 +41,13 @@ def model(size: ModelSize, words: int) -> MarkedModel:
     )
 
 
-def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bool, list[Step]]:
-    """Train on random words by our own Trainer's hooks, for as long as there is time.
+def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bool, list[StepSeconds]]:
+    """Train on random words with the hooks of the Trainer, and time the steps.
 
     Args:
-        setting: how long.
+        setting: says how long to train.
         size: of the model.
-        turns: which steps compute as before our work, in turns.
+        turns: whether a step computes by the unoptimised baseline, for steps that take turns.
 
     Returns:
         The steps of each turn.
@@ -57,20 +57,20 @@ def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bo
     torch.manual_seed(setting.seed)
     trained = model(size, sizes.words)
     text = torch.randint(sizes.words, (WINDOWS * sizes.bptt + 1, sizes.batch))
-    laps, averaging, began = Laps(), NTASGD(), time.perf_counter()
+    breakdown, averaging, began = StepBreakdown(), NTASGD(), time.perf_counter()
 
     def done(rounds: int) -> bool:
         setting.tick()
         return enough(rounds, time.perf_counter() - began, sizes.step_seconds)
 
-    marks = Marks(laps, averaging, done, turns)
-    trained.watch(laps)
+    marks = Marks(breakdown, averaging, done, turns)
+    trained.watch(breakdown)
     trainer = Trainer(
         accelerator="cpu",
         devices=1,
         max_epochs=-1,
         gradient_clip_val=CLIPPED_TO,
-        callbacks=[marks, averaging, LastMark(laps)],
+        callbacks=[marks, averaging, LastMark(breakdown)],
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
@@ -85,8 +85,8 @@ def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bo
     return marks.steps
 
 
-def shares(steps: Sequence[Step]) -> list[Share]:
-    """What every part takes of a step, in the order of the parts; together they are the whole."""
+def shares(steps: Sequence[StepSeconds]) -> list[Share]:
+    """The time of every part, in the order of the parts; together they are the whole step."""
     parts = dict.fromkeys(part for step in steps for part, _ in step)
     times = {
         (part, way): [step.get((part, way), 0.0) for step in steps] for part in parts for way in (FORWARD, BACKWARD)
@@ -98,21 +98,21 @@ def shares(steps: Sequence[Step]) -> list[Share]:
 
 
 def tasks(setting: Setting) -> list[Task]:
-    """The small configuration, then the paper's."""
+    """The small model, then the paper's."""
     sizes = setting.sizes
-    of_paper = (False, True) if sizes.paper_before else (False,)
+    paper_turns = (False, True) if sizes.paper_before else (False,)
     return [
         Task("training step, small", sizes.step_seconds, partial(_measure, setting, sizes.small, (False, True))),
-        Task("training step, paper", sizes.step_seconds, partial(_measure, setting, sizes.paper, of_paper)),
+        Task("training step, paper", sizes.step_seconds, partial(_measure, setting, sizes.paper, paper_turns)),
     ]
 
 
-SECTION = Section(
+SECTION = BenchSection(
     "step", "Language model's training step: ON-LSTM, 10,000 words, against eager nets and plain loss", tasks
 )
 
 
-def _measure(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> Sequence[Row]:
+def _measure(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> Sequence[BenchRow]:
     found = steps(setting, size, turns)
     times = {turn: [sum(step.values()) for step in those] for turn, those in found.items()}
     layers = ", ".join(map(str, size.layers))

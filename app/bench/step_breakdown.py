@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: a stopwatch that is told at every boundary which part has just ended."""
+"""Divides the time of a training step among its parts: at every boundary a mark names the part that has just ended."""
 
 import time
 from collections import defaultdict
@@ -18,156 +18,160 @@ DROPOUT, SOFTMAX, PENALTIES = "embedding and dropout", "softmax and loss", "AR a
 CLIP, SGD, AVERAGING, OTHER = "clip", "SGD", "averaging", "other"
 FORWARD, BACKWARD = "forward", "backward"
 
-# Seconds by part and way.
-Step = dict[tuple[str, str], float]
+# Seconds by part and direction.
+StepSeconds = dict[tuple[str, str], float]
 
 
-class Laps:
-    """Gives the time since the last mark to the part that the mark names, so that the parts sum to the whole."""
+class StepBreakdown:
+    """Adds the time since the last mark to the part that a mark names, so that the parts sum to the whole step."""
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
         self._last = 0.0
-        self._step: Step = defaultdict(float)
+        self._step: StepSeconds = defaultdict(float)
 
     def start(self) -> None:
-        """Begin a step."""
+        """Start timing a step."""
         self._last, self._step = self._clock(), defaultdict(float)
 
-    def mark(self, part: str, way: str = FORWARD) -> None:
-        """A part has just ended."""
+    def mark(self, part: str, direction: str = FORWARD) -> None:
+        """Record that a part has just ended."""
         now = self._clock()
-        self._step[part, way] += now - self._last
+        self._step[part, direction] += now - self._last
         self._last = now
 
-    def step(self) -> Step:
-        """The step so far."""
+    def step(self) -> StepSeconds:
+        """The times of the step so far."""
         return dict(self._step)
 
 
 class MarkedModel(LanguageModel):
-    """A language model that marks its parts; on the way back, where their gradients are complete.
+    """A language model that marks its parts; in the backward pass, when their gradients are complete.
 
     Attributes:
-        laps: is told.
+        breakdown: gets the marks.
     """
 
-    laps: Laps
+    breakdown: StepBreakdown
 
-    def be(self, *, before: bool) -> None:
-        """Compute as without our work (eager nets, plain softmax), or with it."""
-        self._plain = before
-        self.net.implementation = "eager" if before else "fused"
+    def use_baseline(self, baseline: bool) -> None:
+        """Switch to the unoptimised baseline (eager nets, plain softmax), or back."""
+        self._plain = baseline
+        self.net.implementation = "eager" if baseline else "fused"
 
-    def watch(self, laps: Laps) -> None:
-        """Mark every layer from now on."""
-        self.laps = laps
+    def watch(self, breakdown: StepBreakdown) -> None:
+        """Register hooks that mark every layer."""
+        self.breakdown = breakdown
         for number, layer in enumerate(self.net.layers, start=1):
             name = f"layer {number}"
             layer.register_forward_pre_hook(lambda _, inputs, name=name: self._enter(inputs[0], name))
             layer.register_forward_hook(lambda _, inputs, outputs, name=name: self._leave(outputs[0], name))
 
     def _enter(self, x: Tensor, name: str) -> None:
-        self.laps.mark(DROPOUT)
-        x.register_hook(lambda _: self.laps.mark(name, BACKWARD))  # type: ignore[no-untyped-call]
+        self.breakdown.mark(DROPOUT)
+        x.register_hook(lambda _: self.breakdown.mark(name, BACKWARD))  # type: ignore[no-untyped-call]
 
     def _leave(self, output: Tensor, name: str) -> None:
-        self.laps.mark(name)
-        output.register_hook(lambda _: self.laps.mark(DROPOUT, BACKWARD))  # type: ignore[no-untyped-call]
+        self.breakdown.mark(name)
+        output.register_hook(lambda _: self.breakdown.mark(DROPOUT, BACKWARD))  # type: ignore[no-untyped-call]
 
     @override
     def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        self.laps.mark(DROPOUT)
+        self.breakdown.mark(DROPOUT)
         if self._plain:
             loss = plain_loss(hidden.flatten(0, 1), self.decoder.weight, self.decoder.bias, targets.flatten())
         else:
             loss = super()._loss(hidden, targets)
-        self.laps.mark(SOFTMAX)
+        self.breakdown.mark(SOFTMAX)
         assert loss.grad_fn is not None
-        loss.grad_fn.register_prehook(lambda _: self.laps.mark(PENALTIES, BACKWARD))
-        hidden.register_hook(lambda _: self.laps.mark(SOFTMAX, BACKWARD))  # type: ignore[no-untyped-call]
+        loss.grad_fn.register_prehook(lambda _: self.breakdown.mark(PENALTIES, BACKWARD))
+        hidden.register_hook(lambda _: self.breakdown.mark(SOFTMAX, BACKWARD))  # type: ignore[no-untyped-call]
         return loss
 
     @override
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:  # type: ignore[override]
-        """Begin a step, unless there were enough: Lightning would take one more."""
+        """Skip the step if training should stop: Lightning would otherwise take one more."""
         super().on_train_batch_start(batch, batch_idx)
         return -1 if self.trainer.should_stop else None
 
     @override
     def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
         super().configure_gradient_clipping(*args, **kwargs)
-        self.laps.mark(CLIP)
+        self.breakdown.mark(CLIP)
 
 
 class Marks(Callback):
-    """Marks what happens between a model's own parts, and decides when it has been enough. Let it be the first.
+    """Marks the parts of a step outside the model, and stops the training. It must be the first callback.
 
-    Steps with our work and without it take turns.
+    Optimised steps and steps of the unoptimised baseline take turns.
 
     Args:
-        laps: is told.
-        averaging: begins at once.
-        enough: asked after every round of steps, with how many there were.
-        turns: whether each step computes as before our work.
+        breakdown: gets the marks.
+        averaging: is made to start at the first step.
+        enough: called with the number of rounds after each one; whether to stop.
+        turns: for the steps of a round, whether each is computed by the baseline.
 
     Attributes:
-        steps: for each turn, its steps; those of the first round warmed up, and are not there.
+        steps: the times of the steps of each turn, without those of the first round, which is a warm-up.
     """
 
     def __init__(
-        self, laps: Laps, averaging: NTASGD, enough: Callable[[int], bool], turns: tuple[bool, ...] = (False, True)
+        self,
+        breakdown: StepBreakdown,
+        averaging: NTASGD,
+        enough: Callable[[int], bool],
+        turns: tuple[bool, ...] = (False, True),
     ) -> None:
-        self.laps = laps
+        self.breakdown = breakdown
         self.averaging = averaging
         self.enough = enough
         self.turns = turns
-        self.steps: dict[bool, list[Step]] = {turn: [] for turn in turns}
+        self.steps: dict[bool, list[StepSeconds]] = {turn: [] for turn in turns}
         self._begun = 0
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         assert isinstance(pl_module, MarkedModel)
         if self._begun:
-            self.laps.mark(OTHER)
+            self.breakdown.mark(OTHER)
             if self._begun > len(self.turns):
-                self.steps[self.turns[(self._begun - 1) % len(self.turns)]].append(self.laps.step())
+                self.steps[self.turns[(self._begun - 1) % len(self.turns)]].append(self.breakdown.step())
         if self.averaging.triggered_at is None:
             self.averaging.triggered_at = trainer.global_step
-        pl_module.be(before=self.turns[self._begun % len(self.turns)])
+        pl_module.use_baseline(self.turns[self._begun % len(self.turns)])
         rounds, place = divmod(self._begun, len(self.turns))
         if not place and rounds and self.enough(rounds - 1):
             trainer.should_stop = True
         self._begun += 1
-        self.laps.start()
+        self.breakdown.start()
 
     @override
     def on_before_zero_grad(self, *_: Any) -> None:
-        self.laps.mark(PENALTIES)
+        self.breakdown.mark(PENALTIES)
 
     @override
     def on_before_backward(self, *_: Any) -> None:
-        self.laps.mark(OTHER)
+        self.breakdown.mark(OTHER)
 
     @override
     def on_after_backward(self, *_: Any) -> None:
-        self.laps.mark(DROPOUT, BACKWARD)
+        self.breakdown.mark(DROPOUT, BACKWARD)
 
     @override
     def on_before_optimizer_step(self, *_: Any) -> None:
-        self.laps.mark(OTHER)
+        self.breakdown.mark(OTHER)
 
     @override
     def on_train_batch_end(self, *_: Any) -> None:
-        self.laps.mark(SGD)
+        self.breakdown.mark(SGD)
 
 
 class LastMark(Callback):
-    """Marks the end of the averaging, which is the last of the callbacks but for this one."""
+    """Marks the end of the averaging. It must be the last callback, directly after the averaging."""
 
-    def __init__(self, laps: Laps) -> None:
-        self.laps = laps
+    def __init__(self, breakdown: StepBreakdown) -> None:
+        self.breakdown = breakdown
 
     @override
     def on_train_batch_end(self, *_: Any) -> None:
-        self.laps.mark(AVERAGING)
+        self.breakdown.mark(AVERAGING)

@@ -1,9 +1,9 @@
-"""A benchmark as a list of things to measure, so that somebody else can show how far it is."""
+"""A benchmark as a list of tasks, so that progress can be shown while they run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.bench.rows import Row
+from app.bench.rows import BenchRow
 from app.bench.sizes import Sizes
 
 SEED = 0
@@ -11,12 +11,12 @@ SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a section needs to know.
+    """Settings that all sections share.
 
     Args:
-        sizes: how much to measure, and for how long.
-        seed: of every random number.
-        tick: to be called now and then between measurements.
+        sizes: what to measure, and for how long.
+        seed: for all random numbers.
+        tick: called between measurements, to update the progress.
     """
 
     sizes: Sizes
@@ -26,27 +26,27 @@ class Setting:
 
 @dataclass(frozen=True)
 class Task:
-    """One line or a few.
+    """A measurement that yields one or more rows.
 
     Args:
-        what: is measured, for the progress.
-        seconds: it takes, about.
-        run: measures.
+        what: its name, for the progress line.
+        seconds: how long it takes, roughly.
+        run: measures, and returns the rows.
     """
 
     what: str
     seconds: float
-    run: Callable[[], Sequence[Row]]
+    run: Callable[[], Sequence[BenchRow]]
 
 
 @dataclass(frozen=True)
-class Section:
-    """A table.
+class BenchSection:
+    """A section of the benchmark's output.
 
     Args:
         name: on the command line.
-        title: of the table.
-        tasks: what fills it.
+        title: printed above its tables.
+        tasks: makes the tasks that fill it.
     """
 
     name: str

@@ -1,35 +1,35 @@
-"""Times of things that take turns: whatever else the machine does then slows all of them alike."""
+"""Times functions in turns, so that whatever else the machine does slows all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-# What is measured: says how many seconds it took.
+# Runs what is measured, and returns the seconds that it took.
 Contestant = Callable[[], float]
 Clock = Callable[[], float]
 
-FEWEST = 5  # rounds in any case,
-FEWEST_LONG = 3  # or these where they have taken twice the time that was meant for them
+FEWEST = 5  # minimum number of rounds
+FEWEST_LONG = 3  # the same if they take twice the planned time
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """The middle of several measurements, and between which values half of them lie."""
+class Quartiles:
+    """Median and quartiles of several measurements."""
 
     lower: float
     median: float
     upper: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Median and quartiles of one value or more."""
+    def of(cls, values: Sequence[float]) -> "Quartiles":
+        """Compute them from one value or more."""
         lower, _, upper = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
         return cls(lower, median(values), upper)
 
 
 def ratios(ours: Sequence[float], reference: Sequence[float]) -> list[float]:
-    """Of each pair that was measured side by side."""
+    """The ratio of each pair of times from the same round."""
     return [mine / its for mine, its in zip(ours, reference, strict=True)]
 
 
@@ -39,11 +39,11 @@ def timed(
     wait: Callable[[], object] = lambda: None,
     clock: Clock = time.perf_counter,
 ) -> Contestant:
-    """A function as a contestant.
+    """Make a contestant of a function.
 
     Args:
-        function: what takes the time.
-        wait: returns when everything that was begun is done, as a GPU's work may not be when a function returns.
+        function: what to time.
+        wait: waits for asynchronous work, such as a GPU's, which may go on when the function returns.
         clock: the time in seconds.
     """
 
@@ -69,13 +69,13 @@ def take_turns(
 
     Args:
         contestants: by name, in the order of their turns.
-        seconds: how long all of it may take, the warm-up included; what takes longer still has `FEWEST_LONG` rounds.
-        warm_up: rounds that do not count.
+        seconds: planned time for all rounds, the warm-up included; at least `FEWEST_LONG` rounds are run in any case.
+        warm_up: number of rounds that do not count.
         clock: the time in seconds.
-        tick: called between rounds, on nobody's time.
+        tick: called between rounds; its time does not count.
 
     Returns:
-        By name the seconds of every round.
+        The seconds of every round, by name.
     """
     began = clock()
     times: dict[str, list[float]] = {name: [] for name in contestants}
@@ -93,11 +93,11 @@ def take_turns(
 
 
 def enough(rounds: int, elapsed: float, seconds: float) -> bool:
-    """Whether so many rounds, in so many seconds, are all that the time allows.
+    """Whether the planned time is used up and there are enough rounds.
 
     Args:
-        rounds: that count.
+        rounds: done so far, without the warm-up.
         elapsed: seconds so far, the warm-up included.
-        seconds: what was meant for them.
+        seconds: planned.
     """
     return elapsed >= seconds and rounds >= (FEWEST_LONG if elapsed >= 2 * seconds else FEWEST)

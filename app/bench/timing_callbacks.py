@@ -1,4 +1,4 @@
-"""Callbacks that time what Lightning does."""
+"""Callbacks that time trainings and evaluations by Lightning."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from app.bench.timing import Clock
 
 
 class Stopwatch(Callback):
-    """Seconds from the first iteration to the end of the last one, or of the evaluation after it.
+    """Times a training from its first iteration to its end, evaluations included.
 
-    The first of the callbacks, so that what all others do in between counts.
+    It must be the first callback, so that the time of all others counts.
     """
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
@@ -31,15 +31,15 @@ class Stopwatch(Callback):
 
 
 class EvaluationTimes(Callback):
-    """What each evaluation costs a training, and after each one how long something else takes.
+    """Times every evaluation during a training, and a reference after each one.
 
     Args:
-        reference: is run after every evaluation.
-        tick: called then, on nobody's time.
+        reference: run after every evaluation.
+        tick: called after the reference; its time does not count.
         clock: the time in seconds.
 
     Attributes:
-        ours: seconds from one iteration to the next, with an evaluation between.
+        ours: seconds between two iterations with an evaluation between them.
         others: seconds of the reference.
     """
 

@@ -1,4 +1,4 @@
-"""A lottery by two workers against the same by one, as the command line runs it."""
+"""A lottery with two workers against the same lottery with one, run from the command line."""
 
 import json
 import subprocess
@@ -13,39 +13,39 @@ from pathlib import Path
 from app.bench.figures import Goal
 from app.bench.lottery import THREADS
 from app.bench.noise import Noise
-from app.bench.rows import Comparison, Note, Row
+from app.bench.rows import BenchRow, Comparison, Note
 from app.bench.sizes import Sizes
-from app.bench.tasks import Section, Setting, Task
+from app.bench.tasks import BenchSection, Setting, Task
 from app.common.errors import RunError
 from app.lottery.workers.limits import cores
 
 GOAL = Goal(1.7, at_least=True)
-NETWORKS = 4  # a dense one and a ticket in each of two replicates
+NETWORKS = 4  # a dense network and a ticket in each of two replicates
 SECONDS_AROUND = 10.0  # to start the command and its workers
 
 
 @dataclass(frozen=True)
-class Lottery:
-    """What one took.
+class LotterySeconds:
+    """How long a lottery took.
 
     Args:
         whole: seconds of the whole command.
-        trainings: seconds from the beginning of the first training to the end of the last.
+        trainings: seconds from the start of the first training to the end of the last.
     """
 
     whole: float
     trainings: float
 
 
-def lottery(workers: int, sizes: Sizes) -> Lottery:
-    """Draw tickets of LeNets in processes of their own, somewhere that is gone afterwards.
+def run_lottery(workers: int, sizes: Sizes) -> LotterySeconds:
+    """Run a lottery of LeNets with separate processes in a temporary directory.
 
     Args:
-        workers: how many train side by side.
-        sizes: of a training.
+        workers: number of networks that are trained at the same time.
+        sizes: length of a training.
 
     Raises:
-        RunError: it went wrong.
+        RunError: the command failed.
     """
     options = {
         "experiment": "bench",
@@ -57,6 +57,7 @@ def lottery(workers: int, sizes: Sizes) -> Lottery:
         "data": f"{Noise.__module__}.{Noise.__name__}",
         "trainer.max_steps": sizes.worker_iterations,
         "trainer.val_check_interval": sizes.eval_every,
+        "trainer.check_val_every_n_epoch": "null",
         "trainer.accelerator": "cpu",
         "trainer.logger": "false",
         "pruning.rounds": 1,
@@ -72,31 +73,31 @@ def lottery(workers: int, sizes: Sizes) -> Lottery:
         if done.returncode:
             raise RunError(f"a lottery by {workers} workers: {done.stderr.strip().splitlines()[-1]}")
         spans = [_span(path) for path in Path(runs).rglob("report.json")]
-    return Lottery(whole, max(end for _, end in spans) - min(begin for begin, _ in spans))
+    return LotterySeconds(whole, max(end for _, end in spans) - min(begin for begin, _ in spans))
 
 
 def _span(report: Path) -> tuple[float, float]:
-    """When a training began and when it was written down, by the clock of the files."""
+    """Start and end of a training, by the modification time of its report."""
     end = report.stat().st_mtime
     return end - json.loads(report.read_text())["result"]["seconds"], end
 
 
 def tasks(setting: Setting) -> list[Task]:
-    """Both in turns; one line where there is a single core."""
+    """Both lotteries in turns; a note instead on a machine with a single core."""
     sizes = setting.sizes
     seconds = sizes.worker_pairs * (2 * SECONDS_AROUND + 1.5 * NETWORKS * sizes.worker_iterations / 300)
     return [Task("workers", seconds, partial(_measure, setting))]
 
 
-SECTION = Section("workers", "Lottery: LeNets side by side, two workers of one thread against one", tasks)
+SECTION = BenchSection("workers", "Lottery: LeNets side by side, two workers of one thread against one", tasks)
 
 
-def _measure(setting: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[BenchRow]:
     if cores() < 2:
         return [Note("two workers need two cores, and there is one")]
     sizes, found = setting.sizes, []
     for _ in range(sizes.worker_pairs):
-        found.append((lottery(2, sizes), lottery(1, sizes)))
+        found.append((run_lottery(2, sizes), run_lottery(1, sizes)))
         setting.tick()
     count = NETWORKS * sizes.worker_iterations
     return [

@@ -1,1 +1,1 @@
-"""Probabilistic context-free grammars: reading, sampling and the exact probability of a sentence; no Lightning."""
+"""Probabilistic context-free grammars: reading, sampling and exact sentence probabilities."""

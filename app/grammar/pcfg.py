@@ -1,4 +1,4 @@
-"""What a probabilistic context-free grammar is, and when one makes sense."""
+"""Probabilistic context-free grammars as values, and the checks that make one usable for sampling."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,12 @@ import numpy.typing as npt
 
 from app.common.errors import UserError
 
-_MOST_RULES = (
-    10_000  # per sentence, on average; more is of no use, and close to what rounding cannot tell from infinity
-)
+# Most rules per sentence, on average; more is useless, and close to what rounding cannot distinguish from infinity.
+_MOST_RULES = 10_000
 
 
 class Symbol(NamedTuple):
-    """A category or a word; a category and a word of the same name are two symbols."""
+    """A category or a word; a category and a word with the same name are different symbols."""
 
     name: str
     is_word: bool
@@ -23,13 +22,13 @@ class Symbol(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One alternative of a left side.
+    """One rule: a category and one of its right sides.
 
     Args:
-        left: the category that it rewrites.
+        left: the category that the rule rewrites.
         right: one symbol or more.
-        probability: given the left side, in (0, 1].
-        line: of its file, from 1.
+        probability: of this right side given the category, in (0, 1].
+        line: line number in the grammar's file, from 1.
     """
 
     left: str
@@ -43,10 +42,10 @@ class PCFG:
     """A probabilistic context-free grammar.
 
     Args:
-        start: the category that every sentence is.
-        rules: the alternatives of each category, in the order of the file; their probabilities sum to 1.
-        source: the file's name, for messages.
-        sha256: of the file, hex.
+        start: the start symbol, a category.
+        rules: the rules of each category in the order of the file; their probabilities sum to 1.
+        source: the file's name, for error messages.
+        sha256: hex checksum of the file.
     """
 
     start: str
@@ -60,15 +59,15 @@ class PCFG:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Every word once, in the order of the file."""
+        """The distinct words, in the order of the file."""
         return tuple(dict.fromkeys(symbol.name for rule in self for symbol in rule.right if symbol.is_word))
 
 
 def check(grammar: PCFG) -> None:
-    """Check that every category has rules, is reached, comes to an end, and does so soon enough.
+    """Check that every category has rules, is reachable, and ends in words after finitely many rules on average.
 
     Raises:
-        UserError: it is not so; names the category and the line of its first rule or use.
+        UserError: one does not; names the category and the line of its first rule or use.
     """
     _check_defined(grammar)
     _check_reached(grammar)
@@ -78,13 +77,12 @@ def check(grammar: PCFG) -> None:
 
 def _check_defined(grammar: PCFG) -> None:
     if grammar.start not in grammar.rules:
-        raise UserError(f"{grammar.source}: the start {grammar.start} has no rules; give it some")
+        raise UserError(f"{grammar.source}: the start {grammar.start} has no rules; add some")
     for rule in grammar:
         for name, is_word in rule.right:
             if not is_word and name not in grammar.rules:
                 raise UserError(
-                    f"{grammar.source}, line {rule.line}: {name} has no rules; "
-                    "give it some, or quote it if it is meant as a word"
+                    f"{grammar.source}, line {rule.line}: {name} has no rules; add some, or quote it if it is a word"
                 )
 
 
@@ -98,12 +96,12 @@ def _check_reached(grammar: PCFG) -> None:
     for left in grammar.rules:
         if left not in reached:
             raise _refused(
-                grammar, left, f"is in no sentence of {grammar.start}", "use it in a rule, or remove its own"
+                grammar, left, f"is in no sentence of {grammar.start}", "use it in a rule, or remove its rules"
             )
 
 
 def _check_ends(grammar: PCFG) -> None:
-    """Whatever has a rule of words and of categories that end, ends."""
+    """A category ends if one of its rules has only words and categories that end."""
     ending: set[str] = set()
     size = -1
     while len(ending) > size:
@@ -113,14 +111,14 @@ def _check_ends(grammar: PCFG) -> None:
         }
     for left in grammar.rules:
         if left not in ending:
-            raise _refused(grammar, left, "never comes to an end", "give it a rule that does not lead back to it")
+            raise _refused(grammar, left, "never ends in words", "add a rule that does not lead back to it")
 
 
 def _check_finite(grammar: PCFG) -> None:
-    """How many rules each category takes on average is the x with x = M x + 1.
+    """Solve x = M x + 1, where x is the expected number of rules that each category takes.
 
-    M[A, B] is how many B a rule of A makes on average. Where its spectral radius is below 1, there is such an x >= 1;
-    where it is not, there is none (Perron and Frobenius).
+    M[A, B] is the expected number of B in a rule of A. A solution x >= 1 exists exactly where the spectral radius of M
+    is below 1 (Perron and Frobenius).
     """
     number = {category: index for index, category in enumerate(grammar.rules)}
     made = np.zeros((len(number), len(number)))
@@ -136,13 +134,13 @@ def _check_finite(grammar: PCFG) -> None:
         raise _refused(
             grammar,
             list(number)[_where_it_grows(made)],
-            f"comes back too often: sentences take more than {_MOST_RULES:,} rules on average, or never end",
+            f"recurs too often: sentences take more than {_MOST_RULES:,} rules on average, or never end",
             "lower the probability of its recursive rules",
         )
 
 
 def _where_it_grows(made: npt.NDArray[np.float64]) -> int:
-    """The category that most leads to the growth and most comes from it, by the main eigenvectors of both sides."""
+    """The category with the greatest share in the growth, by M's dominant left and right eigenvectors."""
     growth = np.ones(len(made))
     for matrix in (made, made.T):
         values, vectors = np.linalg.eig(matrix)

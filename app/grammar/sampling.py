@@ -1,4 +1,4 @@
-"""Sentences drawn from a grammar, each with the derivation that made it."""
+"""Samples sentences from a grammar, each as its derivation tree."""
 
 from bisect import bisect
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ import torch
 from app.common.seeds import generator
 from app.grammar.pcfg import PCFG
 
-# A labelled tree: its label and its children, which are trees or words.
+# A labelled tree: (label, children), where a child is a tree or a word.
 Node: TypeAlias = tuple[str, list["Node | str"]]
 
-_BLOCK = 4096  # numbers drawn at once; the numbers do not depend on it, only the speed does
+_BLOCK = 4096  # random numbers generated at once; affects only the speed, not the numbers
 
 
 def sample(grammar: PCFG, seed: int) -> Iterator[Node]:
-    """Draw one sentence after the other, without end.
+    """Sample sentences without end.
 
     Args:
-        grammar: one that `check` accepts, so that every sentence ends.
-        seed: what the sentences depend on, beside the grammar; the first n are the same however many are taken.
+        grammar: one that `check` accepts, so that every sentence is finite.
+        seed: of the random numbers; the first n sentences are the same however many are taken.
     """
     sides = {left: [rule.right for rule in rules] for left, rules in grammar.rules.items()}
     bounds = {left: list(accumulate(rule.probability for rule in rules)) for left, rules in grammar.rules.items()}
@@ -31,7 +31,7 @@ def sample(grammar: PCFG, seed: int) -> Iterator[Node]:
         unexpanded = [root]
         while unexpanded:
             left, children = unexpanded.pop()
-            # The last bound is left out: whatever rounding made of it, a draw above all others is the last alternative.
+            # Without the last bound, which may round to less than 1: a number above all others takes the last rule.
             for name, is_word in sides[left][bisect(bounds[left], next(draws), hi=len(bounds[left]) - 1)]:
                 if is_word:
                     children.append(name)
@@ -43,14 +43,14 @@ def sample(grammar: PCFG, seed: int) -> Iterator[Node]:
 
 
 def _uniform(seed: int) -> Iterator[float]:
-    """Numbers in [0, 1), without end."""
+    """Uniform random numbers in [0, 1), without end."""
     source = generator(seed)
     while True:
         yield from torch.rand(_BLOCK, dtype=torch.float64, generator=source).tolist()
 
 
 def leaves(tree: Node) -> list[str]:
-    """The words of a tree, in order; safe for trees of any depth."""
+    """The words of a tree in order; without recursion, so safe for trees of any depth."""
     words = []
     ahead: list[Node | str] = [tree]
     while ahead:

@@ -1,4 +1,4 @@
-"""The artificial language of Bowman, Potts & Manning (2015): propositional formulas and how two of them relate."""
+"""The artificial language of Bowman, Potts & Manning (2015): propositional formulas and the relation between two."""
 
 from app.logic.formulas import PADDING, TOKENS, Formula, encode, parse
 from app.logic.pairs import MOST_OPERATORS, Pair

@@ -1,7 +1,7 @@
 """Formulas over six variables: their text in the published format, and the worlds in which they are true.
 
-A world says of each variable whether it is true. There are 64; a set of worlds is an integer of 64 bits, bit w for
-world w, and in world w variable v is true where bit v of w is set.
+A world assigns true or false to each variable, so there are 64 worlds. A set of worlds is an integer of 64 bits, bit w
+for world w; in world w, variable v is true where bit v of w is set.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -10,9 +10,9 @@ from app.common.errors import UserError
 
 VARIABLES = ("a", "b", "c", "d", "e", "f")
 WORLDS = 1 << len(VARIABLES)
-EVERYWHERE = (1 << WORLDS) - 1  # all worlds: a tautology's
+EVERYWHERE = (1 << WORLDS) - 1  # all worlds, where a tautology is true
 
-# Numbered as the authors of ON-LSTM number them; what fills a row up comes after.
+# In the order of the ON-LSTM authors' numbers; the padding comes after them.
 TOKENS = ("(", ")", *VARIABLES, "or", "and", "not")
 PADDING = len(TOKENS)
 _NUMBERS = {token: number for number, token in enumerate(TOKENS)}
@@ -23,8 +23,8 @@ class Formula(NamedTuple):
 
     Args:
         text: in the published format: `a`, `( not a )`, `( a ( and b ) )`, tokens separated by spaces.
-        worlds: those in which it is true.
-        operators: how many times it says and, or, not.
+        worlds: the set of worlds in which it is true.
+        operators: its number of and, or, not.
     """
 
     text: str
@@ -39,7 +39,7 @@ _VARIABLES = {
 
 
 def variable(name: str) -> Formula:
-    """One of `VARIABLES` by itself."""
+    """The formula that is one of `VARIABLES`."""
     return _VARIABLES[name]
 
 
@@ -65,20 +65,20 @@ def disjunction(left: Formula, right: Formula) -> Formula:
 BINARY = {"and": conjunction, "or": disjunction}
 
 
-# What stands in brackets: a formula, a word, or the inner brackets of `( x ( and y ) )`.
+# An item in brackets: a formula, an operator, or the inner brackets of `( x ( and y ) )`.
 _Part: TypeAlias = Formula | str | tuple[str, Formula]
 
 
 def parse(text: str) -> Formula:
-    """Read a formula; its `text` is the one given, spaces aside.
+    """Parse a formula; its `text` is the given one with single spaces.
 
     Args:
         text: in the published format.
 
     Raises:
-        UserError: it is none; says where it stops to be one.
+        UserError: not a formula; names the first wrong token where there is one.
     """
-    stack: list[list[_Part]] = [[]]  # what has been read within each bracket that is open, in the whole text first
+    stack: list[list[_Part]] = [[]]  # the items of each open bracket; the first entry is for the whole text
     for place, token in enumerate(text.split(), start=1):
         if token in _VARIABLES:
             stack[-1].append(_VARIABLES[token])
@@ -103,7 +103,7 @@ _EXPECTED = "expected such as a, ( not a ), ( a ( and b ) ), with a space betwee
 
 
 def _close(parts: list[_Part]) -> _Part | None:
-    """What a bracket stands for; None where it makes no sense."""
+    """The value of a bracket with these items; None if they are not valid."""
     match parts:
         case ["not", Formula() as formula]:
             return negation(formula)

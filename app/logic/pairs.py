@@ -1,13 +1,13 @@
-"""Two formulas and their relation: one line of the published files, one example to learn from."""
+"""Two formulas and their relation: one line of the published files, one training example."""
 
 import re
 from typing import NamedTuple
 
 from app.logic.formulas import Formula
 
-MOST_OPERATORS = 12  # pairs with more are counted among those with so many
+MOST_OPERATORS = 12  # pairs with more operators count as having this many
 
-# What the training set of a systematic split lacks, in either formula (Shen et al. 2019, "Ordered Memory").
+# The patterns that a systematic split excludes from training, in either formula (Shen et al. 2019, "Ordered Memory").
 SYSTEMATIC = {
     "A": re.compile(r"\( and \( not a \) \)"),
     "B": re.compile(r"\( and \( not "),
@@ -19,9 +19,9 @@ class Pair(NamedTuple):
     """An example.
 
     Args:
-        relation: of the two formulas, one of `RELATIONS`.
-        left: a formula.
-        right: another one, or the same.
+        relation: between the two formulas, one of `RELATIONS`.
+        left: the first formula.
+        right: the second formula; may equal the first.
     """
 
     relation: str
@@ -30,16 +30,16 @@ class Pair(NamedTuple):
 
     @property
     def line(self) -> str:
-        """As the published files have it, without the newline."""
+        """The line of the published files, without the newline."""
         return f"{self.relation}\t{self.left.text}\t{self.right.text}"
 
     @property
     def operators(self) -> int:
-        """Those of the formula that has more of them, at most `MOST_OPERATORS`: the number of its bin."""
+        """The larger of the formulas' numbers of operators, at most `MOST_OPERATORS`; this is the pair's bin."""
         return min(max(self.left.operators, self.right.operators), MOST_OPERATORS)
 
     def matches(self, split: str) -> bool:
-        """Whether a formula holds the pattern that a systematic split takes out of the training set.
+        """Whether one of the formulas contains the pattern that a systematic split excludes from training.
 
         Args:
             split: one of `SYSTEMATIC`.

@@ -1,4 +1,4 @@
-"""The published files: one pair a line, its relation and its two formulas, tabs between."""
+"""Reads the published files: one pair per line, a relation and two formulas separated by tabs."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from app.logic.formulas import EVERYWHERE, Formula, parse
 from app.logic.pairs import Pair
 from app.logic.relations import RELATIONS, relation
 
-_parse = lru_cache(maxsize=1 << 16)(parse)  # short formulas stand in many pairs
+_parse = lru_cache(maxsize=1 << 16)(parse)  # short formulas occur in many pairs
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -19,11 +19,11 @@ def read_pairs(path: Path) -> list[Pair]:
         path: such as `train3`.
 
     Returns:
-        Its pairs, in order.
+        The file's pairs, in order.
 
     Raises:
-        UserError: it is missing, empty or not UTF-8; or a line of it is no pair, or names another relation than its
-            formulas have.
+        UserError: the file is missing, empty or not UTF-8; or a line is not a pair, or names a relation that does not
+            hold between its formulas.
     """
     pairs = []
     for number, line in enumerate(read_lines(path), start=1):
@@ -37,13 +37,13 @@ def read_pairs(path: Path) -> list[Pair]:
 def _pair(line: str) -> Pair:
     fields = line.split("\t")
     if len(fields) != 3:
-        raise UserError(f"{len(fields)} fields; expected a relation and two formulas, with tabs between")
+        raise UserError(f"{len(fields)} fields; expected a relation and two formulas, separated by tabs")
     label = fields[0].strip()
     if label not in RELATIONS:
         raise UserError(f"the relation is {label!r}; expected one of {' '.join(RELATIONS)}")
     left, right = map(_formula, fields[1:])
     if (found := relation(left.worlds, right.worlds)) != label:
-        raise UserError(f"the relation is {label!r}, but that of the formulas is {found!r}; was it edited by hand?")
+        raise UserError(f"the relation is {label!r}, but the formulas have {found!r}; was the file edited by hand?")
     return Pair(label, left, right)
 
 

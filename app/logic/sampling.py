@@ -1,7 +1,7 @@
-"""Pairs of formulas as Bowman, Manning & Potts (2015) draw them.
+"""Samples pairs of formulas as Bowman, Manning & Potts (2015) do.
 
-The numbers are those of the generator that comes with the data: four of the six variables for each pair; formulas
-whose halves are at most half as long; and the rejection of formulas that are always or never true.
+The constants are those of the generator published with the data: four of the six variables in each pair, halves of a
+formula at most half as long, and rejection of formulas that are always or never true.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,23 +12,23 @@ from app.logic.formulas import BINARY, EVERYWHERE, VARIABLES, Formula, negation,
 from app.logic.pairs import MOST_OPERATORS, Pair
 from app.logic.relations import relation
 
-DRAWS = 500_000  # of the published set
-LONGEST = 12  # the length that a formula is drawn for; its halves get half of it each, rounded down
-SHORTEST = 2  # what is drawn for less is a variable
+DRAWS = 500_000  # pairs sampled for the published set
+LONGEST = 12  # the length a formula is sampled with; each of its halves gets half of it, rounded down
+SHORTEST = 2  # with less length, a variable is sampled
 OPERATORS = ("and", "or", "and", "or", None, None, None, None, None)  # None for a variable
 NEGATED = 1 / 3
-TRAIN_PERCENT = 85  # of a bin, its first pairs
+TRAIN_PERCENT = 85  # of each bin: its first pairs
 
 _UNIVERSES = tuple(tuple(map(variable, names)) for names in combinations(VARIABLES, 4))
 
 
 def draw(seed: int) -> Iterator[Pair]:
-    """Draw one pair after the other, without end; pairs come again and again, the short ones often.
+    """Sample pairs without end; pairs repeat, short ones often.
 
     Args:
-        seed: what the pairs depend on; the first n are the same however many are taken.
+        seed: of the random numbers; the first n pairs are the same however many are taken.
     """
-    uniform = Random(seed).random  # the same numbers in every version of Python
+    uniform = Random(seed).random  # gives the same numbers in every version of Python
     while True:
         universe = _UNIVERSES[int(len(_UNIVERSES) * uniform())]
         left, right = _formula(universe, LONGEST, uniform), _formula(universe, LONGEST, uniform)
@@ -47,14 +47,14 @@ def _formula(universe: Sequence[Formula], length: int, uniform: Callable[[], flo
 
 
 def draw_bins(seed: int, draws: int = DRAWS) -> list[list[Pair]]:
-    """Draw some pairs and sort them by their number of operators, each distinct pair once.
+    """Sample pairs, remove duplicates and group them by their number of operators.
 
     Args:
-        seed: what the pairs depend on.
-        draws: how many to draw; fewer are left.
+        seed: of the random numbers.
+        draws: number of pairs to sample; fewer are left without the duplicates.
 
     Returns:
-        `MOST_OPERATORS` + 1 bins of pairs, in the order of their first draw.
+        `MOST_OPERATORS` + 1 bins of pairs, each in the order of first occurrence.
     """
     bins: list[list[Pair]] = [[] for _ in range(MOST_OPERATORS + 1)]
     for pair in dict.fromkeys(islice(draw(seed), draws)):
@@ -63,6 +63,6 @@ def draw_bins(seed: int, draws: int = DRAWS) -> list[list[Pair]]:
 
 
 def split(bin: Sequence[Pair]) -> tuple[Sequence[Pair], Sequence[Pair]]:
-    """The part of a bin to train on and the part to test on."""
+    """Split a bin into its training and its test part."""
     trained = TRAIN_PERCENT * len(bin) // 100
     return bin[:trained], bin[trained:]

@@ -1,4 +1,4 @@
-"""Whether the weights of a checkpoint are those of the model that is to take them."""
+"""Checks that a checkpoint fits the model that loads it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,29 +10,34 @@ from app.common.errors import UserError
 from app.common.vocabulary import Vocabulary
 
 
-def check_tied(theirs: Mapping[str, Tensor]) -> None:
-    """Make sure that a checkpoint for a tied model has one matrix for embedding and softmax.
+def check_tied(state_dict: Mapping[str, Tensor]) -> None:
+    """Check that a checkpoint for a tied model has the same matrix for embedding and softmax.
+
+    Args:
+        state_dict: weights of the checkpoint.
 
     Raises:
-        UserError: it has two, one of which would be lost.
+        UserError: the two matrices differ, so that loading would lose one of them.
     """
-    if not torch.equal(theirs["decoder.weight"], theirs["embedding.weight"]):
+    if not torch.equal(state_dict["decoder.weight"], state_dict["embedding.weight"]):
         raise UserError("the checkpoint's softmax is not tied to its embedding; set model.init_args.tied to false")
 
 
 def saved_vocabulary(saved: Any) -> Vocabulary:
-    """The words of a checkpoint.
+    """The vocabulary of a checkpoint.
 
     Args:
-        saved: what it has as "vocabulary": the words, and their SHA-256.
+        saved: the checkpoint's entry "vocabulary": a dictionary with the words and their SHA-256.
 
     Raises:
-        UserError: it is something else, or the words are not those that were saved.
+        UserError: the entry has another form, or the words do not have the SHA-256 saved with them.
     """
     try:
         vocabulary, sha256 = Vocabulary(saved["words"]), saved["sha256"]
     except (TypeError, KeyError, AttributeError):
-        raise UserError("the checkpoint's vocabulary is no list of words; was it made by something else?") from None
+        raise UserError(
+            "the checkpoint's vocabulary is not a list of words; was the checkpoint made by another program?"
+        ) from None
     if vocabulary.sha256 != sha256:
         raise UserError("the words in the checkpoint are not those that were saved: their SHA-256 differs")
     return vocabulary

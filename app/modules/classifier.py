@@ -1,4 +1,4 @@
-"""Image classification by any network."""
+"""Image classification with any network."""
 
 from typing import Any
 
@@ -9,31 +9,40 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
-from app.modules.low_overhead import LeanModule
+from app.common import metrics, protocols
+from app.common.lightning_internals import is_attached
+from app.modules.low_overhead import LowOverheadModule
 from app.modules.train_means import TrainMeans, means
 
 STAGES = ("val", "test")
 
-# Images that go through the network at once where no gradients are wanted: on a CPU as many as leave its activations
-# in the cache of a core, on a GPU as many as fit into its memory with the widest of our networks.
+# Largest number of images in a forward pass without gradients: on a CPU so many that the activations stay in the cache
+# of a core, on a GPU so many that they fit into its memory with the widest of our networks.
 AT_ONCE = {"cpu": 250, "cuda": 2500}
 
 
-class Classifier(LeanModule):
+class Classifier(LowOverheadModule):
     """Cross-entropy training of a network, with validation and test measured side by side.
 
     The first validation loader is logged as `val_loss`, `val_accuracy`, a second one as `test_loss`, `test_accuracy`;
-    beside them `train_loss` and `train_accuracy`, means over the iterations since the validation before.
+    `train_loss` and `train_accuracy` are means over the iterations since the last validation.
 
     Args:
-        net: maps images (B, ...) to logits (B, classes). To be pruned it declares `prunable_parameters()`, to be drawn
-            afresh `reset_parameters()`.
+        net: maps images (B, ...) to logits (B, classes). Pruning needs its method `prunable_parameters()`,
+            reinitialisation its method `reset_parameters()`.
         optimizer: makes the optimiser from the parameters.
         lr_scheduler: makes the learning-rate scheduler from the optimiser; it steps once per iteration.
         num_classes: number of classes.
     """
 
-    metric_names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+    metric_schema = (
+        metrics.loss("train_loss", "Train loss"),
+        metrics.accuracy("train_accuracy", "Train accuracy"),
+        metrics.loss("val_loss", "Validation loss"),
+        metrics.accuracy("val_accuracy", "Validation accuracy"),
+        metrics.loss("test_loss", "Test loss"),
+        metrics.accuracy("test_accuracy", "Test accuracy"),
+    )
 
     def __init__(
         self,
@@ -49,20 +58,41 @@ class Classifier(LeanModule):
         self.val_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.test_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self._accuracies = {"val": self.val_right, "test": self.test_right}
-        # Loss and images of each stage since its measurement began, in float64, so that a mean does not depend on how
-        # a set was cut. No buffers: those follow the precision of the weights, and DDP overwrites them with the first
-        # rank's.
+        # Summed loss and number of images of each stage since its last reset, in float64, so that a mean does not
+        # depend on how a set was cut into batches. Not buffers: these follow the precision of the weights, and DDP
+        # overwrites them with the first rank's.
         self._loss_sums = {stage: torch.zeros(2, dtype=torch.float64) for stage in STAGES}
         self._train_means = TrainMeans()
 
     def prunable_parameters(self) -> dict[str, str]:
-        """What the network declares prunable, by the names that its parameters have here."""
+        """What the network declares prunable, by the names that its parameters have here; empty if it declares nothing.
+
+        Where it is empty, all weights of the network but embeddings and norms may be pruned.
+        """
         declare = getattr(self.net, "prunable_parameters", dict)
         return {f"net.{name}": kind for name, kind in declare().items()}
 
     def reset_parameters(self) -> None:
-        """Draw the network afresh from torch's global generator."""
-        self.net.reset_parameters()  # type: ignore[operator]
+        """Draw the network's parameters afresh from torch's global generator."""
+        protocols.reset_parameters(self.net)
+
+    def final_metrics(self, datamodule: Any) -> dict[str, float]:
+        """Accuracy of the trained network on all training images, over all ranks.
+
+        Args:
+            datamodule: gives them in order, as `train_eval_dataloader()`; nothing is measured where it does not.
+        """
+        if not hasattr(datamodule, "train_eval_dataloader"):
+            return {}
+        right_and_seen = torch.zeros(2, dtype=torch.float64, device=self.device)
+        plugin, strategy = self.trainer.precision_plugin, self.trainer.strategy
+        with plugin.forward_context():
+            for batch in datamodule.train_eval_dataloader():
+                images, labels = strategy.batch_to_device(plugin.convert_input(batch))
+                right_and_seen[0] += (self(images).argmax(1) == labels).sum()
+                right_and_seen[1] += len(labels)
+        right, seen = self._sum_over_ranks(right_and_seen).tolist()
+        return {"train_accuracy": right / seen}
 
     @override
     def forward(self, images: Tensor) -> Tensor:
@@ -111,7 +141,7 @@ class Classifier(LeanModule):
         self._accuracies[stage].update(logits, labels)
 
     def _log_stages(self) -> None:
-        """Log what was measured, over all ranks. Here and not in the steps, where Lightning keeps loaders apart."""
+        """Log loss and accuracy over all ranks. Not in the steps, where Lightning adds the loader to the names."""
         for stage in STAGES:
             if self._accuracies[stage].update_called:
                 loss, images = self._sum_over_ranks(self._loss_sums[stage])
@@ -119,7 +149,7 @@ class Classifier(LeanModule):
                 self.log(f"{stage}_accuracy", self._accuracies[stage].compute(), sync_dist=True)
 
     def _reset_stages(self) -> None:
-        """Begin new sums. Not after measuring: `test` runs in inference mode, and sums made there stay in it."""
+        """Reset the sums, before they are used: `test` runs in inference mode, and tensors made there stay in it."""
         for stage in STAGES:
             self._loss_sums[stage] = torch.zeros(2, dtype=torch.float64, device=self.device)
             self._accuracies[stage].reset()
@@ -140,11 +170,11 @@ class Classifier(LeanModule):
 
     @override
     def on_validation_epoch_end(self) -> None:
-        """Log the training means as well, and begin new ones; there are none before the first iteration."""
+        """Log the validation, and in a training also the training means, nan before the first iteration."""
         self._log_stages()
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             loss, accuracy = means(self._train_state())
-            # Lightning's own step is that of the last batch's index; ours is the number of iterations done.
+            # Lightning would log the index of the last batch as the step; this is the number of iterations done.
             self.log("step", torch.tensor(self.global_step, dtype=torch.float64), sync_dist=True)
             self.log_dict({"train_loss": loss, "train_accuracy": accuracy}, sync_dist=True)
             self._train_means.reset()
@@ -164,8 +194,8 @@ class Classifier(LeanModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # The sums of all ranks go to the first one; only their total counts.
+        # The first rank takes the sums of all ranks: only their total is used.
         if "train_means" in checkpoint:
             self._train_means.load(checkpoint["train_means"])
-            if self._trainer is not None and not self.trainer.is_global_zero:
+            if is_attached(self) and not self.trainer.is_global_zero:
                 self._train_means.clear()

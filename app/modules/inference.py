@@ -1,4 +1,4 @@
-"""How two formulas relate: one encoder for both, and a classifier of what it says of them."""
+"""Logical inference: one encoder reads both formulas of a pair, a classifier predicts how they relate."""
 
 # B pairs, T tokens of the longest formula, E features of an embedding, H hidden units.
 
@@ -13,9 +13,13 @@ from rich.console import Console
 from torch import Tensor, nn
 from typing_extensions import override
 
+from app.common import metrics, protocols
 from app.common.errors import UserError
+from app.common.lightning_internals import is_attached
+from app.common.metrics import Metric
 from app.common.states import check_shapes
 from app.modules.operator_accuracy import OperatorSums, operators_table
+from app.modules.validation_scheduler import step_scheduler, with_scheduler
 from app.nets import RecurrentNet
 from app.nets.ragged import last_outputs
 
@@ -23,35 +27,32 @@ from app.nets.ragged import last_outputs
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
 STAGES = ("val", "test")
-NEVER = 2**62
 
 
 class InferenceClassifier(LightningModule):
     """The classifier of Shen et al. (2019, section 5.4) with their head and their dropout.
 
-    Both formulas are read by the same net; h1 and h2, its outputs at their last tokens, make the features
-    [h1; h2; h1 * h2; |h1 - h2|] of a perceptron. What fills a formula up to the length of others is never read.
+    Both formulas are read by the same net; its outputs at their last tokens, h1 and h2, make the features
+    [h1; h2; h1 * h2; |h1 - h2|] that a perceptron classifies. Padding is never read.
 
     The first validation loader is logged as `val_loss`, `val_accuracy`, a second one as `test_loss`, `test_accuracy`;
-    beside them `train_loss` and `train_accuracy`, means since the validation before. Of the test pairs are also logged,
-    by number of operators, `accuracy_00`, `accuracy_01`, ... and `majority_00`, ..., the accuracy of who always answers
-    with the relation that most of them have.
+    `train_loss` and `train_accuracy` are means since the last validation. For the test pairs, the accuracy is also
+    logged by number of operators, as `accuracy_00`, `accuracy_01`, ..., and beside it, as `majority_00`, ..., the
+    accuracy of always predicting the most frequent relation.
 
     Args:
         net: reads embeddings of its `input_size`.
         optimizer: makes the optimiser from the parameters.
-        lr_scheduler: makes the learning-rate scheduler from the optimiser; it steps at the end of every validation, one
-            that waits for a plateau by what it monitors of what is logged then.
-        tokens: how many kinds of tokens there are, filling included.
+        lr_scheduler: makes the learning-rate scheduler from the optimiser; it steps at the end of every validation. A
+            plateau scheduler monitors one of the metrics logged then.
+        tokens: number of different tokens, padding included.
         num_classes: number of relations.
-        max_operators: the most operators that pairs are counted by.
+        max_operators: the largest number of operators of a pair.
         dropout: on embeddings, on the perceptron's input and on its hidden layer.
 
     Raises:
-        UserError: a dropout that is no probability.
+        UserError: a dropout outside [0, 1).
     """
-
-    metric_names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
 
     def __init__(
         self,
@@ -84,17 +85,34 @@ class InferenceClassifier(LightningModule):
         self._prints = False
 
     @property
-    def detail_names(self) -> list[str]:
-        """What is logged beside `metric_names`: too much to tell in a line."""
-        bins = range(self._sums["test"].bins)
-        return [f"{kind}_{operators:02d}" for kind in ("accuracy", "majority") for operators in bins]
+    def metric_schema(self) -> list[Metric]:
+        """All metrics that are logged: those of a progress line, then the details by number of operators."""
+        return [
+            metrics.loss("train_loss", "Train loss"),
+            metrics.accuracy("train_accuracy", "Train accuracy"),
+            metrics.loss("val_loss", "Validation loss"),
+            metrics.accuracy("val_accuracy", "Validation accuracy"),
+            metrics.loss("test_loss", "Test loss"),
+            metrics.accuracy("test_accuracy", "Test accuracy"),
+            *(
+                metrics.accuracy(f"{kind}_{n:02d}", f"{kind.capitalize()}, {n} operator{'s' * (n != 1)}", detail=True)
+                for kind in ("accuracy", "majority")
+                for n in range(self._sums["test"].bins)
+            ),
+        ]
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters afresh from torch's global generator: the embedding from U(-0.1, 0.1)."""
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.net.reset_parameters()
+        protocols.reset_parameters(self.head)
 
     @override
     def setup(self, stage: str) -> None:
-        """Make sure that there is room for all kinds of tokens, relations and operators of the data.
+        """Check that the module is large enough for the tokens, relations and operators of the data.
 
         Raises:
-            UserError: the data has more.
+            UserError: the data has more of one of them.
         """
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         for name, ours in (
@@ -108,11 +126,11 @@ class InferenceClassifier(LightningModule):
 
     @override
     def forward(self, formulas: Tensor, lengths: Tensor) -> Tensor:
-        """How the formulas of some pairs relate.
+        """Predict the relations of pairs of formulas.
 
         Args:
-            formulas: integers (B, 2, T), numbers of tokens.
-            lengths: int64 (B, 2), how many of them to read, 1 to T each.
+            formulas: integers (B, 2, T), token ids.
+            lengths: int64 (B, 2), how many tokens of each formula to read, 1 to T.
 
         Returns:
             Logits (B, num_classes).
@@ -122,10 +140,10 @@ class InferenceClassifier(LightningModule):
         return logits
 
     def encode(self, formulas: Tensor, lengths: Tensor) -> Tensor:
-        """What the net puts out at the last token of each formula.
+        """Encode formulas as the net's output at their last token.
 
         Args:
-            formulas: integers (B, T), numbers of tokens.
+            formulas: integers (B, T), token ids.
             lengths: int64 (B,), 1 to T each.
 
         Returns:
@@ -136,17 +154,7 @@ class InferenceClassifier(LightningModule):
 
     @override
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        scheduler = self.lr_scheduler(optimizer)
-        # Lightning saves and loads it, but never steps: it would step a plateau's after the checkpoint of a validation
-        # has been saved, and not at all in a training that goes on from there.
-        monitor = getattr(scheduler, "monitor", "val_loss")
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "monitor": monitor, "interval": "epoch", "frequency": NEVER},
-        }
+        return with_scheduler(self.optimizer(self.parameters()), self.lr_scheduler)
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -175,7 +183,7 @@ class InferenceClassifier(LightningModule):
         self._sums[stage].add(self(formulas, lengths), labels, operators)
 
     def _measured(self, stages: tuple[str, ...]) -> dict[str, float]:
-        """What was found, over all ranks: of each stage that has seen any pair, and of the test pairs in detail."""
+        """The metrics over all ranks: of each stage that has seen a pair, and of the test pairs by operators."""
         found: dict[str, float] = {}
         for stage in stages:
             sums = self._sums[stage].over_ranks(self.trainer)
@@ -201,23 +209,22 @@ class InferenceClassifier(LightningModule):
 
     @override
     def on_validation_epoch_end(self) -> None:
-        """Log the training means as well, begin new ones, and step the learning rate's scheduler."""
+        """Log the validation, and in a training also the training means; then step the learning-rate scheduler."""
         fitting = self.trainer.state.fn == "fit" and not self.trainer.sanity_checking
         found = self._measured(("train", *STAGES) if fitting else STAGES)
         if not fitting:
             self._log(found)
             return
-        # Lightning's own step is that of the last batch's index; ours is the number of iterations done.
+        # Lightning would log the index of the last batch as the step; this is the number of iterations done.
         self._log({"step": self.global_step} | found)
-        self._sums["train"].values.zero_()  # in place: one made while validating stays in inference mode
-        scheduler = self.lr_schedulers()
-        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            monitor = getattr(scheduler, "monitor", "val_loss")
+        self._sums["train"].values.zero_()  # in place: a tensor made while validating is an inference tensor
+
+        def value_of(monitor: str) -> float:
             if monitor not in found:
                 raise UserError(f"the scheduler monitors {monitor!r}; expected one of {', '.join(sorted(found))}")
-            scheduler.step(found[monitor])
-        elif isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler):
-            scheduler.step()
+            return found[monitor]
+
+        step_scheduler(self, value_of)
 
     @override
     def on_test_epoch_start(self) -> None:
@@ -225,7 +232,7 @@ class InferenceClassifier(LightningModule):
 
     @override
     def on_test_start(self) -> None:
-        """Lightning would print a list of everything; the table is printed instead."""
+        """Print a table at the end instead of Lightning's list of all metrics."""
         self._prints, self.trainer.test_loop.verbose = self.trainer.test_loop.verbose, False
 
     @override
@@ -248,6 +255,6 @@ class InferenceClassifier(LightningModule):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_shapes(self.state_dict(), checkpoint["state_dict"])
-        # The sums of all ranks go to the first one; only their total counts.
-        if "train_sums" in checkpoint and (self._trainer is None or self.trainer.is_global_zero):
+        # The first rank takes the sums of all ranks: only their total is used.
+        if "train_sums" in checkpoint and (not is_attached(self) or self.trainer.is_global_zero):
             self._sums["train"].values = checkpoint["train_sums"].to(self.device)

@@ -1,4 +1,4 @@
-"""Sums by number of operators, which accuracies and means of the inference task are made of."""
+"""Losses and accuracies of the inference task by number of operators, and their table."""
 
 import torch
 import torch.nn.functional as F
@@ -7,18 +7,18 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import Tensor
 
-# C classes. Columns: nats, right answers, and how many pairs there were of each class.
+# B pairs, C classes. Columns of the sums: nats, correct answers, and the number of pairs of each class.
 NATS, RIGHT, CLASSES = 0, 1, 2
 
 
 class OperatorSums:
-    """Losses, right answers and labels of the pairs seen since some moment, by their number of operators.
+    """Summed losses, correct answers and labels by number of operators, over the pairs since the last reset.
 
-    In float64, so that a mean does not depend on how a set was cut. Not a buffer of a module: those follow the
-    precision of the weights, and DDP overwrites them with the first rank's.
+    In float64, so that a mean does not depend on how a set was cut into batches. Not a buffer of a module: buffers
+    follow the precision of the weights, and DDP overwrites them with the first rank's.
 
     Args:
-        bins: pairs have fewer operators than so many.
+        bins: one more than the largest number of operators of a pair.
         classes: C.
     """
 
@@ -26,15 +26,15 @@ class OperatorSums:
         self.values = torch.zeros(bins, CLASSES + classes, dtype=torch.float64)
 
     def reset(self, device: torch.device) -> None:
-        """Begin new sums. A new tensor, because one made while testing stays in inference mode."""
+        """Set the sums to zero. Makes a new tensor, because one made while testing remains an inference tensor."""
         self.values = torch.zeros_like(self.values, device=device)
 
     def to(self, device: torch.device) -> None:
-        """Go on on another device."""
+        """Move the sums to another device."""
         self.values = self.values.to(device)
 
     def add(self, logits: Tensor, labels: Tensor, operators: Tensor) -> None:
-        """Take in a batch.
+        """Add a batch.
 
         Args:
             logits: (B, C), without gradient.
@@ -49,7 +49,7 @@ class OperatorSums:
         )
 
     def over_ranks(self, trainer: Trainer) -> "OperatorSums":
-        """The sums of all ranks together."""
+        """The sums over all ranks."""
         whole = OperatorSums(self.bins, self.classes)
         whole.values = trainer.strategy.reduce(self.values.clone(), reduce_op="sum")
         return whole
@@ -61,12 +61,12 @@ class OperatorSums:
 
     @property
     def bins(self) -> int:
-        """How many numbers of operators there are, 0 included."""
+        """The number of rows: one for each number of operators, 0 included."""
         return len(self.values)
 
     @property
     def pairs(self) -> int:
-        """How many pairs were seen."""
+        """The number of pairs added."""
         return int(self.values[:, CLASSES:].sum())
 
     @property
@@ -76,14 +76,14 @@ class OperatorSums:
 
     @property
     def accuracy(self) -> float:
-        """Of all pairs, a fraction of 1; nan without any."""
+        """Accuracy over all pairs, a fraction of 1; nan without any."""
         return float(self.values[:, RIGHT].sum() / self.values[:, CLASSES:].sum())
 
     def of(self, operators: int) -> tuple[float, float]:
-        """Accuracy, and that of who always answers with the most frequent label, by number of operators.
+        """Accuracy over the pairs of a number of operators, and that of always predicting their most frequent label.
 
         Returns:
-            Fractions of 1; nan without any pair.
+            Fractions of 1; nan without any such pair.
         """
         row = self.values[operators]
         pairs = row[CLASSES:].sum()
@@ -91,7 +91,7 @@ class OperatorSums:
 
 
 def operators_table(sums: OperatorSums) -> Table:
-    """Accuracy by number of operators beside the majority's, for the terminal."""
+    """Accuracy and majority baseline by number of operators, for the terminal."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("operators", "pairs", "accuracy %", "majority %"):
         table.add_column(name, justify="right")

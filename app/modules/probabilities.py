@@ -1,4 +1,4 @@
-"""Probabilities of whole sentences, each read by itself."""
+"""Log-probabilities of whole sentences, each read by itself."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from app.modules.prefixes import Step, steps
 from app.nets import RecurrentNet, State
 from app.nets.softmax import log_softmax_parts
 
-SENTENCES_AT_ONCE = 2000  # whose states are held together: about 250 MB for two layers of 650
+SENTENCES_AT_ONCE = 2000  # their states are in memory together: about 250 MB for two layers of 650 units
 
 
 @torch.no_grad()
@@ -27,16 +27,16 @@ def sentence_log_probabilities(
 ) -> Tensor:
     """log p of sentences, each read from a state of zeros with `<eos>` before it, and every word of it predicted.
 
-    A sentence that occurs again costs nothing, and of sentences that begin alike the beginning is read once, and the
-    softmax after it taken once. All beginnings of one length are read together, so that none is padded.
+    Nothing is computed twice: equal sentences are read once, and a prefix that several sentences share is read once,
+    with one softmax after it. All prefixes of one length are read together, so no padding is needed.
 
     Args:
         embedding: of V words.
         net: the recurrent net.
-        decoder: from the net's output to the scores of V words.
+        decoder: maps the net's output to the scores of V words.
         vocabulary: of V words.
-        sentences: words, one or more each; those that are unknown are read, and predicted, as `<unk>`.
-        advance: called with the number of different sentences done since the last time.
+        sentences: words, one or more each; unknown words are read, and predicted, as `<unk>`.
+        advance: called with the number of different sentences done since the last call.
 
     Returns:
         float64 (number of sentences,), in nats, on the CPU.
@@ -65,7 +65,7 @@ def sentence_log_probabilities(
 def _take(
     embedding: nn.Embedding, net: RecurrentNet, decoder: nn.Linear, step: Step, state: State
 ) -> tuple[np.ndarray, State]:
-    """Read one word after each beginning, and predict the next: log p float64[M], and the state after that word."""
+    """Read the last word of each prefix and predict the next: log p, float64 (M,), and the state after that word."""
     device = embedding.weight.device
     parent, word, context, target = (torch.from_numpy(part).to(device) for part in step[:4])
     h, c = ([layer[parent] for layer in part] for part in state)

@@ -1,4 +1,4 @@
-"""What a language model carries from window to window: the recurrent state, and the sums its means are made of."""
+"""The recurrent state of a language model between two windows: detached, and gathered or split over ranks."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from app.nets import State
 
 
 def detached(state: State) -> State:
-    """The state as plain values: no gradient flows into the window before."""
+    """The state without its graph: no gradient flows into the window before."""
     h, c = state
     return [x.detach() for x in h], [x.detach() for x in c]
 
 
 def gather_state(state: State, trainer: Trainer) -> State:
-    """The states of the columns of all ranks, as one process would hold them, on the CPU; same on every rank.
+    """Collect the columns of all ranks in the order that one process would have them, on the CPU of every rank.
 
     Args:
         state: (B / world_size, H_l) tensors; rank r of W holds the columns r::W.
-        trainer: knows the ranks.
+        trainer: gives the number of ranks.
 
     Returns:
         (B, H_l) tensors.
@@ -35,7 +35,7 @@ def gather_state(state: State, trainer: Trainer) -> State:
 
 
 def scatter_state(state: State, trainer: Trainer, device: torch.device) -> State:
-    """The part of `gather_state`'s result that belongs to this rank, on its device."""
+    """This rank's part of a state that `gather_state` made, on the rank's device."""
     mine = slice(trainer.global_rank, None, trainer.world_size)
     h, c = state
     return [x[mine].to(device) for x in h], [x[mine].to(device) for x in c]
@@ -43,27 +43,3 @@ def scatter_state(state: State, trainer: Trainer, device: torch.device) -> State
 
 def _interleaved(ranks: list[list[Tensor]]) -> list[Tensor]:
     return [torch.stack(layer, dim=1).flatten(0, 1) for layer in zip(*ranks, strict=True)]
-
-
-class LossSums:
-    """Nats and predicted tokens since some moment, in float64, so that a mean does not depend on how text was cut.
-
-    Not a buffer of the module: those follow the precision of the weights, and DDP overwrites them with the first
-    rank's.
-    """
-
-    def __init__(self) -> None:
-        self.values = torch.zeros(2, dtype=torch.float64)
-
-    def reset(self, device: torch.device) -> None:
-        """Begin new sums. A new tensor, because one made while testing stays in inference mode."""
-        self.values = torch.zeros(2, dtype=torch.float64, device=device)
-
-    def add(self, mean_loss: Tensor, tokens: int) -> None:
-        """Take in a window: its mean loss in nats per token, and how many tokens it predicted."""
-        self.values[0].add_(mean_loss.detach(), alpha=tokens)
-        self.values[1].add_(tokens)
-
-    def over_ranks(self, trainer: Trainer) -> Tensor:
-        """(nats, tokens) of all ranks together."""
-        return trainer.strategy.reduce(self.values.clone(), reduce_op="sum")

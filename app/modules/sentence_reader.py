@@ -1,4 +1,4 @@
-"""What a language model makes of sentences that it is asked about, one by one."""
+"""The sentence-level interface of a language model: distances and probabilities of single sentences."""
 
 # V vocabulary, L layers.
 
@@ -9,20 +9,20 @@ from torch import Tensor, nn
 
 from app.common.errors import UserError
 from app.common.vocabulary import Vocabulary
-from app.modules.low_overhead import LeanModule
+from app.modules.low_overhead import LowOverheadModule
 from app.modules.probabilities import sentence_log_probabilities
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet
 
 
-class SentenceReader(LeanModule):
-    """A language model, as those know it who have sentences and no windows of text.
+class SentenceReader(LowOverheadModule):
+    """Sentence-level interface of a language model.
 
     Attributes:
         embedding: of V words.
         net: reads embeddings.
         decoder: scores V words.
-        vocabulary: the words, None while nobody has said them.
+        vocabulary: the V words; None until data or a checkpoint supplies them.
     """
 
     embedding: nn.Embedding
@@ -32,7 +32,7 @@ class SentenceReader(LeanModule):
 
     @property
     def distance_layers(self) -> int:
-        """How many layers `distances` are of."""
+        """The number of layers for which `distances` gives values."""
         return len(self.net.layers)
 
     def distances(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
@@ -46,7 +46,7 @@ class SentenceReader(LeanModule):
             read.
 
         Raises:
-            UserError: a sentence is empty, or nobody has said which words the model knows.
+            UserError: a sentence is empty, or the model has no vocabulary yet.
         """
         with self._evaluating() as vocabulary:
             return sentence_distances(self.embedding, self.net, vocabulary, sentences)
@@ -56,17 +56,17 @@ class SentenceReader(LeanModule):
     ) -> Tensor:
         """log p of sentences, each read by itself: from a state of zeros, `<eos>` before its first word.
 
-        What ends a sentence, a full stop or `<eos>`, counts only where it is among its words.
+        A final full stop or `<eos>` counts only if it is among the words of the sentence.
 
         Args:
             sentences: of one word or more each; unknown words are read, and predicted, as `<unk>`.
-            advance: called with the number of different sentences done since the last time.
+            advance: called with the number of different sentences done since the last call.
 
         Returns:
             float64 (number of sentences,), in nats, on the CPU.
 
         Raises:
-            UserError: a sentence is empty, or nobody has said which words the model knows.
+            UserError: a sentence is empty, or the model has no vocabulary yet.
         """
         with self._evaluating() as vocabulary:
             return sentence_log_probabilities(
@@ -75,7 +75,7 @@ class SentenceReader(LeanModule):
 
     @contextmanager
     def _evaluating(self) -> Iterator[Vocabulary]:
-        """The words that the model knows, and no dropout meanwhile."""
+        """Switch to evaluation mode for a while; yields the vocabulary."""
         if self.vocabulary is None:
             raise UserError("this model does not know its words yet; load a checkpoint of it, or give it data")
         training = self.training
@@ -85,19 +85,19 @@ class SentenceReader(LeanModule):
         finally:
             self.train(training)
 
-    def meet(self, vocabulary: Vocabulary, whose: str) -> None:
-        """Take a vocabulary, or make sure that it is the one taken before.
+    def set_vocabulary(self, vocabulary: Vocabulary, source: str) -> None:
+        """Set the vocabulary; once it is set, check that it stays the same.
 
         Args:
-            vocabulary: of V words.
-            whose: they are, for the mistake.
+            vocabulary: V words.
+            source: where they come from, for the error message.
 
         Raises:
-            UserError: the model knows other words.
+            UserError: the model already has another vocabulary.
         """
         if self.vocabulary is not None and self.vocabulary.sha256 != vocabulary.sha256:
             raise UserError(
-                f"the vocabulary of {whose} is not the one this model knows (SHA-256 {vocabulary.sha256[:12]}, not "
+                f"the vocabulary of {source} is not the one this model knows (SHA-256 {vocabulary.sha256[:12]}, not "
                 f"{self.vocabulary.sha256[:12]}); use the data that it was trained on"
             )
         self.vocabulary = vocabulary

@@ -1,4 +1,4 @@
-"""Reading sentences one by one, for their syntactic distances."""
+"""Syntactic distances of sentences, each read by itself."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from app.common.errors import UserError
 from app.common.vocabulary import EOS, Vocabulary
 from app.nets import RecurrentNet
 
-TOKENS_AT_ONCE = 4000  # enough to keep the processor busy, and little memory
+TOKENS_AT_ONCE = 4000  # enough to keep the processor busy, few enough to need little memory
 
 
 @torch.no_grad()
@@ -19,8 +19,8 @@ def sentence_distances(
 ) -> list[Tensor]:
     """Syntactic distances of sentences, each read from a state of zeros with `<eos>` before it.
 
-    As the authors' `test_phrase_grammar.py` has it; the `<eos>` after the sentence, which they read too, comes too late
-    to change anything. Sentences of one length are read together, so that none is padded.
+    As in the authors' `test_phrase_grammar.py`, which also reads an `<eos>` after the sentence; that changes none of
+    the distances before it. Sentences of one length are read together, so no padding is needed.
 
     Args:
         embedding: of V words.

@@ -1,4 +1,4 @@
-"""Networks as plain modules."""
+"""Networks as plain `nn.Module`s."""
 
 from app.nets.lenet import LeNet
 from app.nets.lstm import LSTM

@@ -1,4 +1,4 @@
-"""The dropouts of the AWD recipe (Merity et al. 2018), as functions that draw from torch's global generator."""
+"""The dropouts of the AWD recipe (Merity et al. 2018), as functions that sample from torch's global generator."""
 
 # T time, B batch, D features, V vocabulary.
 
@@ -13,7 +13,7 @@ def locked_dropout(x: Tensor, p: float, *, training: bool) -> Tensor:
     Args:
         x: (T, B, D).
         p: share of the features of each sequence that become 0; the others are divided by 1 - p.
-        training: where false, x itself is returned.
+        training: if false, x itself is returned.
 
     Returns:
         (T, B, D).
@@ -25,13 +25,13 @@ def locked_dropout(x: Tensor, p: float, *, training: bool) -> Tensor:
 
 
 def embed(tokens: Tensor, weight: Tensor, row_dropout: float, *, training: bool) -> Tensor:
-    """Embedding with dropout of whole rows: a word dropped is 0 wherever it occurs (Merity et al. 2018, section 4.3).
+    """Embedding with dropout of whole words: a dropped word is 0 wherever it occurs (Merity et al. 2018, section 4.3).
 
     Args:
-        tokens: int64 (T, B), word numbers.
+        tokens: int64 (T, B), word ids.
         weight: (V, D).
         row_dropout: share of the words dropped; the others are divided by 1 - row_dropout.
-        training: where false, nothing is dropped.
+        training: if false, nothing is dropped.
 
     Returns:
         (T, B, D).
@@ -46,14 +46,14 @@ def embed(tokens: Tensor, weight: Tensor, row_dropout: float, *, training: bool)
 def drop_weight(weight: Tensor, p: float, *, training: bool, inverted: bool = False) -> Tensor:
     """DropConnect on a recurrent weight (Merity et al. 2018, section 2): one mask for a whole window.
 
-    The ON-LSTM authors' form, the default, masks in training and multiplies by 1 - p in evaluation; AWD-LSTM's,
-    `inverted`, divides what it keeps by 1 - p in training and leaves evaluation alone.
+    The ON-LSTM authors' form, the default, masks in training and multiplies by 1 - p in evaluation. AWD-LSTM's form,
+    `inverted`, divides the kept weights by 1 - p in training and changes nothing in evaluation.
 
     Args:
         weight: any shape.
         p: share of the entries that become 0 in training.
-        training: whether to draw a mask.
-        inverted: which of the two forms.
+        training: whether to sample a mask.
+        inverted: use AWD-LSTM's form.
 
     Returns:
         The weight to compute with; the shape of `weight`.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class LeNet(nn.Module):
-    """Three fully connected layers, 784-300-100-10, ReLU between: 266,200 weights and 410 biases."""
+    """Three fully connected layers, 784-300-100-10, ReLU between them: 266,200 weights and 410 biases."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class LeNet(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw fresh weights from torch's global generator: Gaussian Glorot (appendix A of the paper), zero biases."""
+        """Initialise from torch's global generator: weights Gaussian Glorot (appendix A of the paper), biases zero."""
         for layer in (self.fc1, self.fc2, self.output):
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""The LSTM with the interface of the ON-LSTM: the paper's baseline."""
+"""The LSTM, the paper's baseline, with the interface of the ON-LSTM."""
 
 # T time, B batch, H hidden units.
 
@@ -12,15 +12,15 @@ from app.nets.recurrent import RecurrentLayer, RecurrentNet
 
 
 def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One time step of an LSTM, after the matrix products (Shen et al. 2019, section 4, equations 1-5).
+    """One time step of an LSTM, given the matrix products (Shen et al. 2019, section 4, equations 1-5).
 
     Args:
         gates: (B, 4H), before their activations: input gate, forget gate, cell candidate, output gate, the order of
             `nn.LSTM`.
-        c: (B, H), the cell before.
+        c: (B, H), the cell state before the step.
 
     Returns:
-        h (B, H), c (B, H), and 1 - mean(forget gate) (B,): what stands for a syntactic distance where there are no
+        h (B, H), c (B, H), and 1 - mean(forget gate) (B,), which replaces the syntactic distance in a network without
         master gates (Dyer, Melis & Blunsom 2019).
     """
     input, forget, candidate, output = gates.chunk(4, dim=1)
@@ -36,7 +36,7 @@ class LSTMLayer(RecurrentLayer):
         input_size: features of the input.
         hidden_size: H.
         weight_dropout: DropConnect on `weight_hh`.
-        weight_dropout_inverted: AWD-LSTM's form instead of the ON-LSTM authors'.
+        weight_dropout_inverted: use AWD-LSTM's form of it instead of the ON-LSTM authors'.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LSTMLayer(RecurrentLayer):
 
     @override
     def reset_parameters(self) -> None:
-        """As `nn.LSTM` draws them."""
+        """Initialise as `nn.LSTM` does."""
         for parameter in (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh):
             nn.init.uniform_(parameter, -(self.hidden_size**-0.5), self.hidden_size**-0.5)
 
@@ -73,10 +73,10 @@ class LSTM(RecurrentNet):
         layer_sizes: hidden units of each layer, the lowest first.
         dropout: locked dropout between layers.
         weight_dropout: DropConnect on the recurrent weights, one mask per call.
-        weight_dropout_inverted: AWD-LSTM's form of it instead of the ON-LSTM authors'.
+        weight_dropout_inverted: use AWD-LSTM's form of it instead of the ON-LSTM authors'.
 
     Raises:
-        UserError: no layer at all, a dropout that is no probability.
+        UserError: there is no layer, or a dropout is outside [0, 1).
     """
 
     def __init__(

@@ -27,16 +27,16 @@ def cumax(x: Tensor, dim: int = -1) -> Tensor:
 
 
 def on_lstm_step(gates: Tensor, c: Tensor, chunk_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """One time step of an ON-LSTM, after the matrix products (section 4, equations 1-5 and 9-14).
+    """One time step of an ON-LSTM, given the matrix products (section 4, equations 1-5 and 9-14).
 
     Args:
         gates: (B, 2K + 4H), before their activations, in the authors' order: master input gate, master forget gate (K
             each), output gate, cell candidate, input gate, forget gate (H each).
-        c: (B, H), the cell before.
-        chunk_size: C, how many neighbouring units share a master gate.
+        c: (B, H), the cell state before the step.
+        chunk_size: C, the number of neighbouring units that share a master gate.
 
     Returns:
-        h (B, H), c (B, H), and the syntactic distance (B,): 1 - mean(master forget gate), which is equation 15's
+        h (B, H), c (B, H), and the syntactic distance (B,): 1 - mean(master forget gate), which is that of equation 15
         divided by K.
     """
     chunks = c.size(1) // chunk_size
@@ -44,7 +44,7 @@ def on_lstm_step(gates: Tensor, c: Tensor, chunk_size: int) -> tuple[Tensor, Ten
     master_input, master_forget = masters.view(-1, 2, chunks, 1).unbind(1)
     master_input = 1 - cumax(master_input, 1)  # eq. 10
     master_forget = cumax(master_forget, 1)  # eq. 9
-    # A master gate's value holds for the C units of its chunk: (B, K, 1) beside (B, K, C).
+    # A master gate applies to all C units of its chunk: (B, K, 1) is broadcast to (B, K, C).
     output, candidate, input, forget = rest.view(-1, 4, chunks, chunk_size).unbind(1)
     overlap = master_forget * master_input  # eq. 11
     forget = forget.sigmoid() * overlap + (master_forget - overlap)  # eq. 12
@@ -62,10 +62,10 @@ class ONLSTMLayer(RecurrentLayer):
         hidden_size: H.
         chunk_size: C; must divide H.
         weight_dropout: DropConnect on `weight_hh`.
-        weight_dropout_inverted: AWD-LSTM's form instead of the ON-LSTM authors'.
+        weight_dropout_inverted: use AWD-LSTM's form of it instead of the ON-LSTM authors'.
 
     Raises:
-        UserError: the chunk size does not divide the layer.
+        UserError: the chunk size does not divide the number of hidden units.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class ONLSTMLayer(RecurrentLayer):
 
     @override
     def reset_parameters(self) -> None:
-        """Each product's weight and bias as `nn.Linear` draws them, which the authors' code leaves them at."""
+        """Initialise the weight and bias of each product as `nn.Linear` does, like the authors' code."""
         for weight, bias in ((self.weight_ih, self.bias_ih), (self.weight_hh, self.bias_hh)):
             bound = weight.size(1) ** -0.5
             nn.init.uniform_(weight, -bound, bound)
@@ -112,13 +112,13 @@ class ONLSTM(RecurrentNet):
     Args:
         input_size: features of the input.
         layer_sizes: hidden units of each layer, the lowest first.
-        chunk_size: units that share a master gate; must divide every layer.
+        chunk_size: number of units that share a master gate; must divide the size of every layer.
         dropout: locked dropout between layers.
         weight_dropout: DropConnect on the recurrent weights, one mask per call.
-        weight_dropout_inverted: AWD-LSTM's form of it instead of the ON-LSTM authors'.
+        weight_dropout_inverted: use AWD-LSTM's form of it instead of the ON-LSTM authors'.
 
     Raises:
-        UserError: a chunk size that does not divide a layer, no layer at all, a dropout that is no probability.
+        UserError: the chunk size does not divide a layer, there is no layer, or a dropout is outside [0, 1).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the recurrent nets share: layers one above the other, and what they say of themselves."""
+"""Base classes of the recurrent nets: one layer, and a stack of layers."""
 
 # T time, B batch, H hidden units of a layer, L layers. Time-major throughout.
 
@@ -20,20 +20,20 @@ Implementation: TypeAlias = Literal["fused", "eager"]
 
 
 class RecurrentLayer(nn.Module, ABC):
-    """One recurrent layer: two weights and two biases, whose rows are the gates.
+    """One recurrent layer: two weight matrices and two biases, whose rows are the gates.
 
     Args:
         input_size: features of the input.
         hidden_size: features of the output.
-        rows: of every parameter: the sizes of all gates together.
+        rows: number of rows of every parameter, the sum of the sizes of all gates.
         weight_dropout: DropConnect on `weight_hh`, one mask per call.
-        weight_dropout_inverted: AWD-LSTM's form instead of the ON-LSTM authors'.
+        weight_dropout_inverted: use AWD-LSTM's form of it instead of the ON-LSTM authors'.
 
     Raises:
         UserError: a size is below 1.
     """
 
-    # "eager" leaves the gradients to autograd, step by step; "fused" does so only where it cannot read the tensors.
+    # "eager" computes step by step with autograd; "fused" falls back to that for tensors that it does not support.
     implementation: Implementation = "fused"
 
     def __init__(
@@ -55,16 +55,16 @@ class RecurrentLayer(nn.Module, ABC):
 
     @abstractmethod
     def reset_parameters(self) -> None:
-        """Draw all parameters afresh from torch's global generator."""
+        """Initialise all parameters anew from torch's global generator."""
 
     @abstractmethod
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One time step after the products: from (B, rows) and c (B, H) to h (B, H), c (B, H) and distance (B,)."""
+        """One time step, given the products: from gates (B, rows) and c (B, H) to h (B, H), c (B, H), distance (B,)."""
 
     @property
     @abstractmethod
     def cell(self) -> Cell:
-        """The same step with its gradient by hand."""
+        """The same step with a hand-written gradient."""
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Read a sequence.
@@ -72,7 +72,7 @@ class RecurrentLayer(nn.Module, ABC):
         Args:
             x: (T, B, input_size).
             h: (B, H), the output before the first step.
-            c: (B, H), the cell before the first step.
+            c: (B, H), the cell state before the first step.
 
         Returns:
             The outputs (T, B, H), the last h and c (B, H), and the distances (T, B), detached.
@@ -88,13 +88,13 @@ class RecurrentLayer(nn.Module, ABC):
         return outputs, outputs[-1], c, distances
 
     def read_eagerly(self, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> Read:
-        """The reference: step by step, with gradients by autograd.
+        """The reference implementation: step by step, with gradients by autograd.
 
         Args:
             x: (T, B, input_size).
             weight_ih: (rows, input_size).
-            bias: (rows,), both biases together.
-            weight_hh: (rows, H), what is not dropped of it.
+            bias: (rows,), the sum of both biases.
+            weight_hh: (rows, H), after dropout.
             h: (B, H), before the first step.
             c: (B, H), before the first step.
 
@@ -109,19 +109,19 @@ class RecurrentLayer(nn.Module, ABC):
         return torch.stack(outputs), c, torch.stack(distances)
 
     def extra_repr(self) -> str:
-        """What `print` shows."""
+        """The arguments that `print` shows."""
         return f"{self.input_size}, {self.hidden_size}, weight_dropout={self.weight_dropout}"
 
 
 class RecurrentNet(nn.Module):
-    """Layers one above the other, with locked dropout between them.
+    """A stack of recurrent layers with locked dropout between them.
 
     Args:
-        layers: the lowest first; each reads what the one below puts out.
-        dropout: locked dropout (one mask over time) between layers; not on the input and not on the output.
+        layers: the lowest first; each reads the output of the one below.
+        dropout: locked dropout (one mask for all time steps) between layers; neither on the input nor on the output.
 
     Raises:
-        UserError: there is no layer, or a dropout is no probability.
+        UserError: there is no layer, or a dropout is outside [0, 1).
     """
 
     def __init__(self, layers: Sequence[RecurrentLayer], dropout: float) -> None:
@@ -147,7 +147,7 @@ class RecurrentNet(nn.Module):
 
     @property
     def implementation(self) -> Implementation:
-        """Of all layers: "fused" (backward through time by hand, compiled steps) or "eager" (autograd)."""
+        """How all layers compute: "fused" (hand-written gradient, compiled steps) or "eager" (autograd)."""
         return self.layers[0].implementation
 
     @implementation.setter
@@ -158,12 +158,12 @@ class RecurrentNet(nn.Module):
             layer.implementation = value
 
     def reset_parameters(self) -> None:
-        """Draw all parameters afresh from torch's global generator."""
+        """Initialise all parameters anew from torch's global generator."""
         for layer in self.layers:
             layer.reset_parameters()
 
     def initial_state(self, batch_size: int) -> State:
-        """Zeros: h and c, each one (B, H_l) tensor per layer."""
+        """A state of zeros: h and c, each one (B, H_l) tensor per layer."""
         zeros = [layer.weight_hh.new_zeros(batch_size, layer.hidden_size) for layer in self.layers]
         return zeros, list(zeros)
 
@@ -172,7 +172,7 @@ class RecurrentNet(nn.Module):
 
         Args:
             input: (T, B, input_size).
-            state: h and c before the first step; zeros where left out.
+            state: h and c before the first step; zeros by default.
 
         Returns:
             The outputs of the last layer (T, B, H), without dropout; the state after the last step; and the syntactic

@@ -1,4 +1,4 @@
-"""A softmax over many words, and the loss of it, without ever holding all its scores."""
+"""Softmax over a large vocabulary and its loss, computed in blocks of rows to save memory."""
 
 # N predictions, D features, V words.
 
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from app.nets.fused.products import product
 
-# Rows whose scores are held at once: ten megabytes for 10,000 words, little enough for a processor's cache and enough
-# that adding up the parts' gradients of the weight costs little.
+# Rows of a block: their scores take ten megabytes for 10,000 words, which fits a processor's cache; with fewer rows,
+# adding up the blocks' gradients of the weight would cost more.
 ROWS = 256
 
 
 def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of `linear(hidden, weight, bias)`: `F.cross_entropy`, a part of the rows at a time.
+    """Mean cross-entropy of `linear(hidden, weight, bias)`, equal to `F.cross_entropy`, in blocks of rows.
 
-    On the CPU the gradient is taken together with the loss, while the scores of a part are still in the cache; it has
-    no second derivative there. Elsewhere, under autocast and in half precision, it is `F.cross_entropy`.
+    On the CPU the gradient is computed together with the loss, while the scores of a block are still in the cache;
+    there is no second derivative. On other devices, under autocast and in half precision, `F.cross_entropy` is called.
 
     Args:
         hidden: (N, D).
@@ -33,7 +33,7 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     """
     tensors = (hidden, weight, bias)
     plain = hidden.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    # Sums over many parts would lose digits in less than single precision.
+    # Below single precision, sums over many blocks would lose digits.
     exact = {tensor.dtype for tensor in tensors} in ({torch.float32}, {torch.float64})
     if plain or not exact:
         return F.cross_entropy(F.linear(hidden, weight, bias), targets)
@@ -47,7 +47,7 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
 
 
 def log_softmax_parts(hidden: Tensor, weight: Tensor, bias: Tensor) -> Iterator[Tensor]:
-    """The log softmax of `linear(hidden, weight, bias)`, a part of the rows at a time; without gradients.
+    """The log softmax of `linear(hidden, weight, bias)` in blocks of rows, without gradients.
 
     Args:
         hidden: (N, D).
@@ -55,7 +55,7 @@ def log_softmax_parts(hidden: Tensor, weight: Tensor, bias: Tensor) -> Iterator[
         bias: (V,).
 
     Yields:
-        (n, V) each, in nats, `ROWS` rows of the N and the rest at the end.
+        Blocks (n, V), in nats; n is `ROWS`, and less for the last block.
     """
     linear = product if hidden.device.type == "cpu" else F.linear
     for rows in torch.split(hidden, ROWS):
@@ -66,14 +66,14 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
         d_hidden, d_bias = torch.empty_like(hidden), torch.zeros_like(bias)
-        d_transposed = weight.new_zeros(weight.shape[::-1])  # as oneDNN's product comes, so that adding is quick
+        d_transposed = weight.new_zeros(weight.shape[::-1])  # in the layout of oneDNN's result, so that adding is fast
         losses = []
         parts = zip(*(torch.split(tensor, ROWS) for tensor in (hidden, targets, d_hidden)), strict=True)
         for rows, words, d_rows in parts:
             logs = product(rows, weight, bias).log_softmax(1)
             at_targets = words.unsqueeze(1)
             losses.append(-logs.gather(1, at_targets).sum())
-            # The gradient by the scores: the probabilities, less 1 at the target.
+            # The gradient with respect to the scores: the probabilities, minus 1 at the target.
             d_scores = logs.exp_()
             d_scores.scatter_add_(1, at_targets, d_scores.new_full(at_targets.shape, -1.0))
             d_rows.copy_(product(d_scores, weight.t()))
@@ -94,6 +94,6 @@ class _Loss(torch.autograd.Function):
 
 
 def _mean(sums: list[Tensor], hidden: Tensor) -> Tensor:
-    """Of all parts' sums, added in double precision so that it does not matter how many they are."""
+    """Mean from the sums of all blocks, added in double precision so that their number does not matter."""
     total = torch.stack(sums).double().sum() / len(hidden)
     return total.to(hidden.dtype)

@@ -1,4 +1,4 @@
-"""Distances to trees, brackets, scores, treebanks and drawings: no Lightning, no model."""
+"""Unsupervised parsing: distances to trees, brackets, scores, baselines and treebank files."""
 
 from app.parsing.baselines import BASELINES, baseline_trees
 from app.parsing.builders import BUILDERS, build_tree

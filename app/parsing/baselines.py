@@ -1,4 +1,4 @@
-"""Trees that nothing was learned for: what a model's scores are to be compared with."""
+"""Baseline trees, which need no model, to compare a model's scores with."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ Baseline = Callable[[GoldSentence, random.Random], Tree]
 
 
 def right_branching(words: int) -> Tree:
-    """(0, (1, (2, 3))): every word with all that follows it."""
+    """(0, (1, (2, 3))): each word is joined with everything after it."""
     return _chain_to_the_right(range(words))
 
 
 def left_branching(words: int) -> Tree:
-    """(((0, 1), 2), 3): every word with all that precedes it."""
+    """(((0, 1), 2), 3): each word is joined with everything before it."""
     tree: Tree = 0
     for word in range(1, words):
         tree = (tree, word)
@@ -24,15 +24,15 @@ def left_branching(words: int) -> Tree:
 
 
 def balanced(words: int) -> Tree:
-    """Halved again and again; of an odd number of words the left half has the smaller part."""
+    """Split in half recursively; the left half of an odd number of words is the smaller one."""
     return _halved(0, words)
 
 
 def random_merges(words: int, draw: random.Random) -> Tree:
-    """Two neighbours, drawn evenly from all pairs of neighbours, become one until one is left.
+    """Merge two neighbours, chosen uniformly among all pairs of neighbours, until one node is left.
 
-    Trees that can be put together in more orders come up more often: it is not an even draw from all trees, but just
-    what `between_words` makes of independent distances.
+    Trees that can be built in more orders are more probable, so this does not sample trees uniformly; it is the
+    distribution of `between_words` on independent distances.
     """
     nodes: list[Tree] = list(range(words))
     while len(nodes) > 1:
@@ -42,14 +42,14 @@ def random_merges(words: int, draw: random.Random) -> Tree:
 
 
 def random_depths(words: int, draw: random.Random, *, builder: str = "shen2018") -> Tree:
-    """What a builder makes of independent distances: what it leans to by itself, without a model."""
+    """The tree that a builder makes from independent distances: the builder's own bias, without a model."""
     return build_tree([draw.random() for _ in range(words)], builder)
 
 
 def binary_oracle(tree: Tree) -> Tree:
-    """The gold tree with nodes of more than two children split to the right: no binary tree scores higher.
+    """The gold tree with nodes of more than two children split to the right; no binary tree scores higher.
 
-    It has every bracket of the gold tree, and the number of brackets of a binary tree is given by its words.
+    It has every bracket of the gold tree, and all binary trees over a sentence have the same number of brackets.
     """
     return from_tokens(tokens(tree), _chain_to_the_right)
 
@@ -60,7 +60,7 @@ def _chain_to_the_right(trees: Sequence[Tree]) -> Tree:
 
 
 def _halved(start: int, end: int) -> Tree:
-    """The balanced tree over words start to end, end exclusive; as deep as the logarithm of their number."""
+    """The balanced tree over the words from start to end, end exclusive; its depth is logarithmic."""
     if end - start == 1:
         return start
     middle = start + (end - start) // 2
@@ -78,14 +78,14 @@ BASELINES: dict[str, Baseline] = {
 
 
 def baseline_trees(name: str, gold: Sequence[GoldSentence], *, seed: int = 0) -> list[Tree]:
-    """One tree per sentence.
+    """The trees of one baseline, one per sentence.
 
     Args:
         name: one of `BASELINES`.
-        gold: the sentences; only the oracle looks at their trees.
-        seed: where random trees are drawn from, each baseline by itself.
+        gold: the sentences; only the oracle uses their trees.
+        seed: of the random trees; each baseline has its own random numbers.
     """
-    from app.common.seeds import derive_seed  # torch comes with it, and scoring two files of trees needs none
+    from app.common.seeds import derive_seed  # imports torch, which scoring two tree files does not need
 
     draw = random.Random(derive_seed(seed, 0, f"baseline {name}"))
     return [BASELINES[name](sentence, draw) for sentence in gold]

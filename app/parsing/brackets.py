@@ -1,4 +1,4 @@
-"""The constituents of a tree as spans, and how many of them two trees share."""
+"""The brackets of a tree as spans, and how many of them two trees share."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ Span = tuple[int, int]  # first word, word after the last
 
 
 def words_in(tree: Tree) -> int:
-    """How many words a tree has: one more than the index of its last."""
+    """The number of words of a tree: the index of its last word plus one."""
     while isinstance(tree, tuple):
         tree = tree[-1]
     return tree + 1
 
 
 def brackets(tree: Tree) -> set[Span]:
-    """The spans of two words or more that a tree brackets, the whole sentence among them."""
+    """The spans of a tree's nodes that cover two words or more, including the whole sentence."""
     found: set[Span] = set()
     starts: list[int] = []
     words = 0
@@ -33,7 +33,7 @@ def brackets(tree: Tree) -> set[Span]:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How many brackets one or more predicted trees have, their gold trees have, and both have.
+    """Bracket counts of one or more predicted trees and their gold trees.
 
     Args:
         shared: brackets in both.

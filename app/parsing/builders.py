@@ -1,4 +1,4 @@
-"""Syntactic distances to binary trees, by the authors' rule and by one that can reach every tree."""
+"""Builds binary trees from syntactic distances, by the authors' rule and by one that can produce every binary tree."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,19 +8,19 @@ from app.parsing.trees import Tree
 
 
 def build_tree(distances: Sequence[float], builder: str = "shen2018") -> Tree:
-    """The binary tree over a sentence that its distances say.
+    """Build the binary tree of a sentence from its syntactic distances.
 
-    Linear in the number of words, and safe for sentences of any length.
+    Takes linear time and does not recurse, so it is safe for sentences of any length.
 
     Args:
-        distances: one value per word, taken when that word is read: high where a constituent begins.
+        distances: one value per word, computed when that word is read; high where a constituent begins.
         builder: one of `BUILDERS`.
 
     Returns:
         Nested pairs of word indices; 0 for a sentence of one word.
 
     Raises:
-        UserError: no words, a distance that is not a number, or no such builder.
+        UserError: no words, a distance that is nan, or an unknown builder.
     """
     if builder not in BUILDERS:
         raise UserError(f"builder is {builder!r}; expected one of {', '.join(BUILDERS)}")
@@ -36,12 +36,12 @@ def build_tree(distances: Sequence[float], builder: str = "shen2018") -> Tree:
 def _shen2018(distances: Sequence[float]) -> Tree:
     """The authors' greedy rule (Shen et al. 2018, their `test_phrase_grammar.py`).
 
-    The word i of greatest distance, the first of equals, makes (left of i, (w_i, right of i)), where an empty side is
-    left out. What follows a left side thus begins with a word by itself: trees whose brackets hold `)((` are out of
-    reach, and right-branching ones come up more often than others (Dyer et al. 2019).
+    The word i with the greatest distance, the first one of ties, gives (left of i, (w_i, right of i)), where an empty
+    side is left out. The part after a left side therefore always begins with a single word: trees whose brackets
+    contain `)((` cannot be produced, and right-branching trees are more frequent than others (Dyer et al. 2019).
     """
-    # Words that wait for what is right of them: (distance, left of the word, the word). Distances fall along the
-    # stack, so that each word stands in the right side of the one below it.
+    # Words whose right side is not complete yet: (distance, left of the word, the word). Distances decrease along the
+    # stack: each word is in the right side of the word below it.
     waiting: list[tuple[float, Tree | None, int]] = []
 
     def close(right: Tree | None) -> Tree:
@@ -65,11 +65,11 @@ def _pair(word: int, right: Tree | None) -> Tree:
 
 
 def _between_words(distances: Sequence[float]) -> Tree:
-    """Split at the gap of greatest distance, the first of equals; the value of word i is that of the gap before it.
+    """Split at the gap with the greatest distance, the first one of ties; the value of word i is the gap before it.
 
-    The first word has no gap before it, and its distance says nothing. Every binary tree can be reached.
+    The first word has no gap before it, so its distance is not used. Every binary tree can be produced.
     """
-    # Gaps that wait for what is right of them: (distance, left of the gap). Distances fall along the stack.
+    # Gaps whose right side is not complete yet: (distance, left of the gap). Distances decrease along the stack.
     waiting: list[tuple[float, Tree]] = []
     tree: Tree = 0
     for word, distance in enumerate(distances[1:], start=1):

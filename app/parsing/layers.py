@@ -1,4 +1,4 @@
-"""Trees of every layer of a net, and of the mean of its layers."""
+"""The trees of every layer of a network, and of the mean over its layers."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,7 @@ MEAN = "mean of layers"
 
 
 def by_layer(distances: Tensor) -> dict[str, list[float]]:
-    """The distances of one sentence by name of the layer: "layer 1", the lowest, and so on; then `MEAN`, where there
-    are several.
+    """The distances of one sentence by layer: "layer 1" is the lowest; `MEAN` is added where there are several layers.
 
     Args:
         distances: (L, n), one value per layer and word.
@@ -22,10 +21,10 @@ def by_layer(distances: Tensor) -> dict[str, list[float]]:
 
 
 def layer_trees(distances: Sequence[Tensor], builder: str = "shen2018") -> dict[str, list[Tree]]:
-    """The trees of all sentences by name of the layer.
+    """The trees of all sentences by layer, named as in `by_layer`.
 
     Args:
-        distances: for each sentence of n words (L, n).
+        distances: (L, n) for each sentence of n words.
         builder: one of `BUILDERS`.
 
     Raises:

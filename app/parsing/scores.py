@@ -1,4 +1,4 @@
-"""How well predicted trees agree with a treebank, by every convention that published numbers follow.
+"""Agreement of predicted trees with a treebank, by each of the conventions in the literature.
 
 The conventions differ by ten points and more on short sentences, so each has its own name and none is just "F1".
 """
@@ -14,26 +14,26 @@ from app.common.errors import UserError
 from app.parsing.brackets import Overlap, Span, brackets, overlap, words_in
 from app.parsing.trees import GoldSentence, Tree
 
-SHORT = 10  # words; the sentences that "WSJ10" stands for
+SHORT = 10  # most words of a sentence of WSJ10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Agreement of predicted with gold trees, as fractions of 1; nan where there is nothing to take a mean of.
+    """Agreement of predicted with gold trees, as fractions of 1; nan where there is nothing to average.
 
-    A bracket spans two words or more; `*_root` alone counts those around whole sentences.
+    A bracket spans two words or more; only `*_root` counts brackets around whole sentences.
 
     Args:
-        sentences: how many were scored.
-        sentence_f1: mean over sentences of each one's F1, as the authors' script has it (Shen et al. 2018,
-            `test_phrase_grammar.py`): 1 where neither tree has a bracket, so that sentences of one word and of two
-            count as right. The numbers of the paper's Table 2 follow it.
+        sentences: number of sentences scored.
+        sentence_f1: mean of the sentences' F1, as in the authors' script (Shen et al. 2018,
+            `test_phrase_grammar.py`): 1 where neither tree has a bracket, so that sentences of one or two words count
+            as right. The numbers in the paper's Table 2 follow this convention.
         sentence_f1_kim: the same without sentences of one word (Kim et al. 2019, `compare_trees.py`).
         corpus_f1: F1 of the brackets of all sentences together; sentences of one word have none.
-        corpus_f1_root: the same with the brackets around whole sentences, as evalb counts.
-        depth: brackets around a word, mean over the words of each predicted tree, then over trees.
-        recall: by label, cut at "-" or "=", the share of gold constituents that are bracketed in the prediction; whole
-            sentences count, as they do in the authors' `parse_comparison.py`. Labels in alphabetical order; those
+        corpus_f1_root: the same with the brackets around whole sentences, as in evalb.
+        depth: number of brackets around a word, averaged over the words of each predicted tree, then over trees.
+        recall: for each label, cut at "-" or "=", the fraction of gold constituents that the prediction brackets;
+            whole sentences count, as in the authors' `parse_comparison.py`. Labels are in alphabetical order; those
             that do not occur are left out.
     """
 
@@ -52,10 +52,10 @@ def score(predicted: Sequence[Tree], gold: Sequence[GoldSentence], *, max_words:
     Args:
         predicted: one tree per sentence, in the same order.
         gold: the treebank's sentences.
-        max_words: leave out sentences that are longer; None for no limit.
+        max_words: leave out longer sentences; None for no limit.
 
     Raises:
-        UserError: other sentences than the treebank's, as far as their number and their lengths tell.
+        UserError: the number of trees or the length of one differs from the treebank's.
     """
     _check(predicted, gold)
     chosen = [
@@ -75,7 +75,7 @@ def score(predicted: Sequence[Tree], gold: Sequence[GoldSentence], *, max_words:
 
 
 class _Sentence:
-    """One sentence's brackets: all of them, and without the one around the whole sentence."""
+    """The brackets of one sentence, with and without the one around the whole sentence."""
 
     def __init__(self, predicted: Tree, gold: GoldSentence) -> None:
         self.gold = gold
@@ -87,18 +87,20 @@ class _Sentence:
 
     @property
     def f1(self) -> float:
-        """The script sets recall to 1 where gold has no bracket, and precision to 1 where the prediction has none
-        either: the F1 that follows is 1 there, and what the formula says everywhere else.
+        """F1 without whole-sentence brackets; 1 where neither tree has a bracket.
+
+        The authors' script sets recall to 1 where the gold tree has no bracket, and precision to 1 where the prediction
+        has none either; the F1 that follows differs from the formula only where neither has one.
         """
         return self.inner.f1 if self.inner.predicted or self.inner.gold else 1.0
 
     @property
     def depth(self) -> float:
-        """Brackets around a word of the predicted tree, mean over the words; each is around as many as it spans."""
+        """Mean number of brackets around a word of the predicted tree: the sum of the spans' lengths over the words."""
         return sum(end - start for start, end in self.found) / self.words
 
     def constituents(self) -> set[tuple[str, Span]]:
-        """Labels with their spans, each pair once: of a chain NP over NP, one."""
+        """The distinct pairs of label and span; NP over NP with the same span is one."""
         return {(re.split("[-=]", label)[0] or label, (start, end)) for label, start, end in self.gold.constituents}
 
 

@@ -1,4 +1,4 @@
-"""Scores side by side, as in Table 2 of the paper: baselines, and below them a model's layers."""
+"""Scores as a table like Table 2 of the paper: the baselines, and below them the model's layers."""
 
 import csv
 import io
@@ -21,9 +21,9 @@ class ParseRow:
     """The scores of one set of trees.
 
     Args:
-        name: of the baseline, or of the layer and builder.
+        name: the baseline, or the layer and the builder.
         scores_all: over all sentences.
-        scores_short: over those of at most `SHORT` words.
+        scores_short: over sentences of at most `SHORT` words.
     """
 
     name: str
@@ -32,19 +32,19 @@ class ParseRow:
 
 
 def parse_row(name: str, predicted: Sequence[Tree], gold: Sequence[GoldSentence]) -> ParseRow:
-    """Score trees at both lengths.
+    """Score trees over all sentences and over the short ones.
 
     Raises:
-        UserError: other sentences than the treebank's.
+        UserError: as `score` does.
     """
     return ParseRow(name, score(predicted, gold), score(predicted, gold, max_words=SHORT))
 
 
 def parse_table(baselines: Sequence[ParseRow], layers: Sequence[ParseRow], *, title: str | None = None) -> Table:
-    """For the terminal: percentages, and depth in brackets per word; 80 letters wide with names of up to 21.
+    """The table for the terminal: percentages, and depth in brackets per word; 80 characters wide with names up to 21.
 
-    UF1 is the F1 of the authors' script; all columns but the first are over all sentences. Recall has columns for
-    those of `LABELS` that occur.
+    UF1 is the F1 of the authors' script; all columns but the first are over all sentences. There is a column of recall
+    for each of `LABELS` that occurs.
     """
     rows = [*baselines, *layers]
     labels = [label for label in LABELS if any(label in row.scores_all.recall for row in rows)]
@@ -67,21 +67,21 @@ def _cells(row: ParseRow, labels: Iterable[str]) -> list[str]:
 
 
 def percent(fraction: float) -> str:
-    """A fraction of 1 as a percentage with one decimal, and 100 without."""
+    """A fraction as a percentage with one decimal; 100 without decimals."""
     return number(100 * fraction).replace("100.0", "100")
 
 
 def number(value: float) -> str:
-    """With one decimal; a dash for nan."""
+    """A number with one decimal; a dash for nan."""
     return "\N{EN DASH}" if math.isnan(value) else f"{value:.1f}"
 
 
 def to_csv(rows: Iterable[ParseRow]) -> str:
-    """Everything that was scored, in full precision: fractions of 1, and two lines per row, one for each length.
+    """All scores in full precision as CSV, as fractions of 1; each row gives two lines, for all and short sentences.
 
     Returns:
         Columns: name, max_words (empty for all sentences), sentences, `MEASURES`, and the recall of every label that
-        occurs. Where there is nothing to take a mean of, the cell is empty.
+        occurs. A cell is empty where there is nothing to average.
     """
     lines = [
         (row.name, limit, scores) for row in rows for limit, scores in (("", row.scores_all), (SHORT, row.scores_short))

@@ -1,4 +1,8 @@
-"""Trees as text, one per line: ((the cat) (sat (on (the mat)))); a sentence of one word is that word."""
+"""Reads and writes trees as text, one per line: ((the cat) (sat (on (the mat)))); one word alone is a tree too.
+
+Not by `nltk.Tree.fromstring`: it refuses trees deeper than 500 levels and splits words at non-breaking spaces, and its
+errors are three lines that do not tell how many brackets are open.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,21 +11,21 @@ from pathlib import Path
 from app.common.errors import UserError
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_tokens, tokens
 
-# How the Penn Treebank writes brackets that are words, or parts of words.
+# How the Penn Treebank spells brackets in words.
 ESCAPES = {OPEN: "-LRB-", CLOSE: "-RRB-"}
-# ASCII alone separates words: what Unicode calls white space may be part of one.
+# Only ASCII white space separates words; other Unicode white space may be part of a word.
 TOKEN = re.compile(r"[()]|[^()\s]+", re.ASCII)
 
 
 def write_trees(sentences: Iterable[tuple[Sequence[str], Tree]]) -> str:
-    """Trees as text, one per line.
+    """Format trees as text, one per line.
 
     Args:
-        sentences: the words of each, and the tree over them. A word that itself spells "-LRB-" or "-RRB-" is read
-            back as the bracket it stands for.
+        sentences: the words of each sentence and the tree over them. A word that contains "-LRB-" or "-RRB-" is read
+            back with the bracket instead.
 
     Raises:
-        UserError: a word is empty or holds white space, and would be read back as another one.
+        UserError: a word is empty or contains white space, and would not be read back as it is.
     """
     return "".join(f"{_line(words, tree)}\n" for words, tree in sentences)
 
@@ -36,7 +40,7 @@ def _escape(word: str) -> str:
     for bracket, escape in ESCAPES.items():
         word = word.replace(bracket, escape)
     if not TOKEN.fullmatch(word):
-        raise UserError(f"the word {word!r} cannot stand in a tree file: words are not empty and hold no white space")
+        raise UserError(f"the word {word!r} cannot be written to a tree file: it is empty or contains white space")
     return word
 
 
@@ -47,27 +51,27 @@ def _unescape(word: str) -> str:
 
 
 def read_trees(path: Path) -> list[GoldSentence]:
-    """The sentences of a tree file, in order: sentence i stands in line i + 1. They have no labels.
+    """Read the sentences of a tree file: sentence i is in line i + 1. They have no labels.
 
     Raises:
-        UserError: the file cannot be read, or a line of it is no tree.
+        UserError: the file cannot be read, or a line is not a tree.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give a file of trees, one per line") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); use a file of trees, one per line") from None
     return parse_trees(content, str(path))
 
 
 def parse_trees(content: bytes, name: str) -> list[GoldSentence]:
-    """The sentences of what a tree file holds; brackets around a single tree or word are left out.
+    """Parse the content of a tree file; brackets around a single tree or word are removed.
 
     Args:
-        content: UTF-8, one tree per line; the last line may lack its line break.
-        name: of the file, for messages.
+        content: UTF-8, one tree per line; the last line break is optional.
+        name: the file's name, for error messages.
 
     Raises:
-        UserError: nothing in it, or a line that is not UTF-8, empty, or not one tree.
+        UserError: the content is empty, or a line is not UTF-8, empty, or not exactly one tree.
     """
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not lines[-1]:
@@ -92,7 +96,7 @@ def _parse(line: bytes, where: str) -> GoldSentence:
 
 
 def _number(spelt: Iterable[str], words: list[str]) -> Iterator[Token]:
-    """Words replaced by their indices, and gathered in `words`."""
+    """Replace words by their indices, and append them to `words`."""
     for token in spelt:
         if token in ESCAPES:
             yield token
@@ -102,24 +106,22 @@ def _number(spelt: Iterable[str], words: list[str]) -> Iterator[Token]:
 
 
 def _check(spelt: Sequence[str], where: str) -> None:
-    """Check that tokens are one tree.
+    """Check that the tokens are exactly one tree.
 
     Raises:
-        UserError: they are not; the first mistake is the one told.
+        UserError: they are not; the message is about the first mistake.
     """
     depth = 0
     for at, token in enumerate(spelt):
         if at and depth == 0:
-            raise UserError(
-                f"{where}: {token!r} stands after the end of the tree; a line holds one tree, in one bracket"
-            )
+            raise UserError(f"{where}: {token!r} follows the end of the tree; write one tree per line, in one bracket")
         if token == OPEN:
             depth += 1
         elif token == CLOSE:
             if at == 0:
-                raise UserError(f"{where}: the line begins with ')'; remove it, or put the '(' that is missing")
+                raise UserError(f"{where}: the line begins with ')'; remove it, or add the missing '('")
             if spelt[at - 1] == OPEN:
-                raise UserError(f"{where}: a bracket has nothing in it; remove '()'")
+                raise UserError(f"{where}: a bracket is empty; remove '()'")
             depth -= 1
     if depth:
         raise UserError(f"{where}: {depth} of the brackets opened are never closed; add the missing ')'")

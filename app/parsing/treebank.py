@@ -1,4 +1,4 @@
-"""Sentences of the Penn Treebank with their gold trees, prepared as the authors of ON-LSTM prepare them."""
+"""Reads the Penn Treebank's sentences and gold trees, preprocessed as by the authors of ON-LSTM."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from app.parsing.scores import SHORT
 from app.parsing.treebank_files import find_files, read_file
 from app.parsing.trees import GoldSentence, Node, Tree
 
-# The tags of words; those of punctuation, of currency signs and of empty nodes are not among them.
+# Tags of words; without the tags of punctuation, currency signs and empty nodes.
 WORD_TAGS = frozenset(
     (
         *("CC", "CD", "DT", "EX", "FW", "IN", "JJ", "JJR", "JJS", "LS", "MD", "NN", "NNS", "NNP", "NNPS", "PDT", "POS"),
@@ -27,7 +27,7 @@ SPLITS = {"train": range(2, 22), "valid": range(22, 23), "test": range(23, 24)} 
 TEST_SENTENCES = 2_416  # of section 23
 SAMPLE_SECTIONS = {0, 1}
 _DIGITS = re.compile("[0-9]+")
-_FUNCTION = re.compile("(?<=.)[-=].*", re.DOTALL)  # -NONE- and -LRB- begin with what would end other labels
+_FUNCTION = re.compile("(?<=.)[-=].*", re.DOTALL)  # keeps -NONE- and -LRB- whole
 
 _Sections: TypeAlias = dict[int, list[GoldSentence]]
 _Splits: TypeAlias = dict[str, list[GoldSentence]]
@@ -35,13 +35,13 @@ _Splits: TypeAlias = dict[str, list[GoldSentence]]
 
 @dataclass(frozen=True, slots=True)
 class Treebank:
-    """A treebank that was read.
+    """A treebank's sentences, by split.
 
     Args:
-        name: which one it is.
-        splits: sentences by the name of their split; a sentence can be in several.
-        checksums: SHA-256 of each section, hex: of its files one after the other, in the order of their numbers.
-        notice: what readers of its figures must know, one line; empty for the whole treebank.
+        name: the treebank's name.
+        splits: the sentences of each split; a sentence can be in several.
+        checksums: hex SHA-256 of each section: of its files concatenated in the order of their numbers.
+        notice: one line about what is missing, for readers of the scores; empty for the whole treebank.
     """
 
     name: str
@@ -59,13 +59,13 @@ class Treebank:
         for split in ("test", "sample"):
             if split in self.splits:
                 return split
-        raise UserError(f"{self.name}: section 23, the test split, is not there; choose from {', '.join(self.splits)}")
+        raise UserError(f"{self.name}: section 23, the test split, is missing; choose from {', '.join(self.splits)}")
 
     def split(self, name: str | None = None) -> list[GoldSentence]:
-        """The sentences of a split, of the default one where none is named; at least one.
+        """The sentences of a split, at least one; of the default split if `name` is None.
 
         Raises:
-            UserError: there is no such split, or nothing in it.
+            UserError: there is no such split, or it is empty.
         """
         chosen = name or self.default_split
         if not self.splits.get(chosen):
@@ -75,23 +75,23 @@ class Treebank:
 
 
 def read_treebank(folder: Path) -> Treebank:
-    """Read the whole treebank, or the sample of it that comes with NLTK; the numbers in the files' names tell which.
+    """Read the whole treebank or NLTK's sample of it, whichever the numbers in the files' names indicate.
 
-    The whole one has the splits "train" (sections 02-21), "valid" (22) and "test" (23), each where all its sections
-    are there, and the sample has "sample", which is all of it. Both have "wsj10": sentences of at most 10 words, of
-    all sections, as in the paper (its code says "train" and means sections 00-24). Sentences without words are left
-    out.
+    The whole treebank has the splits "train" (sections 02-21), "valid" (22) and "test" (23), each if all its sections
+    are present; the sample has the split "sample" with all sentences. Both have "wsj10": the sentences of at most 10
+    words of all sections, as in the paper (its code says "train" and uses sections 00-24). Sentences without words are
+    left out.
 
     Args:
-        folder: that the .mrg files lie in, or in folders below.
+        folder: with the .mrg files, in itself or in folders below it.
 
     Raises:
-        UserError: no such folder, no such files, one that is not in the treebank's format, or no words in any.
+        UserError: no such folder, no .mrg files, a file that is not in the treebank's format, or no words at all.
     """
     files = find_files(folder)
     sections, checksums = _read(files)
     if not any(sections.values()):
-        raise UserError(f"{folder}: no word has one of the treebank's tags, such as NN; is it the right folder?")
+        raise UserError(f"{folder}: no word has a tag of the treebank, such as NN; is it the right folder?")
     sentences = list(chain.from_iterable(sections.values()))
     short = [sentence for sentence in sentences if len(sentence.words) <= SHORT]
     if sections.keys() <= SAMPLE_SECTIONS:
@@ -123,7 +123,7 @@ def _read(files: Mapping[int, Path]) -> tuple[_Sections, dict[str, str]]:
 
 
 def _what_is_missing(folder: Path, sections: _Sections, splits: _Splits) -> str:
-    """One line; empty where nothing is."""
+    """One line about missing sections or sentences; empty if there are none."""
     missing = [f"{section:02d}" for section in SECTIONS if section not in sections]
     if missing:
         effects = [*(f"no split {split}" for split in SPLITS if split not in splits), "wsj10 is not the paper's"]
@@ -134,22 +134,22 @@ def _what_is_missing(folder: Path, sections: _Sections, splits: _Splits) -> str:
 
 
 def gold_sentence(node: Node, *, keep_all: bool = False) -> GoldSentence | None:
-    """Prepare a labelled tree for scoring, as the authors' `data_ptb.py` does.
+    """Preprocess a labelled tree for scoring, as the authors' `data_ptb.py` does.
 
-    Words whose tag is not one of `WORD_TAGS` are dropped, the others become lower case with `N` for every run of
-    digits ("1.5" is "N.N"). Phrases without words vanish, and a phrase around a single phrase or word is that one in
-    the unlabelled tree. Labels lose their function tags: NP-SBJ-1 and NP=2 are NP. Safe for trees of any depth.
+    Words whose tag is not in `WORD_TAGS` are removed; the others become lower case with `N` for every run of digits
+    ("1.5" becomes "N.N"). Phrases without words are removed, and unary phrases are collapsed in the unlabelled tree.
+    Labels lose their function tags: NP-SBJ-1 and NP=2 become NP. Safe for trees of any depth, because nothing recurses.
 
     Args:
-        node: whose words each stand under their tag.
-        keep_all: keep every word as it is, whatever stands above it.
+        node: a tree in which each word is under its tag.
+        keep_all: keep every word unchanged, whatever its tag.
 
     Returns:
-        The sentence, its constituents in the order in which they end; None where no word is left.
+        The sentence, its constituents in the order of their ends; None if no word is left.
     """
     words: list[str] = []
     constituents: list[tuple[str, int, int]] = []
-    # Phrases that are not complete yet: label, children to come, first word, what the children so far have become.
+    # Open phrases: label, children not visited yet, first word, trees of the children visited.
     begun: list[tuple[str, Iterator[Node | str], int, list[Tree]]] = [(node[0], iter(node[1]), 0, [])]
     top = begun[0][3]
     while begun:
@@ -171,5 +171,5 @@ def gold_sentence(node: Node, *, keep_all: bool = False) -> GoldSentence | None:
 
 
 def _collapsed(trees: Sequence[Tree]) -> Sequence[Tree]:
-    """A node over several trees; a single one needs no node, and none needs none."""
+    """A node over several trees; one tree or none needs no node."""
     return [tuple(trees)] if len(trees) > 1 else trees

@@ -1,21 +1,21 @@
-"""The files of the Wall Street Journal part of the Penn Treebank, in whatever folders they lie."""
+"""Finds the files of the Wall Street Journal part of the Penn Treebank in a folder."""
 
 import re
 from pathlib import Path
 
 from app.common.errors import UserError
 
-# Two digits of a section, 00 to 24, and two of a file in it.
+# Two digits of the section, 00 to 24, and two of the file in it.
 _NAME = re.compile(r"wsj_((?:[01]\d|2[0-4])\d\d)\.mrg", re.ASCII | re.IGNORECASE)
 
 
 def find_files(folder: Path) -> dict[int, Path]:
-    """The treebank's files anywhere below a folder: wsj_0001.mrg or WSJ_0001.MRG, by number, in ascending order.
+    """Find the treebank's files anywhere below a folder, wsj_0001.mrg or WSJ_0001.MRG, by number in ascending order.
 
-    Other files are passed over: the treebank's own folders hold tagged and raw text and other corpora too.
+    Other files are ignored, because the treebank's folders also contain tagged and raw text and other corpora.
 
     Raises:
-        UserError: no such folder, none of the files in it, or two of one number.
+        UserError: no such folder, none of the files in it, or two with the same number.
     """
     if not folder.is_dir():
         raise UserError(
@@ -35,15 +35,15 @@ def find_files(folder: Path) -> dict[int, Path]:
         found[number] = path
     if not found:
         raise UserError(
-            f"{folder}: holds no file wsj_0001.mrg to wsj_2499.mrg"
-            + (f", only {others} .mrg of other names" if others else "")
+            f"{folder}: has no file wsj_0001.mrg to wsj_2499.mrg"
+            + (f", only {others} .mrg with other names" if others else "")
             + "; is it the right folder?"
         )
     return dict(sorted(found.items()))
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file.
+    """Read the content of a file.
 
     Raises:
         UserError: it cannot be read.

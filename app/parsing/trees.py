@@ -1,14 +1,14 @@
-"""What a tree is: nested tuples of word indices, with or without labels; and how to go through one of any depth."""
+"""Tree types, nested tuples of word indices or labelled nodes, and their traversal without recursion."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-# Word indices 0..n-1 in order. Predicted trees have two children everywhere, gold trees two or more; one word alone is
-# its index.
+# Word indices 0..n-1 in order. Every node of a predicted tree has two children, of a gold tree two or more; the tree of
+# a single word is its index.
 Tree: TypeAlias = int | tuple["Tree", ...]
 
-# A labelled tree: its label and its children, which are trees or words.
+# A labelled tree: (label, children), where a child is a tree or a word.
 Node: TypeAlias = tuple[str, list["Node | str"]]
 
 OPEN, CLOSE = "(", ")"
@@ -17,13 +17,13 @@ Token: TypeAlias = int | str  # a word's index, OPEN or CLOSE
 
 @dataclass(frozen=True, slots=True)
 class GoldSentence:
-    """A sentence of a treebank, prepared for scoring.
+    """A sentence of a treebank, preprocessed for scoring.
 
     Args:
-        words: as the language model is to read them.
-        tree: unlabelled, unary chains collapsed.
-        constituents: (label, start, end) of every labelled node that covers two words or more, end exclusive; the
-            labels of a unary chain each count.
+        words: as the language model reads them.
+        tree: unlabelled, with unary chains collapsed.
+        constituents: (label, start, end) of every labelled node that covers two words or more, end exclusive; each
+            label of a unary chain counts.
     """
 
     words: tuple[str, ...]
@@ -32,9 +32,9 @@ class GoldSentence:
 
 
 def tokens(tree: Tree) -> Iterator[Token]:
-    """The tree as its brackets read from left to right.
+    """The brackets and words of a tree from left to right.
 
-    Trees are as deep as sentences are long, so nothing here recurses.
+    A tree can be as deep as its sentence is long, so this does not recurse.
     """
     ahead: list[Tree | str] = [tree]
     while ahead:
@@ -48,11 +48,11 @@ def tokens(tree: Tree) -> Iterator[Token]:
 
 
 def from_tokens(tokens: Iterable[Token], join: Callable[[Sequence[Tree]], Tree] = tuple) -> Tree:
-    """The tree that balanced brackets spell.
+    """Build a tree from its tokens; the inverse of `tokens`.
 
     Args:
-        tokens: of one tree, as `tokens` gives them.
-        join: makes a node of its children, which are made already.
+        tokens: of one tree, with balanced brackets.
+        join: makes a node from its finished children.
     """
     open_nodes: list[list[Tree]] = [[]]
     for token in tokens:

@@ -1,1 +1,1 @@
-"""Targeted syntactic evaluation: minimal pairs, made from templates or read, and what a model says of them."""
+"""Targeted syntactic evaluation: minimal pairs from templates or files, and scores of a model's choices."""

@@ -1,10 +1,10 @@
-"""Sentences that differ in grammar and in little else, and what they are there to tell."""
+"""Minimal pairs and triples of sentences, and the constructions that they test."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# What is compared of an item, by how many sentences it has: a name, and the places of the better and the worse one.
+# The comparisons of an item by its number of sentences: a name, and the indices of the better and the worse sentence.
 COMPARISONS: dict[int, tuple[tuple[str, int, int], ...]] = {
     2: (("", 0, 1),),
     3: (
@@ -19,10 +19,10 @@ class Item(NamedTuple):
     """A minimal pair, or a triple.
 
     Args:
-        case: the set of sentences that it belongs to.
+        case: the set of items that it is part of.
         condition: the part of the case.
-        sentences: words with one space between them. The first is grammatical, the last is not; the middle one of three
-            holds what would make it grammatical in a place where it does not.
+        sentences: words separated by single spaces. The first sentence is grammatical, the last is not; the middle one
+            of three has the licensing word in a position where it does not license (intrusive).
     """
 
     case: str
@@ -32,13 +32,13 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Construction:
-    """What a set of cases tests.
+    """A grammatical construction, tested by one or more cases.
 
     Args:
-        name: of a row of Table 3 (Shen et al. 2019), or of the user's.
-        term: "short" or "long", how far the words are apart that must agree; "" where nobody says.
-        cases: its cases.
-        sentences: how many sentences an item has, 2 or 3.
+        name: of a row of Table 3 (Shen et al. 2019), or the user's.
+        term: "short" or "long", the distance between the words that must agree; "" if not specified.
+        cases: the cases that test it.
+        sentences: number of sentences of an item, 2 or 3.
     """
 
     name: str
@@ -47,19 +47,19 @@ class Construction:
     sentences: int
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """Name of each row that it makes, and of the comparison there."""
+        """The name of each of its rows, and the comparison in that row."""
         for comparison, _, _ in COMPARISONS[self.sentences]:
             yield f"{self.name}, {comparison}" if comparison else self.name, comparison
 
 
 @dataclass(frozen=True, slots=True)
 class Stimuli:
-    """Constructions, in the order of their table, and their items.
+    """Constructions, in the order of the table, and their items.
 
     Args:
-        source: name of the file that they came from.
-        constructions: no case occurs twice.
-        items: every one is of a case of theirs.
+        source: name of the file that they were read from.
+        constructions: each case belongs to one of them.
+        items: each belongs to a case of these constructions.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Accuracies side by side, as in Table 3 of Shen et al. (2019)."""
+"""Tables of accuracies for the terminal, as in Table 3 of Shen et al. (2019)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -7,16 +7,16 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from app.common.errors import UserError
-from app.syntax.judgements import Row
+from app.syntax.condition_scores import SyntaxRow
 
 TERMS = {"short": "short-term dependency", "long": "long-term dependency", "": ""}
 
 
-def syntax_table(rows: Sequence[Row], *, title: str | None = None) -> Table:
-    """One model for the terminal.
+def syntax_table(rows: Sequence[SyntaxRow], *, title: str | None = None) -> Table:
+    """The accuracies of one model.
 
-    Columns: accuracy and the number of items; where some hold unknown words or are equally probable, the shares of
-    both, and the accuracy of items without unknown words.
+    Columns: accuracy and number of items; if some items have unknown words or ties, also the fraction of each, and the
+    accuracy on items without unknown words.
     """
     table = _empty(title)
     partly = any(row.tally.unknown or row.tally.ties for row in rows)
@@ -33,11 +33,11 @@ def syntax_table(rows: Sequence[Row], *, title: str | None = None) -> Table:
     return table
 
 
-def comparison_table(models: Mapping[str, Sequence[Row]]) -> Table:
-    """Accuracies of several models, by name; where some do not know all words, those of the other items beside them.
+def comparison_table(models: Mapping[str, Sequence[SyntaxRow]]) -> Table:
+    """The accuracies of several models by name; if some words are unknown, also those on items without unknown words.
 
     Raises:
-        UserError: the models were asked different questions.
+        UserError: the models were scored on different sentences.
     """
     table = _empty(None)
     together = matched(models)
@@ -55,27 +55,27 @@ def comparison_table(models: Mapping[str, Sequence[Row]]) -> Table:
     return table
 
 
-def matched(models: Mapping[str, Sequence[Row]]) -> list[tuple[Row, ...]]:
-    """For each row of the table that of every model.
+def matched(models: Mapping[str, Sequence[SyntaxRow]]) -> list[tuple[SyntaxRow, ...]]:
+    """The rows of all models side by side: one tuple for each row of the table.
 
     Raises:
-        UserError: the models were asked different questions.
+        UserError: the models were scored on different sentences.
     """
     (first, rows), *others = models.items()
-    asked = [(row.name, row.term, row.tally.items) for row in rows]
+    expected = [(row.name, row.term, row.tally.items) for row in rows]
     for name, theirs in others:
-        if [(row.name, row.term, row.tally.items) for row in theirs] != asked:
+        if [(row.name, row.term, row.tally.items) for row in theirs] != expected:
             raise UserError(f"{first} and {name} were scored on different sentences; score both on the same")
     return list(zip(*models.values(), strict=True))
 
 
 def fraction(value: float | None) -> str:
-    """A share of 1 with two decimals, as the paper has it; a dash where there is none."""
+    """A fraction with two decimals, as in the paper; a dash for None."""
     return "\N{EN DASH}" if value is None else f"{value:.2f}"
 
 
 def _empty(title: str | None) -> Table:
-    # A title of its own width would be broken where the rows are short.
+    # Without min_width, rich would wrap a title that is wider than the rows.
     table = Table(
         title=title, title_justify="left", min_width=len(title or ""), box=SIMPLE_HEAD, show_edge=False, pad_edge=False
     )

@@ -1,4 +1,4 @@
-"""Files that hold something else than the ON-LSTM authors' model: told in one line."""
+"""Files that hold something other than the ON-LSTM authors' model: an error of one line."""
 
 from pathlib import Path
 from typing import Any
@@ -85,13 +85,13 @@ def _whole_numbers(saved: list[Any]) -> None:
         (_without_a_layer, "it has no layers"),
         (_with_a_norm, "it has a parameter rnn.cells.1.norm.bias, which is unknown"),
         (_without_bias, "it has no parameter decoder.bias"),
-        (_chunks_of_four, "its chunk_size is not one number throughout"),
-        (_rows_that_are_odd, "41 rows for 8 units leave no even number of master gates"),
-        (_other_sizes, r"rnn.cells.1.ih.0.weight has the shape (40, 7) where (40, 8) would fit the rest"),
+        (_chunks_of_four, "its chunk_size is not the same number in all layers"),
+        (_rows_that_are_odd, "41 rows for 8 units do not give a whole number of chunks"),
+        (_other_sizes, r"rnn.cells.1.ih.0.weight has the shape (40, 7); the other shapes require (40, 8)"),
         (_flat, "rnn.cells.0.hh.weight has the shape (320,)"),
-        (_dropouts, "its weight dropout is not one number throughout"),
-        (_impossible_dropout, "its weight dropout is no probability"),
-        (_whole_numbers, "its parameters are whole numbers"),
+        (_dropouts, "its weight dropout is not the same number in all layers"),
+        (_impossible_dropout, "its weight dropout is outside [0, 1)"),
+        (_whole_numbers, "its parameters are integers"),
     ],
 )
 def test_a_model_that_is_another_one_is_told(change, says, tmp_path):

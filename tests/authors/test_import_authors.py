@@ -1,4 +1,4 @@
-"""What the ON-LSTM authors' code saves, as a checkpoint of ours: every weight in its place, every mistake one line."""
+"""Converting a file of the ON-LSTM authors' code: every weight is in its place, every mistake is one line."""
 
 import re
 import shlex
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from helpers.authors import CODE, read_word_by_word, save_like_the_authors
+from helpers.configs import composed
 from helpers.hostile import hostile_objects
 from lightning.pytorch import Trainer
 from torch import nn
@@ -209,7 +209,7 @@ def test_the_same_again_is_no_mistake_and_another_file_is_kept(data, capsys):
     import_it(data)
     assert f"there already: {data / 'theirs.ckpt'}" in capsys.readouterr().out
     save(data, seed=1)
-    assert f"{data / 'theirs.ckpt'}: is there already and holds something else" in refused(data)
+    assert f"{data / 'theirs.ckpt'}: is there already and has other contents" in refused(data)
     assert (data / "theirs.ckpt").read_bytes() == first
     assert "is there already" in refused(data, "--output", str(data / "theirs.pt"))
     main([str(data / "theirs.pt"), "--data", str(data), "--output", str(data / "new" / "ours.ckpt")])
@@ -224,10 +224,10 @@ def test_the_papers_configuration_has_the_papers_parameters():
         assert AuthorsModel(state, 10_000, 400, [1150, 1150, 400], 10, 0.45, tied).parameter_count == count
 
 
-def test_the_next_command_leaves_out_what_the_configuration_says_already():
-    model = yaml.safe_load((REPOSITORY / CONFIG).read_text())["model"]["init_args"]
+def test_the_next_command_leaves_out_what_the_configuration_says_already(monkeypatch):
+    model = composed(CONFIG.removeprefix("configs/"), monkeypatch=monkeypatch)["model"]["init_args"]
     for option, value in CONFIGURED.items():
-        place: Any = {"tied": True} | model
+        place: Any = model
         for part in option.split("."):
             place = place[part]
         assert place == value, option

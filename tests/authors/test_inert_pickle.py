@@ -1,4 +1,4 @@
-"""A pickle read as data: the same plain values as the standard library's, and never anything more."""
+"""Reading a pickle as data: the same plain values as by the standard library, and no code is run."""
 
 import copyreg
 import io
@@ -44,7 +44,7 @@ def refused(content: bytes) -> str:
 
 
 class Plain:
-    """Has attributes and nothing else."""
+    """A class with attributes only."""
 
 
 @given(PLAIN, st.integers(0, pickle.HIGHEST_PROTOCOL))
@@ -119,7 +119,7 @@ def test_code_is_named_and_not_run(name, protocol, tmp_path):
     witness = tmp_path / "witness"
     content = pickle.dumps(hostile_objects(witness)[name], protocol)
     pickle.loads(content)
-    assert witness.exists(), "this file does no harm, so nothing would be shown"
+    assert witness.exists(), "this file does no harm when unpickled, so it would prove nothing"
     witness.unlink()
     assert "holds code: it asks to call " in refused(content)
     assert not witness.exists()
@@ -130,7 +130,7 @@ def test_code_is_not_run_by_any_operation(name, tmp_path):
     witness = tmp_path / "witness"
     content = hostile_bytes(witness)[name]
     pickle.loads(content)
-    assert witness.exists(), "this file does no harm, so nothing would be shown"
+    assert witness.exists(), "this file does no harm when unpickled, so it would prove nothing"
     witness.unlink()
     assert "holds code: it asks to call " in refused(content)
     assert not witness.exists()
@@ -144,7 +144,7 @@ def test_a_class_with_code_in_its_state_is_neither_imported_nor_set(tmp_path, mo
     monkeypatch.syspath_prepend(tmp_path)
     content = b"\x80\x02ctrap\nTrap\n)\x81}b."
     pickle.loads(content)
-    assert witness.exists(), "this file does no harm, so nothing would be shown"
+    assert witness.exists(), "this file does no harm when unpickled, so it would prove nothing"
     witness.unlink()
     del sys.modules["trap"]
     found = read(content)
@@ -181,8 +181,8 @@ def test_a_function_of_ours_is_found_by_its_path_alone():
         (b"h\x05.", "not a readable checkpoint"),
         (b"(NNNd.", "not a readable checkpoint"),
         (b"]}s.", "not a readable checkpoint"),
-        (b"N)R.", "NoneType in the place of a function"),
-        (b"N)\x81.", "NoneType in the place of a function"),
+        (b"N)R.", "NoneType where a function is expected"),
+        (b"N)\x81.", "NoneType where a function is expected"),
         (b"]}b.", "the state of a list is set"),
         (b"cm\nn\n}b.", "the state of a Global is set"),
         (b"}]Ns.", "unhashable"),

@@ -1,4 +1,4 @@
-"""Files of `torch.save` read as data, in both formats: the same tensors as torch's, and never any code."""
+"""Reading files of `torch.save` as data, in both formats: the same tensors as by torch, and no code is run."""
 
 import io
 import pickle
@@ -86,7 +86,7 @@ def test_code_is_named_and_not_run(name, zipped, tmp_path):
     witness = tmp_path / "witness"
     path = save([torch.zeros(2), hostile_objects(witness)[name]], tmp_path / "x.pt", zipped=zipped)
     torch.load(path, weights_only=False)
-    assert witness.exists(), "this file does no harm, so nothing would be shown"
+    assert witness.exists(), "this file does no harm when unpickled, so it would prove nothing"
     witness.unlink()
     assert "holds code: it asks to call " in refused(path)
     assert not witness.exists()
@@ -164,7 +164,7 @@ def test_what_torch_did_not_write_is_told(tmp_path):
     _archive(path, data_pkl=pickle.dumps([]), byteorder=b"big")
     assert "big-endian" in refused(path)
     _archive(path, data_pkl=b"(S'storage'\nI1\ntQ.")
-    assert "it refers to something that is no storage" in refused(path)
+    assert "it refers to something that is not a storage" in refused(path)
 
 
 @both_formats
@@ -189,7 +189,7 @@ def test_a_file_that_is_cut_short_is_told_wherever_it_ends(zipped, tmp_path):
 )
 def test_tensors_that_their_storage_has_no_room_for_are_refused(offset, shape, strides, tmp_path):
     file = read_tensor_file(save([torch.arange(6.0)], tmp_path / "x.pt", zipped=True))
-    with pytest.raises(UserError, match=r"damaged \(a tensor of shape .* has no room among 6 values\)"):
+    with pytest.raises(UserError, match=r"damaged \(a tensor of shape .* does not fit into 6 values\)"):
         file.tensor(TensorRecord(file.root[0].storage, offset, shape, strides))
 
 
@@ -226,5 +226,5 @@ def test_a_length_that_is_not_there_is_not_believed(tmp_path):
     huge = 2**31 - 1
     content = content.replace(b"K\x05", b"J" + struct.pack("<i", huge))  # in the pickle
     path.write_bytes(content.replace(struct.pack("<q", 5), struct.pack("<q", huge)))  # and before the values
-    with pytest.raises(UserError, match=r"damaged \(.* are not there in full\)"):
+    with pytest.raises(UserError, match=r"damaged \(.* are not all in the file\)"):
         contents(path)

@@ -1,4 +1,4 @@
-"""The command: tables on stdout, progress on stderr, everything in the file."""
+"""The command: tables on stdout, progress on stderr, all values in the JSON file."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ import torch
 from app.__main__ import main
 from app.bench import command, machine, workers
 from app.bench.sizes import FULL, QUICK, SMALL, LayerSize
-from datamodules.in_memory import SplitSizes
+from datamodules.in_memory_data_module import SplitSizes
 
 TINY = replace(
     QUICK,
@@ -40,8 +40,8 @@ TINY = replace(
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "QUICK", TINY)
-    # The real ones start processes that import everything anew; see test_bench_workers.
-    monkeypatch.setattr(workers, "lottery", lambda n, sizes: workers.Lottery(10.0 / n + 5.0, 10.0 / n))
+    # Real lotteries start processes that import everything anew; see test_bench_workers.
+    monkeypatch.setattr(workers, "run_lottery", lambda n, sizes: workers.LotterySeconds(10.0 / n + 5.0, 10.0 / n))
     monkeypatch.setattr(sys, "argv", ["app"])
 
 
@@ -82,8 +82,8 @@ def test_only_some_sections(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "said"),
     [
         (["--only", "layers"], "invalid choice: 'layers'"),
-        (["--threads", "0"], "'0' is no whole number from 1 to 1024"),
-        (["--threads", "two"], "'two' is no whole number from 1 to 1024"),
+        (["--threads", "0"], "'0' is not a whole number from 1 to 1024"),
+        (["--threads", "two"], "'two' is not a whole number from 1 to 1024"),
         (["--json", "nowhere/bench.json"], "--json is nowhere/bench.json; give a file in a folder that exists"),
         (["--json", "."], "--json is .; give a file in a folder that exists"),
         (["--fast"], "unrecognized arguments: --fast"),
@@ -108,7 +108,7 @@ def test_ctrl_c_says_what_is_left(
     with pytest.raises(SystemExit) as ended:
         main(["bench"])
     assert ended.value.code == 130
-    assert capsys.readouterr().err == "stopped; the tables that are there are whole\n"
+    assert capsys.readouterr().err == "stopped; the tables printed so far are complete\n"
 
 
 def test_without_the_processors_products_bf16_is_not_measured(
@@ -127,7 +127,7 @@ def test_without_the_processors_products_bf16_is_not_measured(
 
 
 def test_quick_is_planned_for_less_than_three_minutes() -> None:
-    """By the plan: what machines make of it is theirs."""
+    """By the planned times; a slow machine may take longer."""
     from app.bench.tasks import Setting
 
     for sizes, limit in ((QUICK, 140), (FULL, 900)):

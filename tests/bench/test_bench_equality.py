@@ -1,4 +1,4 @@
-"""The comparison of results notices a difference, wherever it is."""
+"""The comparison of results finds a difference in any output or gradient."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_the_fused_layer_is_the_eager_one() -> None:
 
 
 class Turned(torch.autograd.Function):
-    """The same values, with another gradient."""
+    """Same values, another gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

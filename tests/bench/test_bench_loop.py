@@ -1,4 +1,4 @@
-"""The bare loop and the lottery's do the same work: they measure the same losses and end with the same weights."""
+"""The reference loop and the lottery's do the same work: they measure the same losses and end with the same weights."""
 
 import sys
 from dataclasses import replace
@@ -6,21 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from helpers.configs import composed
 
 from app.bench import loop
-from app.bench.lottery import LotteryLoop, loggers, network, parts
+from app.bench.lottery import LotteryLoop, bench_cli, loggers, network
 from app.bench.noise import Noise
-from app.bench.reference_loop import BareLoop
+from app.bench.reference_loop import ReferenceLoop
 from app.bench.sizes import QUICK
 from app.bench.tasks import Setting
 from app.lottery.network import NetworkTraining
 from app.modules import Classifier
 from app.nets import LeNet
-from app.runs.results import read_metrics
-from datamodules.in_memory import SplitSizes
+from app.runs.table import read_metrics
+from datamodules.in_memory_data_module import SplitSizes
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs/lottery/lenet_mnist.yaml"
 # More than one epoch, and a last batch that is short.
 SETTING = Setting(sizes=replace(QUICK, images=SplitSizes(250, 70, 1030), iterations=12, eval_every=4))
 
@@ -31,12 +30,12 @@ def _no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=[False, True], ids=["Adam", "fused Adam"])
-def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LotteryLoop, BareLoop]:
+def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LotteryLoop, ReferenceLoop]:
     """Both loops after two trainings each."""
     data = loop.lottery_data(SETTING)
     start, masks = loop.starting_point(SETTING.seed)
-    made = parts(loop.MODEL + loop.FUSED * request.param, eval_every=SETTING.sizes.eval_every)
-    bare = loop.bare_loop(SETTING, data, fused=request.param)
+    made = bench_cli(loop.MODEL + loop.FUSED * request.param, eval_every=SETTING.sizes.eval_every)
+    reference = loop.reference_loop(SETTING, data, fused=request.param)
     with loggers(made, tmp_path) as logging:
         ours = LotteryLoop(
             *(made, data, start, masks),
@@ -47,25 +46,23 @@ def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LotteryLoop
         )
         for _ in range(2):
             assert ours() > 0
-            assert bare() > 0
-    return ours, bare
+            assert reference() > 0
+    return ours, reference
 
 
-def test_the_bare_loop_does_what_the_lottery_does(trained: tuple[LotteryLoop, BareLoop]) -> None:
-    """To 1e-5: a loop may sum in another order, and take its products another way."""
-    ours, bare = trained
+def test_the_reference_loop_does_what_the_lottery_does(trained: tuple[LotteryLoop, ReferenceLoop]) -> None:
+    """To 1e-5: the loops may sum in different orders and compute products differently."""
+    ours, reference = trained
     rows = read_metrics(ours.layout.network(network(1)).metrics)
-    assert [row.iteration for row in rows] == [0, 4, 8, 12]
-    measured = [(one.loss, one.accuracy) for one in bare.evaluations]
-    recorded = [
-        pair for row in rows[1:] for pair in ((row.val_loss, row.val_accuracy), (row.test_loss, row.test_accuracy))
-    ]
+    assert [row["iteration"] for row in rows] == [0, 4, 8, 12]
+    measured = [(one.loss, one.accuracy) for one in reference.evaluations]
+    recorded = [(row[f"{part}_loss"], row[f"{part}_accuracy"]) for row in rows[1:] for part in ("val", "test")]
     torch.testing.assert_close(torch.tensor(measured), torch.tensor(recorded), rtol=1e-5, atol=1e-5)
     assert measured[0] != measured[2], "nothing was learned"
 
-    assert type(bare.net) is LeNet, "nothing of ours may be around the bare network"
+    assert type(reference.net) is LeNet, "none of our code may wrap the reference network"
     weights = dict(ours.model.named_parameters())
-    its = {f"net.{name}": weight for name, weight in bare.net.named_parameters()}
+    its = {f"net.{name}": weight for name, weight in reference.net.named_parameters()}
     assert weights.keys() == its.keys()
     for name, weight in weights.items():
         torch.testing.assert_close(weight, its[name], rtol=1e-5, atol=1e-5)
@@ -76,23 +73,25 @@ def test_the_bare_loop_does_what_the_lottery_does(trained: tuple[LotteryLoop, Ba
             assert not values[~mask].any()
 
 
-def test_what_is_around_the_iterations_is_told_apart(trained: tuple[LotteryLoop, BareLoop]) -> None:
+def test_what_is_around_the_iterations_is_told_apart(trained: tuple[LotteryLoop, ReferenceLoop]) -> None:
     ours, _ = trained
     assert len(ours.around) == 2
     assert all(seconds > 0 for seconds in ours.around)
 
 
-def test_our_loop_is_the_lotterys_own(tmp_path: Path) -> None:
+def test_our_loop_is_the_lotterys_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same class trains, with the model and the data of its configuration."""
-    config = yaml.safe_load(CONFIG.read_text())
-    made = parts(loop.MODEL, eval_every=100)
+    with monkeypatch.context() as composing:
+        config = composed("lottery/lenet_mnist.yaml", command="lottery", monkeypatch=composing)
+    made = bench_cli(loop.MODEL, eval_every=100)
     assert made.context.config["model"]["class_path"] == config["model"]["class_path"]
     optimizer = config["model"]["init_args"]["optimizer"]
     ours = made.context.config["model"]["init_args"]["optimizer"]
     assert ours["class_path"] == optimizer["class_path"]
     assert ours["init_args"]["lr"] == optimizer["init_args"]["lr"] == loop.LEARNING_RATE
     assert made.context.config["threads"] == config["threads"]
-    assert made.context.config["trainer"]["val_check_interval"] == config["trainer"]["val_check_interval"]
+    for key in ("val_check_interval", "check_val_every_n_epoch", "num_sanity_val_steps"):
+        assert made.context.config["trainer"][key] == config["trainer"][key]
     assert made.datamodule.batch_size == config["data"]["init_args"]["batch_size"]
     assert isinstance(made.model, Classifier)
     loop_ = LotteryLoop(*(made, Noise(), *loop.starting_point(0)), iterations=1, root=tmp_path, seed=0, loggers=None)

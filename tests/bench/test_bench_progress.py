@@ -1,4 +1,4 @@
-"""What is shown while a benchmark is at work."""
+"""The progress line of a benchmark."""
 
 import io
 
@@ -31,6 +31,6 @@ def test_on_a_terminal_the_line_counts_down_and_is_gone() -> None:
         assert "first · 38 s left" in text.getvalue()
         now[0] = 300.0
         progress.tick()
-        assert "first · 20 s left" in text.getvalue(), "what takes too long does not take from the others"
+        assert "first · 20 s left" in text.getvalue(), "a task that is late leaves the plan of the others as it is"
     progress.tick()
     assert text.getvalue().endswith("\x1b[1A\x1b[2K"), "the line is erased"

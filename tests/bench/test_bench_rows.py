@@ -1,4 +1,4 @@
-"""What is found, as a table and as JSON."""
+"""Results as tables and as JSON."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from app.bench.figures import DASH, Goal, three_digits
-from app.bench.rows import Comparison, Difference, Note, Row, Share, tables
+from app.bench.rows import BenchRow, Comparison, Difference, Note, Share, tables
 
 TIMES = Comparison(what="step", ours=[0.002, 0.004, 0.003], reference=[0.001, 0.002, 0.002], goal=Goal(1.5))
 SPEEDS = Comparison(
@@ -27,8 +27,8 @@ SHARES = [
 ]
 
 
-def shown(*rows: Row) -> list[list[str]]:
-    """The cells of the table's lines as they are printed."""
+def shown(*rows: BenchRow) -> list[list[str]]:
+    """The printed cells of each line of the tables."""
     text = io.StringIO()
     Console(file=text, width=120, markup=False).print(*tables(rows))
     lines = [line.strip() for line in text.getvalue().splitlines()]
@@ -78,7 +78,7 @@ def test_each_kind_has_a_table() -> None:
 
 
 def test_everything_goes_into_json() -> None:
-    rows: list[Row] = [TIMES, SPEEDS, ALONE, EQUAL, *SHARES, Note("not here")]
+    rows: list[BenchRow] = [TIMES, SPEEDS, ALONE, EQUAL, *SHARES, Note("not here")]
     read = json.loads(json.dumps([row.plain() for row in rows]))
     assert read[0]["ours_seconds"] == [0.002, 0.004, 0.003]
     assert read[0]["ours"] == 3.0

@@ -1,37 +1,35 @@
-"""The training step's parts sum to the step, and it is the step of the configurations."""
+"""The parts of a training step sum to the step, and the step is that of the configurations."""
 
 from collections import Counter
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
+from helpers.configs import composed
 
 from app.bench import step
 from app.bench.sizes import FULL, PAPER, QUICK, SMALL, ModelSize
-from app.bench.step_breakdown import AVERAGING, BACKWARD, CLIP, FORWARD, SGD, Laps, MarkedModel
+from app.bench.step_breakdown import AVERAGING, BACKWARD, CLIP, FORWARD, SGD, MarkedModel, StepBreakdown
 from app.bench.tasks import Setting
 from app.modules import LanguageModel
 from app.nets import ONLSTM
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs/ptb"
 TINY = replace(SMALL, name="tiny", embedding=20, layers=(30, 20))
 SETTING = Setting(sizes=replace(QUICK, words=50, batch=4, bptt=7, step_seconds=0, small=TINY, paper=TINY))
 
 
-def test_laps_sum_to_the_time() -> None:
+def test_parts_sum_to_the_time() -> None:
     times = iter([10.0, 11.0, 13.0, 16.0, 100.0, 104.0])
-    laps = Laps(lambda: next(times))
-    laps.start()
+    breakdown = StepBreakdown(lambda: next(times))
+    breakdown.start()
     for part in ("a", "b", "a"):
-        laps.mark(part)
-    assert laps.step() == {("a", FORWARD): 4, ("b", FORWARD): 2}
-    laps.start()
-    laps.mark("a", BACKWARD)
-    assert laps.step() == {("a", BACKWARD): 4}
+        breakdown.mark(part)
+    assert breakdown.step() == {("a", FORWARD): 4, ("b", FORWARD): 2}
+    breakdown.start()
+    breakdown.mark("a", BACKWARD)
+    assert breakdown.step() == {("a", BACKWARD): 4}
 
 
 def test_steps_take_turns_and_have_all_parts() -> None:
@@ -46,7 +44,7 @@ def test_steps_take_turns_and_have_all_parts() -> None:
 
 
 def test_the_turns_differ_in_how_and_not_in_what(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fused and eager, in turns; loss and gradients are those of the plain language model."""
+    """Fused and eager take turns; loss and gradients are those of the plain language model."""
     ways: Counter[str] = Counter()
     for name in ("read", "read_eagerly"):
         _count(monkeypatch, name, ways)
@@ -55,16 +53,16 @@ def test_the_turns_differ_in_how_and_not_in_what(monkeypatch: pytest.MonkeyPatch
     marked = step.model(size, 50)
     plain = LanguageModel(ONLSTM(20, [30, 20], 10), 50, alpha=step.ALPHA, beta=step.BETA)
     plain.load_state_dict(marked.state_dict())
-    laps = Laps()
-    marked.watch(laps)
+    breakdown = StepBreakdown()
+    marked.watch(breakdown)
     window = _window(50)
     right = plain.training_step(window, 0)
     right_gradients = torch.autograd.grad(right, list(plain.parameters()))
     ways.clear()
     for before, way in ((False, "read"), (True, "read_eagerly")):
         marked._state = None
-        marked.be(before=before)
-        laps.start()
+        marked.use_baseline(before)
+        breakdown.start()
         loss = marked.training_step(window, 0)
         gradients = torch.autograd.grad(loss, list(marked.parameters()))
         assert ways.pop(way) == 2
@@ -94,7 +92,7 @@ def _window(words: int) -> Any:
 
 
 def test_every_step_is_counted_once() -> None:
-    """Of a warm-up and three steps."""
+    """A warm-up and three steps."""
     ended: list[dict[str, Any]] = []
     found = step.steps(replace(SETTING, tick=lambda: ended.append({})), TINY, (False,))
     assert list(found) == [False]
@@ -107,7 +105,7 @@ def test_shares_sum_to_the_whole() -> None:
 
 
 def test_lines_of_the_table() -> None:
-    """The paper's model has a reference only where there is time for it."""
+    """The paper's model has a reference only in the full benchmark."""
     for full in (False, True):
         setting = replace(SETTING, sizes=replace(SETTING.sizes, paper_before=full))
         for task, reference in zip(step.tasks(setting), (True, full), strict=True):
@@ -119,8 +117,10 @@ def test_lines_of_the_table() -> None:
 
 
 @pytest.mark.parametrize(("size", "name"), [(SMALL, "on_lstm_small.yaml"), (PAPER, "on_lstm.yaml")])
-def test_the_models_are_those_of_the_configurations(size: ModelSize, name: str) -> None:
-    config = yaml.safe_load((CONFIGS / name).read_text())
+def test_the_models_are_those_of_the_configurations(
+    size: ModelSize, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = composed(f"ptb/{name}", monkeypatch=monkeypatch)
     given, trainer = config["model"]["init_args"], config["trainer"]
     net, optimizer = given["net"]["init_args"], given["optimizer"]["init_args"]
     assert asdict(size) == {
@@ -132,7 +132,7 @@ def test_the_models_are_those_of_the_configurations(size: ModelSize, name: str) 
         **{name: given[name] for name in ("dropout_embedding", "dropout_input", "dropout_output")},
     }
     constants = (step.CHUNK, step.LEARNING_RATE, step.DECAY, step.ALPHA, step.BETA, step.CLIPPED_TO)
-    told = net["chunk_size"], optimizer["lr"], float(optimizer["weight_decay"]), given["alpha"], given["beta"]
+    told = net["chunk_size"], optimizer["lr"], optimizer["weight_decay"], given["alpha"], given["beta"]
     assert constants == (*told, trainer["gradient_clip_val"])
     assert (FULL.words, FULL.batch, FULL.bptt) == (
         given["vocabulary_size"],

@@ -1,15 +1,15 @@
-"""Contestants take turns, and their times are what a clock says."""
+"""Contestants take turns, and their times are measured by the clock."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bench.timing import FEWEST, FEWEST_LONG, Spread, enough, ratios, take_turns, timed
+from app.bench.timing import FEWEST, FEWEST_LONG, Quartiles, enough, ratios, take_turns, timed
 
 
 class Clock:
-    """Stands still but for `pass_`."""
+    """A clock that only `pass_` moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -56,7 +56,7 @@ def test_what_happens_between_rounds_is_on_nobodys_time() -> None:
 
 
 def test_a_contestant_waits_before_and_after() -> None:
-    """What was begun before is not its own, what it began itself is."""
+    """Asynchronous work started before does not count; work that the function starts does."""
     clock, waits = Clock(), iter([50.0, 3.0])
     assert timed(lambda: clock.pass_(1), wait=lambda: clock.pass_(next(waits)), clock=clock)() == 4
 
@@ -71,10 +71,10 @@ def test_enough_is_by_rounds_and_time() -> None:
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=30))
 def test_the_spread_is_of_quartiles(values: list[float]) -> None:
-    spread = Spread.of(values)
+    spread = Quartiles.of(values)
     np.testing.assert_allclose([spread.lower, spread.median, spread.upper], np.percentile(values, [25, 50, 75]))
 
 
 def test_ratios_are_of_pairs() -> None:
-    """One slow moment slows both of a pair; the ratio of the medians would be 2."""
+    """A slow moment slows both times of a pair; the ratio of the medians would be 2."""
     assert ratios([1, 20, 2], [1, 20, 1]) == [1, 1, 2]

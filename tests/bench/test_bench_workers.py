@@ -1,4 +1,4 @@
-"""Lotteries in processes of their own."""
+"""Lotteries in separate processes."""
 
 from dataclasses import replace
 
@@ -14,18 +14,19 @@ TINY = replace(QUICK, worker_iterations=2, eval_every=1, worker_pairs=3)
 
 
 def test_a_lottery_by_two_workers_takes_its_time() -> None:
-    took = workers.lottery(2, TINY)
+    took = workers.run_lottery(2, TINY)
     assert 0 < took.trainings < took.whole
 
 
 def test_a_lottery_that_goes_wrong_is_one_line() -> None:
     with pytest.raises(RunError, match=r"a lottery by 1 workers: .*trainer\.max_steps"):
-        workers.lottery(1, replace(TINY, worker_iterations=0))
+        workers.run_lottery(1, replace(TINY, worker_iterations=0))
 
 
 def test_the_ratio_is_that_of_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "cores", lambda: 2)
-    monkeypatch.setattr(workers, "lottery", lambda n, sizes: workers.Lottery({1: 30, 2: 20}[n], {1: 18, 2: 10}[n]))
+    took = {1: workers.LotterySeconds(30, 18), 2: workers.LotterySeconds(20, 10)}
+    monkeypatch.setattr(workers, "run_lottery", lambda n, sizes: took[n])
     (task,) = workers.tasks(Setting(sizes=TINY))
     trainings, whole = task.run()
     assert isinstance(trainings, Comparison)

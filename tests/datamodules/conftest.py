@@ -48,7 +48,7 @@ def serve() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(scope="session")
 def idx_bytes() -> Callable[[np.ndarray], bytes]:
-    """The content of an IDX file, as the format's description says."""
+    """The content of an IDX file, by the format's specification."""
 
     def encode(values: np.ndarray) -> bytes:
         header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)

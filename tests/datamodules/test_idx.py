@@ -21,7 +21,7 @@ def path(tmp_path_factory) -> Path:
 
 
 def refusal(path: Path, *, ndim: int) -> str:
-    """The one line that tells what is wrong with the file."""
+    """The error message, which must be one line."""
     with pytest.raises(UserError) as caught:
         read_idx(path, ndim=ndim)
     message = str(caught.value)
@@ -49,7 +49,7 @@ def test_any_truncation_is_refused(path, idx_bytes, values, packed, data):
 @given(values=values_of_any_shape, extra=st.binary(min_size=1, max_size=9))
 def test_bytes_after_the_end_are_refused(path, idx_bytes, values, extra):
     path.write_bytes(idx_bytes(values) + extra)
-    assert "goes on after its end" in refusal(path, ndim=values.ndim)
+    assert "is too long" in refusal(path, ndim=values.ndim)
 
 
 @given(values=values_of_any_shape, data=st.data())
@@ -89,13 +89,13 @@ def test_a_damaged_archive_never_gives_other_values(path, idx_bytes, values, dat
         read, _ = read_idx(path, ndim=values.ndim)
     except UserError:
         return
-    assert np.array_equal(read.numpy(), values)  # what was hit is the archive's date or name
+    assert np.array_equal(read.numpy(), values)  # the damage was in the archive's date or name
 
 
 def test_messages_say_what_was_found_and_expected(path, idx_bytes):
     content = idx_bytes(np.zeros((2, 3), np.uint8))
     path.write_bytes(content[:-1])
-    assert "is cut short: 5 bytes of values, expected 6 (2 x 3)" in refusal(path, ndim=2)
+    assert "is truncated: 5 bytes of values, expected 6 (2 x 3)" in refusal(path, ndim=2)
     path.write_bytes(b"\x00\x00\x0d\x02" + content[4:])
     assert "type 0x0d, not unsigned bytes (magic 00 00 0d 02, expected 00 00 08 02)" in refusal(path, ndim=2)
     path.write_bytes(content)
@@ -103,7 +103,7 @@ def test_messages_say_what_was_found_and_expected(path, idx_bytes):
     path.write_bytes(b"<html>not found</html>")
     assert "not an IDX file" in refusal(path, ndim=2)
     path.write_bytes(b"\x00\x00\x08\x01" + bytes(4))
-    assert "holds no values" in refusal(path, ndim=1)
+    assert "has no values" in refusal(path, ndim=1)
     path.write_bytes(gzip.compress(content)[:-9])
     assert "damaged gzip file" in refusal(path, ndim=2)
 

@@ -28,7 +28,7 @@ MODES = {
 
 
 class Recorder(LightningModule):
-    """Writes down the rows of each training batch."""
+    """Records the rows of each training batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class SaveAlways(Callback):
     """Saves a checkpoint whenever the hook of this name is called."""
 
     def __init__(self, hook: str, folder: Path) -> None:
-        self.saved: dict[Path, int] = {}  # checkpoint to how many batches had been seen
+        self.saved: dict[Path, int] = {}  # checkpoint to number of batches seen
         setattr(self, hook, lambda trainer, module, *_: self._save(trainer, module, folder))
 
     def _save(self, trainer, module, folder):
@@ -139,7 +139,7 @@ def test_interrupted_again_and_again_the_same_batches_follow(stops, tmp_path):
 
 
 class _Mirror(Callback):
-    """Keeps the batches of a training that ends in an exception."""
+    """Records the batches of a training that ends with an exception."""
 
     def __init__(self, seen: list) -> None:
         self.seen = seen

@@ -1,4 +1,4 @@
-"""Logical inference as data: what is drawn, what is read, which part is which, and what a mistake gets."""
+"""The Logic data module: sampling, reading, splits, and errors."""
 
 import hashlib
 import shutil
@@ -27,7 +27,7 @@ def drawn() -> Logic:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The drawn pairs, written as the published ones are. Read only."""
+    """The sampled pairs in files like the published ones. Read only."""
     folder = tmp_path_factory.mktemp("logic")
     for number, bin in enumerate(draw_bins(derive_seed(0, 0, "logic"), DRAWS)):
         for part, pairs in zip(("train", "test"), split(bin), strict=True):
@@ -130,7 +130,7 @@ def published_files() -> tuple[list[Pair], list[Pair]]:
     ],
 )
 def test_published_sizes(systematic, train: int, val: int, test: int, published_files, monkeypatch):
-    """Of the whole set those of the ON-LSTM authors' code; of the splits, what grep counts in the files."""
+    """Sizes of the whole set as in the ON-LSTM authors' code, and of the splits as counted by grep in the files."""
     monkeypatch.setattr(Logic, "_read", lambda self: tuple(map(list, published_files)))
     parts = Logic(path=str(DATA), systematic=systematic).pairs()
     assert tuple(map(len, parts)) == (train, val, test)
@@ -139,7 +139,7 @@ def test_published_sizes(systematic, train: int, val: int, test: int, published_
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("train3", b"<\ta\tb\n", "train3, line 1: the relation is '<', but that of the formulas is '#'"),
+        ("train3", b"<\ta\tb\n", "train3, line 1: the relation is '<', but the formulas have '#'"),
         ("train3", b"#\ta\tb\n=\ta\n", "train3, line 2: 2 fields"),
         ("test0", b"#\ta\tb\n\n#\ta\tc\n", "test0, line 2: 1 fields"),
         ("test12", b"#\ta\tb\n", "test12, line 1: a pair of 0 operators; expected 12"),

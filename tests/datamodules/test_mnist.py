@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 import datamodules.mnist as module
 from app.common.errors import UserError
 from datamodules import MNIST
-from datamodules.in_memory import SplitSizes
+from datamodules.in_memory_data_module import SplitSizes
 from datamodules.mnist import FILES, IdxFile
 
 REAL = os.environ.get("TREES_TICKETS_DATA")
@@ -111,13 +111,13 @@ def test_a_label_above_nine_is_told_with_its_row(tiny, tmp_path, write_file):
 
 def test_another_number_of_images_is_told(tiny, tmp_path, write_file, idx_bytes):
     spoil(tiny, NAMES[0], idx_bytes(np.zeros((11, 28, 28))), tmp_path, write_file)
-    with pytest.raises(UserError, match="holds 11 x 28 x 28 values, expected 12 x 28 x 28"):
+    with pytest.raises(UserError, match="has 11 x 28 x 28 values, expected 12 x 28 x 28"):
         offline(tmp_path).setup()
 
 
 def test_a_damaged_file_is_refused(tiny, tmp_path, write_file):
     spoil(tiny, NAMES[0], tiny[NAMES[0]][:-1], tmp_path, write_file)
-    with pytest.raises(UserError, match=f"{NAMES[0]}: is cut short"):
+    with pytest.raises(UserError, match=f"{NAMES[0]}: is truncated"):
         offline(tmp_path).setup()
 
 

@@ -88,8 +88,8 @@ def test_a_file_that_is_there_but_wrong_is_named_and_never_replaced(tiny, tmp_pa
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("the dog\n", "holds 3 words with <eos>, expected 4"),
-        ("the the ran\n", "holds 3 different words with <eos>, expected 4"),
+        ("the dog\n", "has 3 words with <eos>, expected 4"),
+        ("the the ran\n", "has 3 different words with <eos>, expected 4"),
     ],
 )
 def test_known_counts_are_checked(tiny, tmp_path, content, reason):
@@ -142,7 +142,7 @@ def test_a_limit_that_leaves_no_word_is_refused(tmp_path, limit):
         (b"a\r\rb", ", line 2: is empty"),
         (b"a\nb\ncaf\xe9\n", ", line 3: is not UTF-8"),
         (b"\xff\xfea\x00\n\x00", ", line 1: is not UTF-8"),
-        (b"a\nb <eos>\n", ", line 2: holds <eos>, which is added to every line here"),
+        (b"a\nb <eos>\n", ", line 2: contains <eos>, which is added to every line here"),
     ],
 )
 @pytest.mark.parametrize("name", ["train", "test"])

@@ -1,4 +1,4 @@
-"""Mikolov's files from a web server on this machine, small ones in their place."""
+"""Downloads of Mikolov's files, replaced by small ones, from a web server on this machine."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Windows of one length in random order: each once, another order in every epoch, resumed where they were left."""
+"""Windows of one length in random order: each once per epoch, a new order in every epoch, exact resuming."""
 
 import pytest
 import torch

@@ -14,7 +14,7 @@ seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
 
 
 def numbers(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Row i holds i and 10 i, so that every batch tells which rows it is made of."""
+    """Row i contains i and 10 i, so that each batch shows its rows."""
     return torch.arange(rows), 10 * torch.arange(rows)[:, None].expand(-1, 3).contiguous()
 
 

@@ -13,7 +13,7 @@ SIZES = {"train": 400, "val": 90, "test": 50}
 
 
 class Words(TextDataModule):
-    """Each text goes on where the one before it ends: 0, 1, 2, ..."""
+    """The texts together are 0, 1, 2, ..."""
 
     sizes = SIZES
     times_read = 0
@@ -86,7 +86,7 @@ def test_about_how_many_windows_an_epoch_has_is_known():
 
 
 class FakeTrainer:
-    """What the data module asks of a Trainer."""
+    """The part of a Trainer that the data module uses."""
 
     def __init__(self, rank: int, world_size: int, processed: int) -> None:
         self.global_rank, self.world_size = rank, world_size

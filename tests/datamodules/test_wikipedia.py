@@ -1,4 +1,4 @@
-"""A corpus in three files: read line by line, downloaded from a web server on this machine, and recognised again."""
+"""A corpus in three files: reading, downloads from a web server on this machine, and checksums."""
 
 import hashlib
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_it_is_downloaded_and_written_down(serve: Any, tmp_path: Path) -> None:
     small(folder, mirrors=[serve({}), serve(served)])
     lines = sorted(f"{hashlib.sha256(text).hexdigest()}  {name}" for name, text in served.items())
     assert sorted((folder / "SHA256SUMS").read_text().splitlines()) == lines
-    # One of them lost: it comes again, and must be what it was.
+    # A lost file is downloaded again, and must have the same checksum.
     (folder / "valid.txt").unlink()
     small(folder, mirrors=[serve(served)])
     (folder / "test.txt").write_text("another text\n")
@@ -116,11 +116,11 @@ def test_nothing_is_downloaded_beside_texts_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({"train": b"a <eos> b\n"}, r"train\.txt, line 1: holds <eos> elsewhere than at its end"),
+        ({"train": b"a <eos> b\n"}, r"train\.txt, line 1: has <eos> elsewhere than at its end"),
         ({"valid": b"a b\nc \xff\n"}, r"valid\.txt, line 2: is not UTF-8"),
         ({"test": b" \n\n"}, r"test\.txt: is empty"),
-        ({"vocab": b"<unk>\n<eos>\nthe cat\n"}, r"vocab\.txt, line 3: holds 2 words"),
-        ({"vocab": b"<unk>\n\n<eos>\n"}, r"vocab\.txt, line 2: holds 0 words"),
+        ({"vocab": b"<unk>\n<eos>\nthe cat\n"}, r"vocab\.txt, line 3: has 2 words"),
+        ({"vocab": b"<unk>\n\n<eos>\n"}, r"vocab\.txt, line 2: has 0 words"),
         ({"vocab": b"<eos>\nthe\n"}, r"vocab\.txt: has no <unk>"),
         ({"vocab": b"<unk>\nthe\n"}, r"vocab\.txt: the vocabulary has no <eos>"),
         ({"vocab": b"<unk>\n<eos>\n<eos>\n"}, r"vocab\.txt: the vocabulary holds '<eos>' twice"),

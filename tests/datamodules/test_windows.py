@@ -15,7 +15,7 @@ ROWS = 300
 
 
 def table(rows: int, width: int = 3) -> torch.Tensor:
-    """Columns in which every word is another: the text 0, 1, 2, ..."""
+    """Columns of the text 0, 1, 2, ..., in which all words differ."""
     return columns(torch.arange(rows * width), width)
 
 
@@ -59,7 +59,7 @@ def test_a_last_window_of_one_word_is_not_trained_on(left, trained, monkeypatch)
     # Two windows of 5, then `left` inputs that have a word after them.
     windows = list(WindowLoader(table(10 + left + 1), 5, seed=0))
     assert sum(len(w.inputs) for w in windows) == trained
-    assert [w.drawn for w in windows] == [5] * (2 + (left > 1))  # what the learning rate is scaled by
+    assert [w.drawn for w in windows] == [5] * (2 + (left > 1))  # the learning rate is scaled by this
 
 
 @given(rows=st.integers(2, 400), bptt=st.integers(1, 80), width=st.integers(1, 4))
@@ -87,7 +87,7 @@ def test_five_percent_of_the_windows_are_about_35_words_the_others_about_70():
     lengths = np.array(WindowLoader(table(700_000, 1), 70, seed=5).lengths(0))
     short, usual = lengths[lengths < 52], lengths[lengths >= 52]  # each more than three deviations away
     assert len(short) / len(lengths) == pytest.approx(0.05, abs=0.01)
-    # Rounded down, so half a word shorter than drawn.
+    # Rounded down, so half a word shorter on average.
     assert usual.mean() == pytest.approx(69.5, abs=0.25)
     assert short.mean() == pytest.approx(34.5, abs=1.0)
     assert usual.std() == pytest.approx(5.0, abs=0.25)
@@ -140,7 +140,7 @@ def test_in_evaluation_the_mean_over_processes_is_the_mean_over_the_text(width, 
 
 
 def fetch_ahead(loader: WindowLoader) -> list[tuple[list[int], dict[str, int]]]:
-    """One epoch as Lightning takes it: each window's inputs, and the state once it has been learned from."""
+    """One epoch as Lightning takes it: each window's inputs, and the state after training on it."""
     iterator = iter(loader)
     window, seen = next(iterator), []
     while window is not None:

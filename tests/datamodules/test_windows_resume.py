@@ -17,7 +17,7 @@ from datamodules.text import Corpus
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 
 VALIDATING = {"limit_val_batches": 1.0, "num_sanity_val_steps": 2}
-# Epochs of as many windows each.
+# The number of windows of each epoch.
 WINDOWS = [6, 4, 5]
 STEPS = 14
 MODES = {
@@ -34,7 +34,7 @@ by_mode = pytest.mark.parametrize("mode", MODES)
 
 
 class Words(TextDataModule):
-    """Texts in which every word is another."""
+    """Texts in which all words differ."""
 
     def read(self) -> Corpus:
         streams = {"train": torch.arange(2 * 80), "val": torch.arange(30), "test": torch.arange(30)}
@@ -64,7 +64,7 @@ class Reader(LightningModule):
 
 
 def fit(mode: str, *callbacks: Callback, resume: Path | None = None) -> tuple[Reader, bool]:
-    """Returns the module and whether the training came to its end."""
+    """Returns the module and whether the training was completed."""
     module, data = Reader(), Words(batch_size=2, val_batch_size=3, bptt=20, seed=15)
     trainer = tiny_trainer(callbacks, **MODES[mode])
     resume = resume if resume and resume.exists() else None
@@ -103,7 +103,7 @@ class SaveAlways(Callback):
     """Saves a checkpoint whenever the hook of this name is called."""
 
     def __init__(self, hook: str, folder: Path) -> None:
-        self.saved: dict[Path, int] = {}  # checkpoint to how many windows had been learned from
+        self.saved: dict[Path, int] = {}  # checkpoint to number of windows trained on
         setattr(self, hook, lambda trainer, module, *_: self._save(trainer, module, folder))
 
     def _save(self, trainer, module, folder):

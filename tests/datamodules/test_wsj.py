@@ -22,7 +22,7 @@ def folder(tmp_path) -> Path:
 
 @pytest.fixture
 def read(folder):
-    """read(split) makes the data ready."""
+    """read(split) returns a data module that is set up."""
 
     def make(split: str | None = None) -> WSJ:
         data = WSJ(str(folder), split)

@@ -1,4 +1,4 @@
-"""Grammars from text."""
+"""Fixtures that read a grammar from a text."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ def grammar_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def read(grammar_file) -> Callable[[str], PCFG]:
-    """The grammar that a text spells."""
+    """Reads a grammar from a text."""
 
     def from_text(text: str) -> PCFG:
         grammar_file.write_text(text)

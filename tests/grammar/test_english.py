@@ -1,4 +1,4 @@
-"""The English that comes with the package says what it claims to say."""
+"""The English grammar of the package generates what its comments claim."""
 
 from collections import Counter
 from itertools import islice, pairwise
@@ -30,7 +30,7 @@ def trees(english) -> list[Node]:
     return list(islice(sample(english, 0), 2_000))
 
 
-# What Marvin and Linzen 2018 test, and more: a sentence, and one that differs by a word or two and is none.
+# The constructions of Marvin and Linzen 2018, and more: a sentence, and an ungrammatical one that differs in few words.
 PAIRS = """
 the boy laughs | the boy laugh
 the boys laugh | the boys laughs
@@ -72,7 +72,7 @@ def test_minimal_pairs(inside, pair):
 
 
 def test_words_of_a_pair_of_categories_are_as_frequent(english):
-    """What differs between singular and plural is the words; a model cannot tell them by how many there are."""
+    """Singular and plural differ only in the words, not in the number of words."""
     for left, rules in english.rules.items():
         if left.startswith("V_") and left.endswith("_sg"):
             plural = english.rules[f"{left.removesuffix('_sg')}_pl"]

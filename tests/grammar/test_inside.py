@@ -36,7 +36,7 @@ C -> 'b' [0.5] | 'a' 'b' [0.5]
 
 
 def languages(grammar: PCFG, longest: int) -> dict[str, dict[tuple[str, ...], float]]:
-    """Every string of at most so many words, with its probability, for each category.
+    """For each category every string up to a length in words, with its probability.
 
     The least solution of L(A) = sum over rules of p * L(right side), by going through the equations until nothing
     moves: derivations are summed from the shallow ones to the deep ones, with no chart and no binary rules.
@@ -71,7 +71,7 @@ def all_strings(words: tuple[str, ...], longest: int) -> list[tuple[str, ...]]:
 
 
 def compare(grammar: PCFG, longest: int) -> float:
-    """Compare with all strings up to some length, the impossible ones too; their total probability."""
+    """Compare with all strings up to some length, including impossible ones; returns their total probability."""
     expected = languages(grammar, longest)[grammar.start]
     strings = all_strings(grammar.words, longest)
     found = Inside(grammar).log_probabilities(strings)
@@ -110,14 +110,14 @@ def test_random_grammars_agree_with_the_sum_over_all_derivations(read, weights):
     try:
         grammar = read(text)
     except UserError as error:
-        assume("comes back too often" not in str(error))
+        assume("recurs too often" not in str(error))
         raise
     compare(grammar, 3)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 150])
 def test_long_sentences_do_not_vanish(read, length):
-    """Catalan's number of derivations, of exp(-1000) and less each where the sentence is long."""
+    """A Catalan number of derivations, each with a probability of exp(-1000) or less for long sentences."""
     p, q = 0.4, 0.001
     text = f"S -> S S [{p}] | 'a' [{q}] | 'b' [{1 - p - q:.3f}]"
     catalan = lgamma(2 * length - 1) - lgamma(length) - lgamma(length + 1)

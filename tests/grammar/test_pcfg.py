@@ -29,7 +29,7 @@ def spelt(symbol: Symbol) -> str:
 
 
 def refusal(read, text: str) -> str:
-    """The one line that tells what is wrong, without the name of the file."""
+    """The error message, which must be one line, without the name of the file."""
     with pytest.raises(UserError) as caught:
         read(text)
     message = str(caught.value)
@@ -100,14 +100,14 @@ def test_what_is_written_in_any_layout_is_what_is_read(read, grammar, data):
             separator = data.draw(space) + "|" + data.draw(space)
             lines.append(f"{left}{data.draw(space)}->{data.draw(space)}{separator.join(sides)}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "check", lambda grammar: None)  # random grammars seldom make sense
+        patch.setattr(reading, "check", lambda grammar: None)  # random grammars are seldom valid
         found = read("".join(line + data.draw(blank) for line in lines))
     assert {(rule.left, rule.right): rule.probability for rule in found} == pytest.approx(expected, rel=1e-12)
     assert found.start == next(iter(grammar))
 
 
 def check_or_refuse(read, text: str) -> None:
-    """It is a grammar whose probabilities sum to 1, or told in one line what it is not."""
+    """The text is a grammar whose probabilities sum to 1, or the error message is one line."""
     try:
         grammar = read(text)
     except UserError:
@@ -134,15 +134,15 @@ def test_a_slip_of_the_keyboard_is_a_grammar_or_one_clear_line(read, at, cut, pu
 @pytest.mark.parametrize(
     ("text", "where", "reason"),
     [
-        ("", "", "holds no rules"),
-        ("# nothing\n\n", "", "holds no rules"),
+        ("", "", "has no rules; expected"),
+        ("# nothing\n\n", "", "has no rules; expected"),
         ("\nS - NP [1.0]", "line 2: ", "'S - NP [1.0]' does not begin with a category and an arrow"),
         ("'S' -> NP [1.0]", "line 1: ", "does not begin with a category"),
         ("S -> 'a' [1.0]\n%strat S", "line 2: ", "'%strat S' is not understood"),
         ("S -> 'a'", "line 1: ", "or a probability such as [0.5], found the end of the line"),
         ("S -> 'a' | 'b' [0.5]", "line 1: ", "found \"| 'b' [0.5]\""),
-        ("S -> 'a' [0.5] 'b' [0.5]", "line 1: ", "stands behind a probability; expected |"),
-        ("S -> 'a' [1.0] # why", "line 1: ", "'# why' stands behind a probability"),
+        ("S -> 'a' [0.5] 'b' [0.5]", "line 1: ", "follows a probability; expected |"),
+        ("S -> 'a' [1.0] # why", "line 1: ", "'# why' follows a probability"),
         ("S -> 'a [1.0]", "line 1: ", "found \"'a [1.0]\""),
         ("S -> , [1.0]", "line 1: ", "found ', [1.0]'"),
         ("S -> 'a' [1e-1] | 'b' [0.9]", "line 1: ", "found \"[1e-1] | 'b' [0.9]\""),
@@ -154,16 +154,16 @@ def test_a_slip_of_the_keyboard_is_a_grammar_or_one_clear_line(read, at, cut, pu
         ("S -> 'a b' [1.0]", "line 1: ", "'a b' is not one word"),
         ("S -> '' [1.0]", "line 1: ", "'' is not one word"),
         ("S -> ' a' [1.0]", "line 1: ", "' a' is not one word"),
-        ("S -> '<unk>' [1.0]", "line 1: ", "<unk> is kept for the language model"),
-        ("S -> '<eos>' [1.0]", "line 1: ", "<eos> is kept"),
-        ("S -> 'a' [0.5]\nS -> 'b' [0.25]\nS -> 'a' [0.25]", "line 3: ", "of S stands in line 1 already"),
+        ("S -> '<unk>' [1.0]", "line 1: ", "<unk> is reserved for the language model"),
+        ("S -> '<eos>' [1.0]", "line 1: ", "<eos> is reserved"),
+        ("S -> 'a' [0.5]\nS -> 'b' [0.25]\nS -> 'a' [0.25]", "line 3: ", "of S is already in line 1"),
         ("S -> A [1.0]\nA -> 'a' [0.5]\nA -> 'b' [0.4]", "line 2: ", "the probabilities of A sum to 0.9"),
         ("S -> 'a' [1.0]\n\n%start T", "", "the start T has no rules"),
         ("S -> 'a' [0.5]\nS -> 'a' B [0.5]", "line 2: ", "B has no rules"),
         ("S -> 'a' [1.0]\nA -> B [1.0]\nB -> A [0.5] | 'b' [0.5]", "line 2: ", "A is in no sentence of S"),
-        ("S -> 'a' [0.9] | A [0.1]\nA -> B [1.0]\nB -> A [1.0]", "line 2: ", "A never comes to an end"),
-        ("S -> S S [0.5] | 'a' [0.5]", "line 1: ", "S comes back too often"),
-        ("S -> 'a' A [1.0]\nA -> B C [1.0]\nB -> A A [0.6] | 'b' [0.4]\nC -> 'c' [1.0]", "line 2: ", "A comes back"),
+        ("S -> 'a' [0.9] | A [0.1]\nA -> B [1.0]\nB -> A [1.0]", "line 2: ", "A never ends in words"),
+        ("S -> S S [0.5] | 'a' [0.5]", "line 1: ", "S recurs too often"),
+        ("S -> 'a' A [1.0]\nA -> B C [1.0]\nB -> A A [0.6] | 'b' [0.4]\nC -> 'c' [1.0]", "line 2: ", "A recurs"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line(read, text, where, reason):
@@ -176,6 +176,15 @@ def test_a_long_line_is_cut_in_the_message(read):
     assert len(refusal(read, "S -> 'a' [1.0] " + "x" * 10_000)) < 150
 
 
+@pytest.mark.timeout(25)
+@pytest.mark.parametrize("separator", [" | ", " \\\n| "])
+def test_the_time_grows_linearly_with_the_length_of_a_line(read, separator):
+    """With quadratic time this would take more than half a minute, instead of two seconds."""
+    count = 200_000
+    alternatives = (f"'{word}' [{1 / count:.9f}]" for word in range(count))
+    assert len(read("S -> " + separator.join(alternatives)).rules["S"]) == count
+
+
 def test_thirds_may_be_written_as_decimals(read):
     rules = read("S -> 'a' [0.333333] | 'b' [0.333333] | 'c' [0.333333]").rules["S"]
     assert [rule.probability for rule in rules] == [1 / 3] * 3
@@ -183,7 +192,7 @@ def test_thirds_may_be_written_as_decimals(read):
 
 @given(weights=st.lists(st.integers(0, 20), min_size=12, max_size=12))
 def test_refused_as_too_recursive_is_what_has_a_spectral_radius_of_one_or_more(read, weights):
-    """Three categories that make each other in all ways, and each a word."""
+    """Three categories with all rules between them, and a word for each."""
     lefts = "SAB"
     text, made = "", np.zeros((3, 3))
     for row, left in enumerate(lefts):
@@ -203,7 +212,7 @@ def test_refused_as_too_recursive_is_what_has_a_spectral_radius_of_one_or_more(r
     except UserError as error:
         refused = str(error)
     assume("is in no sentence" not in refused)
-    assert ("comes back too often" in refused) == (radius > 1)
+    assert ("recurs too often" in refused) == (radius > 1)
     assert bool(refused) == (radius > 1)
 
 

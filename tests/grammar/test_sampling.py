@@ -17,7 +17,7 @@ def take(grammar, count: int, *, seed: int = 0) -> list[sampling.Node]:
 
 
 def check_derivation(grammar, node) -> float:
-    """Its probability, as the product of those of its rules; fails where a node is no rule's."""
+    """A derivation's probability, the product of its rules' probabilities; fails if a node is not a rule."""
     if isinstance(node, str):
         return 1.0
     label, children = node

@@ -1,4 +1,4 @@
-"""Formulas: text, truth, and how two of them relate, against Python's own and, or, not over all worlds."""
+"""Formulas and relations, compared with Python's own and, or, not in all worlds."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Pairs drawn: seeded, distinct, in their bins, and distributed as the published ones are."""
+"""Sampled pairs are seeded, distinct, in their bins, and distributed like the published ones."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -13,7 +13,7 @@ from app.logic.formulas import EVERYWHERE, VARIABLES
 from app.logic.sampling import DRAWS
 
 # A correct generator gives a probability below this for one seed in a thousand at most; the seed here is fixed. Half a
-# million draws with negations of 0.35 instead of 1/3 give 1e-18 and less, and the other numbers do when they are wrong.
+# million samples with negations of 0.35 instead of 1/3 give 1e-18 and less, as do wrong values of the other constants.
 IMPROBABLE = 1e-3
 
 QUANTITIES: dict[str, Callable[[Pair], Hashable]] = {
@@ -67,7 +67,7 @@ def test_the_first_85_per_cent_are_for_training():
 
 
 def probability(ours: Iterable[Hashable], theirs: Iterable[Hashable]) -> float:
-    """Of a chi-square statistic as great as that of two samples, if they came from one distribution.
+    """The probability of a chi-square statistic at least as large, if both samples have the same distribution.
 
     Where duplicates were left out, counts vary less than the statistic supposes: it gets smaller, and never greater.
     """
@@ -85,7 +85,7 @@ def published_pairs() -> list[list[Pair]]:
 
 @published
 def test_relations_of_all_published_pairs_are_ours(published_pairs: Sequence[Sequence[Pair]]):
-    """`read_pairs` refuses a line whose relation is another: that it has read them all says that none is."""
+    """`read_pairs` rejects a wrong relation, so reading all files shows that all relations are right."""
     assert sum(map(len, published_pairs)) == 249_069
     for operators, bin in enumerate(published_pairs):
         assert all(pair.operators == operators for pair in bin)

@@ -1,4 +1,4 @@
-"""The inference classifier against the paper's formulas in plain torch; what it logs; what fills rows up."""
+"""The inference classifier against the paper's formulas in plain torch; its metrics; padding."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.language import Rows, trainer
+from helpers.metrics import INFERENCE_NAMES
 from helpers.tiny import Probe
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ReduceLROnPlateau
@@ -22,7 +23,7 @@ from datamodules.logic import as_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 
-NAMES = [*InferenceClassifier.metric_names, *(f"accuracy_{n:02d}" for n in range(13))]
+NAMES = [*INFERENCE_NAMES, *(f"accuracy_{n:02d}" for n in range(13))]
 NAMES += [f"majority_{n:02d}" for n in range(13)]
 
 
@@ -98,7 +99,7 @@ def test_the_embedding_of_filling_learns_nothing():
 
 
 def by_hand(module: InferenceClassifier, batches: list[Any]) -> tuple[float, float, dict[int, list[bool]]]:
-    """Loss, accuracy, and by number of operators which answers were right, pair by pair."""
+    """Loss, accuracy, and accuracy by number of operators, computed pair by pair."""
     losses, right = [], {}
     with torch.no_grad():
         for formulas, lengths, labels, operators in batches:
@@ -151,7 +152,7 @@ def test_training_means_are_of_what_was_learned_from():
 
 
 def test_a_plateau_lowers_the_learning_rate():
-    """At the validations that torch's own scheduler lowers it at, given the same accuracies."""
+    """The rate falls at the same validations as with torch's own scheduler and the same accuracies."""
     rows, rates = Rows(), []
 
     def scheduler(optimizer: Any) -> ReduceLROnPlateau:
@@ -223,7 +224,7 @@ def test_embeddings_begin_as_the_papers():
 
 
 def test_dropout_is_on_embeddings_and_twice_in_the_head():
-    """By what each hides: with ones everywhere, a fifth of what goes in is 0, and the rest is 1.25."""
+    """With inputs of ones, dropout sets a fifth of them to 0 and the others to 1.25."""
     module = classifier(ONLSTM(200, [80], 2)).train()
     nn.init.ones_(module.embedding.weight)
     places: dict[str, Tensor] = {}

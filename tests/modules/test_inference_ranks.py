@@ -25,7 +25,7 @@ MIDDLE = 5  # an iteration within the second epoch
 
 
 def learn(folder: Path, start: Path | None = None, **arguments: Any) -> dict[str, Any]:
-    """Train and test, without dropout; the checkpoint of iteration `MIDDLE` is left in the folder."""
+    """Train and test, without dropout; writes the checkpoint of iteration `MIDDLE` to the folder."""
 
     def save(run: Trainer, module: InferenceClassifier) -> None:
         if run.global_step == MIDDLE and start is None:

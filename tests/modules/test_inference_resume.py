@@ -1,4 +1,4 @@
-"""An inference classifier interrupted after any iteration ends with the bits of one that was never interrupted."""
+"""Interrupted after any iteration and resumed, an inference classifier ends bitwise equal to an uninterrupted one."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ EPOCHS = 3
 
 
 def fit(rows: Rows, seed: int, path: Path | None = None, *, stop: bool = False) -> tuple[dict[str, Any], int]:
-    """Train from wherever the checkpoint stands, in a process of its own as it were."""
+    """Resume from the checkpoint with new objects, as in a new process."""
     torch.manual_seed(seed)
     module = InferenceClassifier(
         ONLSTM(4, [6], 2),

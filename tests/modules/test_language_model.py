@@ -1,4 +1,4 @@
-"""What a language model learns from a text, against plain torch."""
+"""Training of a language model, against plain torch."""
 
 import copy
 from pathlib import Path
@@ -20,6 +20,7 @@ from helpers.language import (
     train_windows,
     trainer,
 )
+from helpers.metrics import LANGUAGE_NAMES
 from helpers.tiny import Probe, same, weights
 from lightning.pytorch import Callback
 from torch import Tensor
@@ -85,7 +86,7 @@ def test_training_is_that_of_a_plain_loop(every: int | None) -> None:
 
 
 class Asker(Callback):
-    """Asks for distances, and reads other texts, while a model trains."""
+    """A callback that computes distances and reads other texts during a training."""
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: LanguageModel) -> None:
         pl_module.distances([["the", "cat"], ["who"]])
@@ -162,20 +163,20 @@ def test_columns_are_read_side_by_side(batch_size: int) -> None:
 
 
 def test_training_again_begins_anew() -> None:
-    """A module that has trained, was stopped in the middle of an epoch, or was tested, trains as a fresh one does."""
+    """A module that was trained, stopped in the middle of an epoch, or tested before, trains like a new one."""
     model, ends = language_model(), []
     start = copy.deepcopy(model.state_dict())
     for arguments in ({"max_steps": 3}, {"max_epochs": 1}, {"max_epochs": 1}):
         model.load_state_dict(start)
         torch.manual_seed(2)
         rows = Rows()
-        run = trainer([MetricsRecorder(rows, list(LanguageModel.metric_names))], **arguments)
+        run = trainer([MetricsRecorder(rows, LANGUAGE_NAMES)], **arguments)
         run.fit(model, TinyText())
         ends.append((weights(model), rows))
         trainer().test(model, TinyText(), verbose=False)
     fresh, rows = language_model(), Rows()
     torch.manual_seed(2)
-    trainer([MetricsRecorder(rows, list(LanguageModel.metric_names))], max_epochs=1).fit(fresh, TinyText())
+    trainer([MetricsRecorder(rows, LANGUAGE_NAMES)], max_epochs=1).fit(fresh, TinyText())
     assert same(ends[1][0], ends[2][0])
     assert same(ends[2][0], weights(fresh))
     assert ends[1][1] == ends[2][1] == rows

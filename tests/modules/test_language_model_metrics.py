@@ -1,4 +1,4 @@
-"""What a language model logs, against plain torch over whole texts."""
+"""The metrics of a language model, against plain torch over whole texts."""
 
 import copy
 import math
@@ -18,6 +18,7 @@ from helpers.language import (
     train_windows,
     trainer,
 )
+from helpers.metrics import LANGUAGE_NAMES
 from helpers.tiny import Probe
 
 from app.modules import LanguageModel
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:Futur
 
 
 def by_hand(model: LanguageModel, part: str, batch_size: int) -> dict[str, float]:
-    """Losses of a whole text, each column read at once; the text cut as the authors cut it."""
+    """Losses of a whole text, each column read in one piece; the text is cut into columns like the authors'."""
     data = TinyText()
     data.prepare()
     text = data.corpus.streams[part]
@@ -59,13 +60,13 @@ def test_losses_and_perplexities_by_both_conventions(batch_size: int) -> None:
 
 
 def test_what_a_training_logs() -> None:
-    """At every validation: the losses of the weights of then, and the mean loss of all words learned from since."""
+    """At every validation: its losses, and the mean training loss of all words since the last validation."""
     rows, right, model = Rows(), [], language_model(lstm(**NET_DROPOUTS))
 
     def measure(run: Any, module: LanguageModel) -> None:
         right.append(by_hand(module, "val", 3) | {"iteration": run.global_step})
 
-    recorder = MetricsRecorder(rows, list(LanguageModel.metric_names))
+    recorder = MetricsRecorder(rows, LANGUAGE_NAMES)
     torch.manual_seed(5)
     run = trainer([Probe(on_validation_start=measure), recorder], max_epochs=2, val_check_interval=2)
     run.fit(model, TinyText())
@@ -86,7 +87,7 @@ def test_what_a_training_logs() -> None:
 
 def test_the_sanity_check_has_no_training_mean() -> None:
     rows = Rows()
-    recorder = MetricsRecorder(rows, list(LanguageModel.metric_names))
+    recorder = MetricsRecorder(rows, LANGUAGE_NAMES)
     trainer([recorder], max_epochs=1, num_sanity_val_steps=-1).fit(language_model(), TinyText())
     assert math.isnan(rows[0]["train_loss"])
     assert rows[0]["iteration"] == 0
@@ -112,5 +113,5 @@ def test_other_precisions_come_near(precision: str) -> None:
         torch.manual_seed(4)
         run = trainer([ParseLogging()], max_epochs=1, precision=choice)
         run.fit(model, TinyTrees())
-        found.append({name: float(run.callback_metrics[name]) for name in LanguageModel.metric_names})
+        found.append({name: float(run.callback_metrics[name]) for name in LANGUAGE_NAMES})
     assert found[1] == pytest.approx(found[0], rel=1e-5 if "64" in precision else 0.02)

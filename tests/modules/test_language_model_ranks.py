@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.language import Rows, TinyTrees, language_model, on_lstm, trainer
+from helpers.metrics import LANGUAGE_NAMES
 from helpers.tiny import Probe
 from lightning.pytorch import Trainer
 
@@ -18,13 +19,13 @@ from callbacks import NTASGD, MetricsRecorder, ParseLogging
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 
-NAMES = [*LanguageModel.metric_names, "val_perplexity_optimal", "uf1_layer_1", "uf1_layer_2"]
+NAMES = [*LANGUAGE_NAMES, "val_perplexity_optimal", "uf1_layer_1", "uf1_layer_2"]
 TESTS = Path(__file__).parents[1]
 MIDDLE = 10  # within the last of four epochs of three windows; averaging begins after iteration 8
 
 
 def learn(folder: Path, start: Path | None = None, **arguments: Any) -> dict[str, Any]:
-    """Train and test; the checkpoint of iteration `MIDDLE` is left in the folder.
+    """Train and test; writes the checkpoint of iteration `MIDDLE` to the folder.
 
     Dropped are words and weights only: the other masks have a column for every sequence, and each process its own.
     """

@@ -1,4 +1,4 @@
-"""A language model interrupted after any iteration ends with the bits of one that was never interrupted."""
+"""Interrupted after any iteration and resumed, a language model ends bitwise equal to an uninterrupted one."""
 
 import functools
 import shutil
@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import torch
 from helpers.language import NET_DROPOUTS, NETS, Rows, TinyTrees, language_model, trainer
+from helpers.metrics import LANGUAGE_NAMES
 from helpers.tiny import same, weights
 from lightning.pytorch import Callback
 from torch import Tensor
 
 from app.common.errors import Interrupted
-from app.modules import LanguageModel
 from callbacks import NTASGD, MetricsRecorder, ParseLogging, ResumeCheckpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 
-NAMES = [*LanguageModel.metric_names, "uf1_layer_1", "uf1_layer_2"]
+NAMES = [*LANGUAGE_NAMES, "uf1_layer_1", "uf1_layer_2"]
 # An epoch has three windows or four, unless the mode says otherwise.
 MODES: dict[str, dict[str, Any]] = {
     "validation at the ends of epochs": {"max_epochs": 5},
@@ -36,7 +36,7 @@ by_mode = pytest.mark.parametrize("mode", MODES)
 
 
 class Process:
-    """Everything that a process makes for one training, and that dies with it."""
+    """All objects that a process makes for one training, and loses when it ends."""
 
     def __init__(self, mode: str, sink: Rows, *callbacks: Callback, seed: int = 99, **arguments: Any) -> None:
         which = "LSTM" if "every iteration" in mode else "ON-LSTM"
@@ -55,7 +55,7 @@ class Process:
         self.rng = torch.get_rng_state()
 
     def end(self) -> tuple[dict[str, Tensor], dict[str, Any], int]:
-        """All that two trainings can differ in: the averages are in the module, the live weights are with them."""
+        """Everything in which two trainings can differ; the module has the averaged weights, `live` the others."""
         live = {f"live {name}": value for name, value in self.averaging._live.items()}
         return weights(self.module) | live | {"rng": self.rng}, self.averaging.state_dict(), self.trainer.global_step
 
@@ -77,7 +77,7 @@ def never_stopped(mode: str) -> tuple[Process, Rows]:
 
 @by_mode
 def test_averaging_begins_in_the_middle(mode: str) -> None:
-    """Or the tests below would show less than they say."""
+    """Otherwise the tests below would not cover what they claim."""
     process, rows = never_stopped(mode)
     steps = [row["iteration"] for row in rows]
     assert process.averaging.averaging
@@ -91,7 +91,7 @@ def test_averaging_begins_in_the_middle(mode: str) -> None:
 
 
 class Copies(Callback):
-    """What a killed process would have left behind, at every moment at which the file is another."""
+    """The checkpoints that a process killed at any moment could have left."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.copies, self._last = path, [], 0

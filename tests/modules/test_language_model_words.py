@@ -1,4 +1,4 @@
-"""How a language model is made, what its checkpoints hold, and what it refuses."""
+"""Making a language model, the contents of its checkpoints, and its errors."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The learning rate of a language model, changed after validations and resumed to the bit."""
+"""The learning rate of a language model: changed after validations, bitwise equal when resumed."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from helpers.language import NET_DROPOUTS, NETS, Rows, TinyText, language_model, trainer
+from helpers.metrics import LANGUAGE_NAMES
 from helpers.tiny import Probe, same, weights
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from app.common.errors import Interrupted
-from app.modules import LanguageModel
 from callbacks import MetricsRecorder, ResumeCheckpoint
 from datamodules import ShuffledWindowLoader
 
@@ -32,14 +32,14 @@ def plateau(optimizer: torch.optim.Optimizer) -> ReduceLROnPlateau:
 
 
 class ShuffledText(TinyText):
-    """Trained on as the Wikipedia corpus is."""
+    """A text whose training windows are shuffled like those of the Wikipedia corpus."""
 
     def train_dataloader(self) -> ShuffledWindowLoader:  # type: ignore[override]
         return ShuffledWindowLoader(self._columns("train"), self.bptt, seed=self._window_seed)
 
 
 class Training:
-    """One training and the rates of its iterations."""
+    """One training, with the learning rates of its iterations."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Training:
         self.module = language_model(net, seed=seed, optimizer=optimizer, lr_scheduler=scheduler)
         self.rates: list[float] = []
         probe = Probe(on_train_batch_start=lambda trainer, module, *_: self.rates.append(self.rate))
-        recorder = MetricsRecorder(rows, LanguageModel.metric_names)
+        recorder = MetricsRecorder(rows, LANGUAGE_NAMES)
         self.trainer = trainer([probe, recorder, *callbacks], **MODES[mode])
         self.seed, self.data = seed, data
 

@@ -1,4 +1,4 @@
-"""A ticket's masks on recurrent weights, read by the fused layers and by the eager ones."""
+"""A ticket's masks on recurrent weights, with the fused and the eager implementation."""
 
 from typing import Any
 

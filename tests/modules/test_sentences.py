@@ -26,7 +26,7 @@ def knowing_model(which: str = "ON-LSTM") -> LanguageModel:
 
 
 def alone(model: LanguageModel, words: list[str]) -> Tensor:
-    """`<eos>`, the sentence, `<eos>`, from a state of zeros; the two ends cut off."""
+    """Read `<eos>`, the sentence, `<eos>` from a state of zeros; returns the distances without the two ends."""
     model.eval()
     numbers = [WORDS.index(word) if word in WORDS else 0 for word in [EOS, *words, EOS]]
     _, _, distances = model.net(model.embedding(torch.tensor(numbers).view(-1, 1)))

@@ -1,4 +1,4 @@
-"""Both ways to read a sequence."""
+"""Fixtures for the two implementations of the recurrent layers."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from app.nets.recurrent import RecurrentLayer
 
 @pytest.fixture(scope="module", params=["fused", "eager"])
 def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Layers read with a gradient by hand, and with autograd's."""
+    """The fused implementation, with its hand-written gradient, and the eager one, with autograd."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RecurrentLayer, "implementation", request.param)
         yield request.param

@@ -1,4 +1,4 @@
-"""The dropouts: what becomes 0, where the same mask holds, and what evaluation does."""
+"""The dropouts: what becomes 0, where masks are shared, and what happens in evaluation."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The fused sequence against the eager one: values, gradients, and who reads what."""
+"""The fused implementation against the eager one: values, gradients, and which tensors each one reads."""
 
 import copy
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ by_steps = pytest.mark.parametrize("steps", STEPS)
 
 @contextmanager
 def watched(steps: str = "compiled", few: int = 1) -> Iterator[list[str]]:
-    """Sequences of `few` and more steps are taken by these steps; who takes them, there and back, is told."""
+    """Make fused sequences of `few` or more steps use this implementation; yields the list of its calls so far."""
     if steps == "compiled" and library() is None:
         pytest.skip("no C++ compiler")
     taken: list[str] = []
@@ -64,7 +64,7 @@ def read(net: RecurrentNet, x: Tensor, states: list[Tensor] | None, how: str) ->
 
 
 def gradients(values: list[Tensor], leaves: list[Tensor], **options: Any) -> list[Tensor | None]:
-    """Of a random mixture of the values."""
+    """Gradients of a random linear combination of the values."""
     draw = torch.Generator().manual_seed(6)
     loss = sum((value * torch.randn(value.shape, dtype=torch.float64, generator=draw)).sum() for value in values)
     return list(torch.autograd.grad(loss, leaves, allow_unused=True, **options))
@@ -85,7 +85,7 @@ def autocast_to(dtype: torch.dtype, net: RecurrentNet, x: Tensor) -> Tensor:
 
 
 def assert_same(found: list[Tensor | None], right: list[Tensor | None], tolerance: float = 1e-10) -> None:
-    """Where nothing reaches a tensor, no gradient and one of zeros are the same."""
+    """Compare gradients; no gradient counts as a gradient of zeros."""
     for mine, its in zip(found, right, strict=True):
         if mine is None or its is None:
             assert not any(one is not None and one.any() for one in (mine, its))
@@ -95,7 +95,7 @@ def assert_same(found: list[Tensor | None], right: list[Tensor | None], toleranc
 
 @st.composite
 def nets(draw: st.DrawFn) -> RecurrentNet:
-    """Of one or two layers of up to 48 units, wider and narrower than a vector."""
+    """Nets of one or two layers of up to 48 units, both wider and narrower than a vector register."""
     torch.manual_seed(draw(st.integers(0, 2**20)))
     depth, weight_dropout = draw(st.integers(1, 2)), draw(st.sampled_from([0.0, 0.4]))
     if draw(st.booleans()):
@@ -114,8 +114,8 @@ def nets(draw: st.DrawFn) -> RecurrentNet:
 def test_values_and_gradients_are_the_eager_ones(
     steps: str, net: RecurrentNet, time: int, batch: int, scale: float, with_state: bool, wants: list, of: set
 ) -> None:
-    """To 1e-10 in float64, whatever the sizes, whichever of the parameters, the input and the states want a gradient
-    and of whichever results; saturated gates included.
+    """Equal to 1e-10 in float64: for all sizes, saturated gates, any subset of parameters, input and states that need
+    a gradient, and any subset of the results that the gradient is taken of.
     """
     x, states = some_input(time, batch), states_of(net, batch)
     with torch.no_grad():
@@ -140,13 +140,13 @@ def test_values_and_gradients_are_the_eager_ones(
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """The length of the difference over the length."""
+    """The norm of the difference, relative to the norm of the right value."""
     return ((one.double() - other).norm() / other.norm()).item()
 
 
 @by_steps
 def test_float32_is_as_near_as_eager_float32(steps: str) -> None:
-    """Of ordinary size: values within 2e-6, gradients within 1e-5 of their length, of what float64 finds."""
+    """At ordinary sizes: values within 2e-6 of float64, gradients within 1e-5 of their norm."""
     torch.manual_seed(3)
     net = ONLSTM(FEATURES, [200, 100], 10)
     exact = ONLSTM(FEATURES, [200, 100], 10).double()
@@ -166,7 +166,7 @@ def test_float32_is_as_near_as_eager_float32(steps: str) -> None:
 @by_net
 @by_steps
 def test_gradcheck(steps: str, make: Any) -> None:
-    """The gradient against finite differences, and the gradient of the gradient, which is the eager one's."""
+    """The gradient against finite differences, and the second derivative against the eager one."""
     net = build(make)
     names, parameters = zip(*net.named_parameters(), strict=True)
     leaves = [one.detach().clone().requires_grad_() for one in (some_input(2, 1), *states_of(net, 1), *parameters)]
@@ -230,7 +230,7 @@ def test_tensors_of_any_strides(steps: str) -> None:
 @by_steps
 @by_net
 def test_what_is_not_a_number_goes_where_it_would(make: Any, steps: str) -> None:
-    """To later times of its own sequence, and to every gradient of a weight."""
+    """NaN must spread to later times of its own sequence, and to the gradient of every weight."""
     net, x = build(make, torch.float32), some_input(dtype=torch.float32)
     x[2, 1, 0], x[3, 2, 1] = float("nan"), float("inf")
     right = read(net, x, None, "eager")
@@ -273,7 +273,7 @@ def test_a_graph_kept_gives_the_same_again_and_one_changed_gives_an_error() -> N
 @by_steps
 @pytest.mark.parametrize("read_as", [torch.float32, torch.bfloat16])
 def test_under_autocast_only_what_feeds_back_is_exact(make: Any, steps: str, read_as: torch.dtype) -> None:
-    """Within 0.01 of float32, as the eager one, and its gradients within 0.02 of their length."""
+    """Values within 0.01 of float32, as for the eager one, and gradients within 0.02 of their norm."""
     net, x = build(make, torch.float32), some_input(dtype=torch.float32)
     right = read(net, x, None, "eager")
     right_gradients = gradients(right[:-1], list(net.parameters()))
@@ -300,7 +300,7 @@ def test_few_steps_are_taken_one_by_one() -> None:
 
 @by_net
 def test_shapes_that_do_not_fit_are_refused_as_ever(make: Any) -> None:
-    """What is compiled checks nothing, so it never sees a state of another batch or weights of another size."""
+    """The compiled steps check no sizes, so they must never get a state of another batch or weights of another size."""
     net, x = build(make), some_input()
     states = states_of(net, 3)
     for how in ("fused", "eager"):
@@ -321,7 +321,7 @@ def test_shapes_that_do_not_fit_are_refused_as_ever(make: Any) -> None:
 @pytest.mark.filterwarnings("ignore:.torch.jit.script.:DeprecationWarning")  # torch's own forward derivatives
 @by_net
 def test_who_reads_what_the_fused_sequence_cannot(make: Any) -> None:
-    """What looks into operations, and other precisions; all with the eager one's results."""
+    """Tracers, transforms and other precisions fall back to the eager implementation and its results."""
     net, x = build(make), some_input()
     tangent = torch.ones_like(x)
 

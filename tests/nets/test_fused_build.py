@@ -1,4 +1,4 @@
-"""How the time steps are compiled, kept and done without; and how exact their functions are."""
+"""Compiling the time steps, caching them, running without them, and the accuracy of their functions."""
 
 import logging
 import shutil
@@ -18,7 +18,7 @@ needs_compiler = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache; what is found out in a test is forgotten after it."""
+    """An empty cache directory; the loaded library is forgotten after the test."""
     monkeypatch.setattr(build, "_cache", lambda: tmp_path / "cache")
     library.cache_clear()
     yield tmp_path / "cache"
@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def compiler(path: Path, does: str) -> str:
-    """A program in a compiler's place. Its arguments end with -o, what to write, and the source."""
+    """A script that stands in for a compiler. Its arguments end with -o, the output file, and the source."""
     path.write_text(f"#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\n{does}\n")
     path.chmod(0o755)
     return str(path)
@@ -51,7 +51,7 @@ def test_built_once_and_found_again(
     elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = build._key()
-    ours = Path(build.pooch.os_cache("trees-and-tickets")) / f"recurrent-{real}.so"
+    ours = Path(build.platformdirs.user_cache_dir("trees-and-tickets", appauthor=False)) / f"recurrent-{real}.so"
     monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {ours} $1"))
     with caplog.at_level(logging.INFO, build.__name__):
         for _ in range(3):
@@ -66,7 +66,7 @@ def test_built_once_and_found_again(
 def test_several_build_at_once_and_each_finds_a_whole_file(
     elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """None sees what another has begun, and all end with one file."""
+    """No build sees the partial file of another, and one file remains."""
     slowly = "printf half > $1; sleep 0.1; printf ' and half' >> $1"
     monkeypatch.setenv("CXX", compiler(tmp_path / "c++", slowly))
     path, seen = elsewhere / "steps.so", set()
@@ -131,7 +131,7 @@ def test_the_name_tells_source_flags_and_processor(monkeypatch: pytest.MonkeyPat
 @needs_compiler
 @pytest.mark.parametrize(("gate", "right"), [("input", torch.sigmoid), ("candidate", torch.tanh)])
 def test_the_functions_are_exact_to_3e_7(gate: str, right: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """The relative error, by an LSTM whose gates are open or shut but for one."""
+    """The relative error, measured with an LSTM whose gates are fully open or closed except one."""
     x = torch.cat([torch.linspace(-100, 100, 40_001), torch.logspace(-30, 30, 2_000), -torch.logspace(-30, 30, 2_000)])
     net = LSTM(1, [1])
     (layer,) = net.layers

@@ -25,7 +25,7 @@ def refuses(*_: Any) -> None:
 
 @pytest.fixture
 def asked_again() -> Iterator[None]:
-    """Whatever is found out in a test is forgotten after it."""
+    """Forget after the test which operators were found."""
     onednn.cache_clear()
     yield
     onednn.cache_clear()
@@ -33,7 +33,7 @@ def asked_again() -> Iterator[None]:
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch is built without oneDNN")
 def test_torch_still_has_the_operators() -> None:
-    """Fails with a release of torch that moves them: the layers would do without, more slowly."""
+    """Fails with a release of torch that moves the operators; the layers would then work without them, more slowly."""
     assert onednn() is not None
 
 

@@ -16,7 +16,7 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 def torchs_own(net: LSTM) -> list[nn.LSTM]:
-    """One of torch's for each layer, because its layers cannot differ in size; with the same weights."""
+    """One `nn.LSTM` per layer, because its layers cannot differ in size; with the same weights."""
     own = []
     for layer in net.layers:
         own.append(nn.LSTM(layer.input_size, layer.hidden_size).double())

@@ -29,7 +29,7 @@ def draw(generator: torch.Generator, *sizes: int) -> list:
 
 
 def random_gates(net: ONLSTM, seed: int) -> list[dict[str, Gate]]:
-    """For every layer and gate parameters of its own; the net gets them, put together."""
+    """Separate parameters for every layer and gate; the net gets them concatenated."""
     generator, layers = torch.Generator().manual_seed(seed), []
     for layer in net.layers:
         rows = dict.fromkeys(GATES, layer.hidden_size)
@@ -166,8 +166,8 @@ def test_gradcheck(layers: list[int], chunk_size: int) -> None:
 
 
 def gates_by_bias(**biases: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A layer of 4 units in 2 chunks without weights, whose gates are what their biases say: h, c, candidate's value
-    and distance after one step from a cell of ones. A master gate's bias is that of its first chunk.
+    """One step, from cell states of one, of a layer of 4 units in 2 chunks whose weights are zero, so that the biases
+    determine the gates: h, c, the candidate's value and the distance. A master gate's bias applies to its first chunk.
     """
     net = ONLSTM(1, [4], 2).double()
     (layer,) = net.layers

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.nets import LSTM, ONLSTM
-from app.nets.ragged import SHORTEST, last_outputs, stretches
+from app.nets.ragged import SHORTEST, last_outputs, segments
 
 
 def net(kind: type, **dropouts: float):
@@ -38,13 +38,13 @@ def test_gradients_are_those_of_each_by_itself(kind):
         (made(x[:length, [b]])[0][-1, 0] * weights[b]).sum().backward()
     for one, other in zip(found, [x.grad, *(p.grad for p in made.parameters())], strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
-    assert not found[0][1:, 0].any(), "what fills a sequence up has a gradient"
+    assert not found[0][1:, 0].any(), "padding has a gradient"
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40))
-def test_stretches_cover_every_step_that_is_needed(lengths):
+def test_segments_cover_every_step_that_is_needed(lengths):
     ends = sorted(lengths, reverse=True)
-    cut = list(stretches(ends))
+    cut = list(segments(ends))
     assert [start for start, _, _ in cut] == [0, *(stop for _, stop, _ in cut[:-1])]
     assert cut[-1][1] == ends[0]
     assert all(active == sum(end > start for end in ends) for start, _, active in cut)

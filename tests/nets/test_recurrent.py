@@ -1,4 +1,4 @@
-"""What both recurrent nets promise: dropouts and where they act, states, shapes, precision."""
+"""Both recurrent nets: where dropout acts, states, shapes, precision."""
 
 import copy
 from typing import Any
@@ -56,13 +56,13 @@ def test_shapes(make: Any) -> None:
 
 @by_net
 def test_it_reads_as_it_was_told(make: Any, implementation: str) -> None:
-    """Or both implementations would be one here."""
+    """Otherwise these tests would run one implementation twice."""
     read = build(make).layers[0](some_input(), *torch.zeros(2, BATCH, 6, dtype=torch.float64))[0].grad_fn
     assert (read.name() == "_SequenceBackward") is (implementation == "fused")
 
 
 def gradients(net: RecurrentNet, x: Tensor, state: Any, of: tuple[bool, ...], leaves: list[Tensor]) -> list[Any]:
-    """Of random mixtures of the outputs, the last h and the last c, as far as they are wanted."""
+    """Gradients of random linear combinations of the outputs, the last h and the last c, as far as requested."""
     torch.manual_seed(7)
     output, (h, c), _ = net(x, state)
     values = [value for value, wanted in zip((output, h[-1], c[0], c[-1]), of, strict=True) if wanted]
@@ -78,7 +78,7 @@ def gradients(net: RecurrentNet, x: Tensor, state: Any, of: tuple[bool, ...], le
 def test_both_implementations_have_the_same_gradients(
     which: str, time: int, scale: float, with_state: bool, dropping: bool, of: tuple[bool, ...], wanted: list[bool]
 ) -> None:
-    """Whichever of the inputs, the states and the weights want one, saturated gates included."""
+    """For any subset of inputs, states and weights that need a gradient, saturated gates included."""
     net, x = build(NETS[which], **({"dropout": P, "weight_dropout": P} if dropping else {})), some_input(time)
     state = [torch.randn(BATCH, size, dtype=torch.float64) for size in (6, 4, 6, 4)]
     everything = [*net.parameters(), x, *state]

@@ -1,4 +1,4 @@
-"""The loss taken part by part is PyTorch's own, and so are its gradients."""
+"""The loss in blocks of rows, and its gradients, against PyTorch's own."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_float32_within_rounding() -> None:
 
 
 def test_takes_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise the tests above would test one part only."""
+    """Otherwise the tests above would test one block only."""
     sizes = []
 
     def spy(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -96,7 +96,7 @@ def test_log_softmax_in_parts(rows: int, dtype: torch.dtype) -> None:
 
 
 def test_half_precision_is_left_to_torch() -> None:
-    """Sums over many parts would lose digits in it."""
+    """In half precision, sums over many blocks would lose digits."""
     tensors, targets = inputs(600, 8, 50, torch.bfloat16)
     found = []
     for loss in (softmax_loss, lambda x, weight, bias, words: F.cross_entropy(F.linear(x, weight, bias), words)):

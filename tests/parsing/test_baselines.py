@@ -16,7 +16,7 @@ from app.parsing.trees import OPEN, tokens
 REAL = os.environ.get("TREES_TICKETS_DATA")
 
 # In percent: sentence_f1, sentence_f1_kim, corpus_f1, corpus_f1_root of the 3,396 sentences of NLTK's sample, then
-# how far off draws may be.
+# the tolerance for random trees.
 ALL = {
     "right-branching": ((39.9, 39.7, 35.6, 39.2), 0.1),
     "left-branching": ((8.7, 8.4, 6.3, 11.7), 0.1),
@@ -72,7 +72,7 @@ def test_the_oracle_splits_to_the_right():
 
 
 class Scripted(Random):
-    """Draws what it is told."""
+    """A random number generator that returns given numbers."""
 
     def __init__(self, draws: tuple[int, ...]) -> None:
         super().__init__()
@@ -94,12 +94,12 @@ def test_random_merges_is_what_between_words_makes_of_independent_distances(word
 
 
 def shares(tree, words: int) -> list[float]:
-    """Of its brackets inside the sentence, those that right-branching and left-branching have too."""
+    """The fractions of a tree's inner brackets that are in the right- and in the left-branching tree."""
     inner = brackets(tree) - {(0, words)}
     return [len(inner & brackets(other(words))) / len(inner) for other in (right_branching, left_branching)]
 
 
-# Shares of brackets with right-branching and left-branching trees of 10 words.
+# Fractions of brackets shared with right-branching and left-branching trees of 10 words.
 @pytest.mark.parametrize(("builder", "expected"), [("shen2018", (0.357, 0.174)), ("between_words", (0.225, 0.228))])
 def test_random_depths_lean_as_their_builder_does(builder, expected):
     draw = Random(0)

@@ -13,7 +13,7 @@ from app.parsing.layers import MEAN, by_layer, layer_trees
 
 @st.composite
 def sentences(draw: st.DrawFn) -> list[Tensor]:
-    """Of several lengths, with as many layers each; (L, n)."""
+    """Distances of sentences of several lengths, each (L, n)."""
     layers = draw(st.integers(1, 4))
     lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=5))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**20)))

@@ -26,7 +26,7 @@ def parse(text: str) -> list:
 
 
 def refusal(content: bytes) -> str:
-    """The one line that tells what is wrong."""
+    """The error message, which must be one line."""
     with pytest.raises(UserError) as caught:
         parse_mrg(content, "a.mrg")
     message = str(caught.value)
@@ -36,7 +36,7 @@ def refusal(content: bytes) -> str:
 
 
 def recursive_descent(text: str) -> list | None:
-    """The trees of a text by the textbook, for shallow ones; None where it is not of the format.
+    """Parse shallow trees by recursive descent, as in a textbook; None if the text is not in the format.
 
     text: tree+     tree: "(" node+ ")" | node     node: "(" NAME node+ ")" | "(" NAME NAME ")"
     """
@@ -154,10 +154,10 @@ def test_the_depth_of_a_tree_is_no_limit():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", ": holds no tree; is it the right file?"),
-        (" \n\n", ": holds no tree; is it the right file?"),
+        ("", ": has no tree; is it the right file?"),
+        (" \n\n", ": has no tree; is it the right file?"),
         ("(NN a)\n( )", ", line 2: an empty tree"),
-        ("( (S\n (NP)))", ", line 2: the bracket 'NP' holds nothing"),
+        ("( (S\n (NP)))", ", line 2: the bracket 'NP' is empty"),
         ("\nword (NN a)", ", line 2: 'word' is outside all brackets"),
         ("(NN a)\n\n(NN b))", ", line 3: closes a bracket that was never opened"),
         ("(NN a)\n(S\n (NN b)", ", line 2: the bracket that opens here is never closed"),
@@ -165,8 +165,8 @@ def test_the_depth_of_a_tree_is_no_limit():
             "( (S (NN a))\n( (S (NN b)))",
             ", line 2: a bracket without a label; or was the tree of line 1 not closed before it?",
         ),
-        ("(S\n(NP the cat))", ", line 2: 'the' has no bracket of its own with its part-of-speech tag"),
-        ("(NP (DT the)\ncat)", ", line 2: 'cat' has no bracket of its own with its part-of-speech tag"),
+        ("(S\n(NP the cat))", ", line 2: 'the' has no part-of-speech tag; write (TAG word)"),
+        ("(NP (DT the)\ncat)", ", line 2: 'cat' has no part-of-speech tag; write (TAG word)"),
     ],
 )
 def test_messages_name_the_line(text, message):

@@ -10,7 +10,7 @@ from app.common.errors import UserError
 from app.parsing import BASELINES, GoldSentence, Scores, baseline_trees
 from app.parsing.table import LABELS, MEASURES, ParseRow, number, parse_row, parse_table, percent, to_csv
 
-# What the two tests of the width make of their scores.
+# The scores of the two tests of the table's width.
 FULL = ["39.9", "39.9", "20.0", "30.0", "40.0", "12.4", *["55.5"] * 5]
 DASH = "\N{EN DASH}"
 

@@ -140,7 +140,8 @@ def test_recall_by_label():
         sentence(((0, 1), 2), ("NP", 0, 2), ("-X-", 0, 3)),
         sentence(0),
     ]
-    # In the first sentence NP over NP is one constituent, found, and the other NP is not. Of -X- a cut leaves nothing.
+    # In the first sentence NP over NP is one constituent, found, and the other NP is not. -X- is not cut, because that
+    # would leave nothing.
     scores = score([((0, 1), ((2, 3), 4)), (0, (1, 2)), 0], gold)
     assert scores.recall == {"-X-": 1, "NP": 1 / 3, "S": 1, "VP": 1, "X": 1}
     assert list(scores.recall) == sorted(scores.recall)

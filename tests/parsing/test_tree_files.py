@@ -22,7 +22,7 @@ words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=" \t
 sentences = st.builds(
     lambda words, seed: (tuple(words), some_tree(len(words), seed)), st.lists(words, min_size=1, max_size=9), seeds
 )
-MARK = b"\xef\xbb\xbf"  # what some editors begin UTF-8 files with
+MARK = b"\xef\xbb\xbf"  # the byte order mark
 
 
 def parsed(content: bytes) -> list[tuple[tuple[str, ...], object]]:
@@ -111,13 +111,13 @@ def test_anything_is_read_or_refused_in_one_line(content):
         (b"(a b)\n\n", "line 2: the line is empty"),
         (b"(a b)\n((a b) c\n", "line 2: 1 of the brackets opened are never closed"),
         (b"((a\n", "line 1: 2 of the brackets opened are never closed"),
-        (b"(a b))\n", r"line 1: '\)' stands after the end of the tree"),
-        (b"(a b) c\n", "line 1: 'c' stands after the end of the tree"),
-        (b"the cat sat\n", "line 1: 'cat' stands after the end of the tree"),
-        (b"(a b)(c d)\n", r"line 1: '\(' stands after the end of the tree"),
+        (b"(a b))\n", r"line 1: '\)' follows the end of the tree"),
+        (b"(a b) c\n", "line 1: 'c' follows the end of the tree"),
+        (b"the cat sat\n", "line 1: 'cat' follows the end of the tree"),
+        (b"(a b)(c d)\n", r"line 1: '\(' follows the end of the tree"),
         (b")a(\n", r"line 1: the line begins with '\)'"),
-        (b"(a ())\n", "line 1: a bracket has nothing in it"),
-        (b"()\n", "line 1: a bracket has nothing in it"),
+        (b"(a ())\n", "line 1: a bracket is empty"),
+        (b"()\n", "line 1: a bracket is empty"),
         (b"(a b)\n(c \xff)\n", "line 2: byte 4 is not UTF-8"),
         (b"\xff\xfe(\x00a\x00)\x00", "line 1: byte 1 is not UTF-8"),
     ],
@@ -134,7 +134,7 @@ def test_the_line_is_told_where_the_file_begins_with_a_mark():
 
 @pytest.mark.parametrize("word", ["", " ", "a b", "a\n", "\t", "a\r"])
 def test_a_word_that_would_be_read_as_another_is_not_written(word):
-    with pytest.raises(UserError, match=re.escape(f"the word {word!r} cannot stand in a tree file")):
+    with pytest.raises(UserError, match=re.escape(f"the word {word!r} cannot be written to a tree file")):
         write_trees([(("a", word), (0, 1))])
 
 

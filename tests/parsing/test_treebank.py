@@ -46,7 +46,7 @@ nodes = st.recursive(
 
 
 def plain(section: int, *texts: str) -> str:
-    """A file's content: sentences of words that name their section."""
+    """The content of a file whose words contain the number of their section."""
     return "".join(f"( (S {''.join(f'(NN {word}{section:02d}x)' for word in text.split())}) )\n" for text in texts)
 
 
@@ -224,7 +224,7 @@ def test_missing_sections_are_told_and_their_splits_are_not_there(whole):
     assert treebank.notice == (
         f"{whole} lacks sections of the Penn Treebank (07, 23): no split train, no split test, wsj10 is not the paper's"
     )
-    with pytest.raises(UserError, match="section 23, the test split, is not there; choose from valid, wsj10"):
+    with pytest.raises(UserError, match="section 23, the test split, is missing; choose from valid, wsj10"):
         treebank.split()
 
 
@@ -245,9 +245,9 @@ def test_folders_without_a_treebank_are_refused(tmp_path):
     (tmp_path / "file").touch()
     assert "file: is not a folder" in refusal(tmp_path / "file")
     (tmp_path / "wsj_0001.txt").touch()
-    assert refusal(tmp_path) == f"{tmp_path}: holds no file wsj_0001.mrg to wsj_2499.mrg; is it the right folder?"
+    assert refusal(tmp_path) == f"{tmp_path}: has no file wsj_0001.mrg to wsj_2499.mrg; is it the right folder?"
     write(tmp_path, {"ck01.mrg": "(NN a)", "wsj_2500.mrg": "(NN a)"})
-    assert "wsj_2499.mrg, only 2 .mrg of other names" in refusal(tmp_path)
+    assert "wsj_2499.mrg, only 2 .mrg with other names" in refusal(tmp_path)
 
 
 def test_two_files_of_one_number_are_refused(tmp_path):
@@ -269,7 +269,7 @@ def test_a_file_that_is_a_folder_is_named(tmp_path):
 
 def test_a_treebank_of_other_tags_is_refused(tmp_path):
     write(tmp_path, {"wsj_0001.mrg": "(S (NOUN dogs) (VERB bark))"})
-    assert "no word has one of the treebank's tags" in refusal(tmp_path)
+    assert "no word has a tag of the treebank" in refusal(tmp_path)
 
 
 @pytest.mark.skipif(REAL is None, reason="TREES_TICKETS_DATA names no folder with the real treebank")

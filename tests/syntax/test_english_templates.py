@@ -1,4 +1,4 @@
-"""Minimal pairs in the words of our small English, against the exact probabilities of its grammar."""
+"""Minimal pairs in the words of the package's English, compared with its grammar's exact probabilities."""
 
 from functools import cache
 from itertools import chain
@@ -11,7 +11,7 @@ from app.grammar.reading import read_pcfg
 from app.syntax.stimuli import Stimuli
 from app.syntax.templates import ENGLISH, MARVIN_LINZEN, read_templates
 
-STRIDE = 11  # of items that are asked about; all would take some seconds
+STRIDE = 11  # every so many items are tested; all of them would take some seconds
 
 
 @cache

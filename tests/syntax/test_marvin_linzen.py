@@ -12,7 +12,7 @@ from app.syntax.pairs import read_pairs
 from app.syntax.stimuli import Stimuli
 from app.syntax.templates import MARVIN_LINZEN, read_templates
 
-# By case: how many items, and the beginning of the SHA-256 of their lines, sorted: condition, sentences, tabs between.
+# By case: number of items, and start of the SHA-256 of their sorted lines of condition and sentences, tab-separated.
 PUBLISHED = {
     "long_vp_coord": (400, "1ee4cf3c5923f23d"),
     "npi_across_anim": (4_800, "87d5a1272d705643"),
@@ -38,7 +38,7 @@ PUBLISHED = {
     "vp_coord": (840, "83fe46cd67301038"),
 }
 GI, IU, GU = "grammatical vs. intrusive", "intrusive vs. ungrammatical", "grammatical vs. ungrammatical"
-# Table 3 of Shen et al. (2019): its rows, and how many items each pools.
+# The rows of Table 3 of Shen et al. (2019), and the number of items of each.
 ROWS = [
     ("short", "SV simple", 140),
     ("short", "SV sentential complement", 1_680),

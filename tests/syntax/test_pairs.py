@@ -1,4 +1,4 @@
-"""Pairs of one's own: what is read, and one line for every mistake."""
+"""The user's own pairs: reading, and one line for every mistake."""
 
 from pathlib import Path
 
@@ -44,14 +44,14 @@ def test_columns_by_name_and_triples(read) -> None:
         ("", r"is empty"),
         (" \n\n", r"is empty"),
         (b"a b\ta c\n\xff\tb\n", r"line 2: not UTF-8"),
-        ("a b\n", r"line 1: 1 column, expected 2 parted by tabs: grammatical, ungrammatical"),
+        ("a b\n", r"line 1: 1 column, expected 2 separated by tabs: grammatical, ungrammatical"),
         ("a\tb\nc\td\te\n", r"line 2: 3 columns, expected 2"),
         ("a\tb\n\n", r"line 2: 1 column, expected 2"),
         ("a\tb\nc\t \n", r"line 2: a sentence is empty"),
-        ("a\tb\nc d\tc  d\n", r"line 2: a sentence stands there twice"),
-        ("grammatical\tungrammatical\n", r"holds the names of columns and nothing else"),
-        ("grammatical\tcase\na\tb\n", r"line 1: expected columns grammatical and ungrammatical"),
-        ("grammatical\tungrammatical\tgrammatical\na\tb\tc\n", r"line 1: expected columns .* each name once"),
+        ("a\tb\nc d\tc  d\n", r"line 2: the same sentence twice"),
+        ("grammatical\tungrammatical\n", r"has a header but no pairs"),
+        ("grammatical\tcase\na\tb\n", r"line 1: expected the columns grammatical and ungrammatical"),
+        ("grammatical\tungrammatical\tgrammatical\na\tb\tc\n", r"line 1: expected the columns .* each once"),
         ("grammatical\tungrammatical\tkind\na\tb\tc\n", r"line 1: no column is called 'kind'; expected case"),
         ("case\tgrammatical\tungrammatical\tungrammatical_2\nx\ta\tb\tc\nx\ta\tb\n", r"x has pairs and triples"),
         ("case\tgrammatical\tungrammatical\nx\ta\n", r"line 2: 2 columns, expected 3"),

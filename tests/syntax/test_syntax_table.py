@@ -1,27 +1,27 @@
-"""The tables: what stands in which column, and which columns there are."""
+"""The tables' columns and cells."""
 
 import io
 
 from rich.console import Console
 from rich.table import Table
 
-from app.syntax.judgements import Row, Tally
+from app.syntax.condition_scores import SyntaxRow, Tally
 from app.syntax.table import comparison_table, syntax_table
 
 KNOWN = [
-    Row("simple", "short", Tally(items=1_000, right=750, right_known=750)),
-    Row("across", "long", Tally(items=8, right=1, right_known=1)),
-    Row("own", "", Tally(items=2, right=2, right_known=2)),
+    SyntaxRow("simple", "short", Tally(items=1_000, right=750, right_known=750)),
+    SyntaxRow("across", "long", Tally(items=8, right=1, right_known=1)),
+    SyntaxRow("own", "", Tally(items=2, right=2, right_known=2)),
 ]
 PARTLY = [
-    Row("simple", "short", Tally(items=1_000, right=500, ties=250, unknown=100, right_known=450)),
-    Row("across", "long", Tally(items=8, unknown=8)),
-    Row("own", "", Tally(items=2, right=1, right_known=1)),
+    SyntaxRow("simple", "short", Tally(items=1_000, right=500, ties=250, unknown=100, right_known=450)),
+    SyntaxRow("across", "long", Tally(items=8, unknown=8)),
+    SyntaxRow("own", "", Tally(items=2, right=1, right_known=1)),
 ]
 
 
 def lines(table: Table) -> list[list[str]]:
-    """The cells of each line that has any, read off the terminal."""
+    """The cells of each line that is not empty, as printed on a terminal."""
     console = Console(file=io.StringIO(), width=160)
     console.print(table)
     return [line.split() for line in console.file.getvalue().splitlines() if line.strip() and "─" not in line]

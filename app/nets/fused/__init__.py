@@ -1,1 +1,1 @@
-"""The recurrent layers' fast paths on the CPU: a whole sequence as one function, its gradient written by hand."""
+"""Fast CPU implementation of the recurrent layers: one autograd function per sequence, with a hand-written gradient."""

@@ -1,7 +1,7 @@
-"""The compiled time steps: csrc/, built at first use where there is a compiler, and kept in the user's cache.
+"""Compiles the time steps in csrc/ at first use and keeps the library in the user's cache directory.
 
-Nothing needs them: without a compiler, or where the build fails, the log says so and the PyTorch steps take over. The
-file kept is named by its source, its flags and the processor, so that no start waits for a second build.
+They are optional: without a compiler, or if the build fails, a line is logged and the PyTorch steps are used. The name
+of the library contains a hash of its source, its flags and the processor, so each combination is built only once.
 """
 
 import ctypes
@@ -16,10 +16,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pooch
+import platformdirs
 
 SOURCES = Path(__file__).parent / "csrc"
-# Not -ffast-math: it would let NaN pass unseen and, linked in, change the arithmetic of the whole process.
+# Not -ffast-math: NaN could go unnoticed, and linking it in changes the floating-point mode of the whole process.
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-shared")
 COMPILER = "c++"
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled steps, built if need be; None where that is not possible."""
+    """The compiled library, built if necessary; None if that is not possible."""
     try:
         path = _cache() / f"recurrent-{_key()}.so"
         if not path.exists():
@@ -41,11 +41,11 @@ def library() -> ctypes.CDLL | None:
 
 
 def _cache() -> Path:
-    return Path(pooch.os_cache("trees-and-tickets"))
+    return Path(platformdirs.user_cache_dir("trees-and-tickets", appauthor=False))
 
 
 def _key() -> str:
-    """What a compiled file depends on: native code of another processor would stop this one."""
+    """Hash of all that the library depends on; native code for another processor would crash this one."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     told = sorted({line for line in lines if line.startswith(("model name", "flags", "CPU part", "Features"))})
@@ -57,7 +57,7 @@ def _key() -> str:
 
 
 def _build(path: Path) -> None:
-    """Compile in a folder of its own and move: of several processes that build at once, each finds a whole file."""
+    """Compile in a temporary folder, then move: processes that build at the same time never see a partial file."""
     compiler = shlex.split(os.environ.get("CXX", COMPILER))
     if not compiler or shutil.which(compiler[0]) is None:
         raise FileNotFoundError(f"no C++ compiler ({' '.join(compiler)}); the variable CXX can name one")

@@ -1,6 +1,6 @@
-"""What follows the product in a recurrent net's time step, and its derivatives by hand, in PyTorch's own operations."""
+"""The element-wise part of a recurrent time step and its hand-written derivatives, in PyTorch operations."""
 
-# T time, B batch, H hidden units, C chunk size, K = H / C chunks, R rows: all gates together.
+# T time, B batch, H hidden units, C chunk size, K = H / C chunks, R rows of all gates together.
 
 from typing import NamedTuple, Protocol
 
@@ -9,39 +9,39 @@ from torch import Tensor
 
 
 class Local(NamedTuple):
-    """What a step's gradients are multiplied with, for a whole sequence at once: none needs what comes later."""
+    """The local derivatives of all steps of a sequence; they do not depend on later steps."""
 
-    cell: Tensor  # dc / dh (T, B, H), through the output
-    kept: Tensor  # dc / dc of the step before (T, B, H)
-    gates: Tensor  # of every gate before its activation: d/dh of the output gate, d/dc of the others (T, B, R)
-    masters: Tensor  # of both cumulative sums, by unit: d/dc (T, B, 2, H); empty where there are no master gates
+    cell: Tensor  # dh / dc (T, B, H): of the output with respect to the cell state
+    kept: Tensor  # of the cell state with respect to that of the step before (T, B, H)
+    gates: Tensor  # by gate before activation (T, B, R): of h for the output gate, of c for the others
+    masters: Tensor  # of c with respect to both cumulative sums, by unit (T, B, 2, H); empty without master gates
 
 
 class Cell(Protocol):
-    """The part of a time step that follows the matrix product, and its derivatives."""
+    """The part of a time step after the matrix product, and its derivatives."""
 
-    chunk_size: int  # of units that share a master gate; 0 where there are none
+    chunk_size: int  # number of units that share a master gate; 0 without master gates
 
     def forward(self, gates: Tensor, c: Tensor, new_h: Tensor, new_c: Tensor) -> None:
-        """One step: activates gates (B, R) in place; c (B, H) and the gates make new_h and new_c (B, H)."""
+        """One step: activate the gates (B, R) in place, and write new_h and new_c (B, H) from them and c (B, H)."""
 
     def distances(self, gates: Tensor) -> Tensor:
-        """Of a whole sequence of activated gates (T, B, R): (T, B)."""
+        """Syntactic distances (T, B) from the activated gates (T, B, R) of a sequence."""
 
     def local(self, gates: Tensor, cells: Tensor, before: Tensor) -> Local:
-        """Derivatives for activated gates (T, B, R), the cells (T, B, H) and the cells before each step."""
+        """Local derivatives from activated gates (T, B, R), the cell states (T, B, H) and those before each step."""
 
     def backward(self, dh: Tensor, dc: Tensor, local: Local, gates: Tensor, time: int, d_gates: Tensor) -> None:
-        """From the gradients of h and c (B, H) at one time to that of the gates before activation (B, R)."""
+        """Write d_gates (B, R), the gradient before activation, from those of h and c (B, H) at step `time`."""
 
 
 class LSTMCell:
-    """The LSTM: equations 1-5 of Shen et al. 2019. Rows: input, forget, candidate, output."""
+    """The LSTM cell, equations 1-5 of Shen et al. 2019. Rows: input, forget, candidate, output."""
 
     chunk_size = 0
 
     def forward(self, gates: Tensor, c: Tensor, new_h: Tensor, new_c: Tensor) -> None:
-        """One step."""
+        """Apply the gates: c = forget * c + input * candidate, h = output * tanh(c)."""
         four = gates.view(len(gates), 4, -1)
         four[:, :2].sigmoid_()
         input, forget, candidate, output = four.unbind(1)
@@ -55,7 +55,7 @@ class LSTMCell:
         return 1 - gates.view(*gates.shape[:2], 4, -1)[:, :, 1].mean(-1)
 
     def local(self, gates: Tensor, cells: Tensor, before: Tensor) -> Local:
-        """Derivatives of all steps."""
+        """Local derivatives of all steps."""
         input, forget, candidate, output = gates.view(*gates.shape[:2], 4, -1).unbind(2)
         squashed = cells.tanh()
         of_gates = (
@@ -67,17 +67,18 @@ class LSTMCell:
         return Local(output * (1 - squashed.square()), forget, torch.cat(of_gates, -1), gates.new_empty(0))
 
     def backward(self, dh: Tensor, dc: Tensor, local: Local, gates: Tensor, time: int, d_gates: Tensor) -> None:
-        """One step."""
+        """Multiply the gradients of c and h by the local derivatives of one step."""
         factors, out = local.gates[time].view(len(dh), 4, -1), d_gates.view(len(dh), 4, -1)
         torch.mul(factors[:, :3], dc.unsqueeze(1), out=out[:, :3])
         torch.mul(factors[:, 3], dh, out=out[:, 3])
 
 
 class ONLSTMCell:
-    """The ON-LSTM: equations 5 and 9-14 of Shen et al. 2019.
+    """The ON-LSTM cell, equations 5 and 9-14 of Shen et al. 2019.
 
-    Rows: master input gate, master forget gate (K each), output, candidate, input, forget (H each). An activated
-    master gate's rows hold its softmax, whose cumulative sum is cheap and whose own values a difference would lose.
+    Rows: master input gate, master forget gate (K each), output, candidate, input, forget (H each). The rows of an
+    activated master gate hold its softmax, not the cumulative sum: the sum is cheap to compute from the softmax, while
+    the softmax as a difference of sums would lose digits.
 
     Args:
         chunk_size: C.
@@ -87,13 +88,13 @@ class ONLSTMCell:
         self.chunk_size = chunk_size
 
     def _split(self, gates: Tensor) -> tuple[Tensor, Tensor]:
-        """Of (..., R): the masters (..., 2, K) and the others (..., 4, K, C)."""
+        """Views of gates (..., R): the master gates (..., 2, K) and the other gates (..., 4, K, C)."""
         chunks = gates.size(-1) // (2 + 4 * self.chunk_size)
         masters, others, rest = gates[..., : 2 * chunks], gates[..., 2 * chunks :], gates.shape[:-1]
         return masters.view(*rest, 2, chunks), others.view(*rest, 4, chunks, self.chunk_size)
 
     def forward(self, gates: Tensor, c: Tensor, new_h: Tensor, new_c: Tensor) -> None:
-        """One step."""
+        """Apply master gates and gates to the cell state, equations 9-14, and the output gate, equation 5."""
         masters, others = self._split(gates)
         sums = masters.copy_(masters.softmax(-1)).cumsum(-1).unsqueeze(-1)
         master_input, master_forget = 1 - sums[:, 0], sums[:, 1]
@@ -112,7 +113,7 @@ class ONLSTMCell:
         return 1 - self._split(gates)[0][:, :, 1].cumsum(-1).mean(-1)
 
     def local(self, gates: Tensor, cells: Tensor, before: Tensor) -> Local:
-        """Derivatives of all steps."""
+        """Local derivatives of all steps."""
         masters, others = self._split(gates)
         sums = masters.cumsum(-1).unsqueeze(-1)
         master_input, master_forget = 1 - sums[:, :, 0], sums[:, :, 1]
@@ -136,13 +137,13 @@ class ONLSTMCell:
         )
 
     def backward(self, dh: Tensor, dc: Tensor, local: Local, gates: Tensor, time: int, d_gates: Tensor) -> None:
-        """One step."""
+        """Multiply by the local derivatives of one step; then go back through cumulative sum and softmax."""
         masters, others = self._split(d_gates)
         softmax, _ = self._split(gates)
         factors = local.gates[time].view_as(others)
         torch.mul(factors[:, 1:], dc.view_as(factors[:, :1]), out=others[:, 1:])
         torch.mul(factors[:, 0], dh.view_as(factors[:, 0]), out=others[:, 0])
         d_sums = (local.masters[time] * dc.unsqueeze(1)).view(*masters.shape, -1).sum(-1)
-        # A sum's gradient reaches all that it sums: what is left of the total after those before it.
+        # A softmax value enters its own cumulative sum and all later ones: its gradient is the sum of theirs.
         d_softmax = d_sums.sum(-1, keepdim=True) - d_sums.cumsum(-1) + d_sums
         masters.copy_(softmax * (d_softmax - (softmax * d_softmax).sum(-1, keepdim=True)))

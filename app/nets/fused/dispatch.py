@@ -1,10 +1,10 @@
-"""A recurrent layer's whole sequence as one function with its gradient by hand: backward through time.
+"""Runs a recurrent layer over a sequence as one autograd function, and picks the compiled steps or PyTorch's.
 
-Eager autograd takes a hundred small operations a step and sums the weight's gradient up step by step. Here the steps
-are compiled (`native`), or few (`steps`), and the weight's gradient is one product at the end.
+Eager autograd needs about a hundred small operations per step and adds up the weight's gradient step by step. Here the
+steps are compiled (`native`) or take few operations (`steps`), and the weight's gradient is one product at the end.
 """
 
-# T time, B batch, H hidden units, R rows: all gates together.
+# T time, B batch, H hidden units, R rows of all gates together.
 
 from collections.abc import Callable
 from types import ModuleType
@@ -19,22 +19,22 @@ from app.nets.fused.build import library
 from app.nets.fused.cells import Cell
 from app.nets.fused.products import product
 
-# Outputs (T, B, H), the last c (B, H), distances (T, B).
+# What reading a sequence returns: outputs (T, B, H), the last c (B, H), distances (T, B).
 Read = tuple[Tensor, Tensor, Tensor]
 Eager = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Read]
 
-# Fewer steps than this are as fast one by one: laying the weight out costs as much as two or three of them.
+# Shorter sequences are as fast step by step: packing the weight costs as much as two or three steps.
 FEWEST_STEPS = 4
-# Private; where a release lacks it, function transforms raise an error of their own.
+# Private to torch; in a release without it, function transforms raise their own error.
 _transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 
 
 def fusible(x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> bool:
-    """Whether `read` can read these, and has enough to read.
+    """Whether `read` supports these tensors, and the sequence is long enough for it to pay.
 
-    They must be plain ones on the CPU, all float32 or all float64; under autocast to bfloat16, x may be bfloat16 beside
-    float32. Compilers, tracers, forward derivatives and function transforms look into operations: they need eager ones.
-    So do shapes that do not fit each other: an operation says what is wrong with them.
+    They must be plain tensors on the CPU, all float32 or all float64; under autocast to bfloat16, x may be bfloat16 and
+    the others float32. Compilers, tracers, forward derivatives and function transforms need the eager operations. So do
+    shapes that do not fit each other, because the eager operation's error message says what is wrong.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or _transforms_active():  # type: ignore[attr-defined, no-untyped-call]
         return False
@@ -64,14 +64,14 @@ def read(
 ) -> Read:
     """Read a sequence.
 
-    Under autocast only the products with the input are in bfloat16; what feeds back is in float32.
+    Under autocast only the products with the input are in bfloat16; the recurrent part is in float32.
 
     Args:
-        cell: what follows the products.
-        eager: the same function of the six tensors in differentiable operations; for gradients of gradients.
+        cell: computes a step after the products.
+        eager: the same function of the six tensors in differentiable operations; used for second derivatives.
         x: (T, B, features).
         weight_ih: (R, features).
-        bias: (R,), both biases together.
+        bias: (R,), the sum of both biases.
         weight_hh: (R, H).
         h: (B, H), before the first step.
         c: (B, H), before the first step.
@@ -86,7 +86,7 @@ def read(
 
 
 class _Sequence(torch.autograd.Function):
-    """`outer` is the precision of the products that do not feed back."""
+    """A whole sequence as one function; `outer` is the precision of the products with the input."""
 
     @staticmethod
     def forward(ctx: Any, cell: Cell, eager: Eager, outer: torch.dtype, *tensors: Tensor) -> Read:
@@ -104,7 +104,7 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, d_outputs: Tensor | None, d_last_c: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         *tensors, gates, outputs, cells = ctx.saved_tensors
         with torch.autocast("cpu", enabled=False):
-            # Grad mode is on here only when the gradient itself is to have one.
+            # Grad mode is on here only if the gradient itself is differentiated (create_graph=True).
             if torch.is_grad_enabled():
                 needed = ctx.needs_input_grad[3:]
                 return None, None, None, *_eager_gradients(ctx.eager, tensors, needed, d_outputs, d_last_c)
@@ -113,7 +113,7 @@ class _Sequence(torch.autograd.Function):
 
 
 def _steps() -> ModuleType:
-    """Who takes the steps: the compiled ones, if there are any."""
+    """The module that computes the steps: `native` if the library could be built, else `steps`."""
     return steps if library() is None else native
 
 
@@ -126,7 +126,7 @@ def _gradients(
     d_outputs: Tensor | None,
     d_last_c: Tensor | None,
 ) -> list[Tensor | None]:
-    """The gradients of the six tensors, of those that need one."""
+    """Gradients of the six tensors; None for those that need none."""
     x, weight_ih, _, weight_hh, h, c = tensors
     needs_x, needs_weight_ih, needs_bias, needs_weight_hh, needs_h, needs_c = ctx.needs_input_grad[3:]
     d_gates, d_h, d_c = ctx.steps.backward_steps(
@@ -136,7 +136,7 @@ def _gradients(
     rounded = d_rows.to(ctx.outer)
 
     def of_weight(input: Tensor) -> Tensor:
-        # As rows times columns of the input, which oneDNN does a third faster than the other way round.
+        # The transposed input comes first: oneDNN is a third faster than with the operands swapped.
         return product(input.flatten(0, 1).to(ctx.outer).t(), rounded.t()).to(x.dtype).t()
 
     return [
@@ -152,8 +152,8 @@ def _gradients(
 def _eager_gradients(
     eager: Eager, tensors: list[Tensor], needed: tuple[bool, ...], d_outputs: Tensor | None, d_last_c: Tensor | None
 ) -> list[Tensor | None]:
-    """The same as a graph of their own, from the eager function."""
-    # A tensor given twice, say zeros for h and for c, is two inputs.
+    """The same gradients with a graph, so that they can be differentiated again, from the eager function."""
+    # Views, because a tensor that is passed twice, such as the zeros for h and c, must count as two inputs.
     inputs = [one.view_as(one) for one in tensors]
     outputs, last_c, _ = eager(*inputs)
     pairs = [(value, grad) for value, grad in ((outputs, d_outputs), (last_c, d_last_c)) if grad is not None]

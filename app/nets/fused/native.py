@@ -1,6 +1,6 @@
-"""The recurrent nets' time steps and their gradients by hand, compiled; see `build`."""
+"""The recurrent time steps and their gradients by the compiled library; see `build`."""
 
-# T time, B batch, H hidden units, R rows: all gates together.
+# T time, B batch, H hidden units, R rows of all gates together.
 
 import ctypes
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from app.nets.fused.build import library
 from app.nets.fused.cells import Cell
 
-# Wider than any vector the kernel uses, in entries: a packed weight's last panel may be that much too large.
+# At least as many entries as a vector of the kernel has: the last panel of a packed weight may exceed it by so many.
 LANES = 16
-# Multiplications in a step for which a thread more pays; the result is the same bits with any number.
+# Multiplications per step that justify one more thread; the result is bitwise the same for any number of threads.
 WORTH_A_THREAD = 200_000
 
 
@@ -23,7 +23,7 @@ def _call(name: str, sizes: tuple[int, ...], work: int, *tensors: Tensor | None,
     precision = next(x.dtype for x in tensors if x is not None)
     function = getattr(compiled, f"{name}_{str(precision).removeprefix('torch.')}")
     function.restype = None
-    # Bound to a name: what is copied here must live until the call is over.
+    # Kept in a variable: copies made by `contiguous` must live until the call returns.
     laid_out = [None if x is None else x.contiguous() for x in tensors]
     threads = max(1, min(torch.get_num_threads(), work // WORTH_A_THREAD))
     function(
@@ -35,20 +35,20 @@ def _call(name: str, sizes: tuple[int, ...], work: int, *tensors: Tensor | None,
 
 
 def forward_steps(cell: Cell, gates: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Read a sequence; as `steps.forward_steps`.
+    """Read a sequence; same as `steps.forward_steps`.
 
     Args:
-        cell: what follows the product.
-        gates: (T, B, R), contiguous, what the input gives; becomes the activated gates.
+        cell: computes a step after the product.
+        gates: (T, B, R), contiguous, the products with the input; overwritten by the activated gates.
         weight_hh: (R, H).
         h: (B, H), before the first step.
         c: (B, H), before the first step.
 
     Returns:
-        The outputs and the cells (T, B, H), and the distances (T, B).
+        The outputs and the cell states (T, B, H), and the distances (T, B).
 
     Raises:
-        ValueError: there are more or fewer rows than gates.
+        ValueError: the number of rows does not fit the cell and its hidden units.
     """
     (time, batch, rows), hidden = gates.shape, h.size(1)
     masters = 2 * (hidden // cell.chunk_size) if cell.chunk_size else 0
@@ -73,17 +73,17 @@ def backward_steps(
     *,
     want_dh: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The way back through time; as `steps.backward_steps`.
+    """Backpropagation through time; same as `steps.backward_steps`.
 
     Args:
-        cell: what follows the product.
+        cell: computes a step after the product.
         gates: (T, B, R), activated.
-        cells: (T, B, H).
+        cells: (T, B, H), the cell states.
         weight_hh: (R, H).
         c: (B, H), before the first step.
         d_outputs: (T, B, H), the gradient of the outputs; None for zeros.
-        d_last_c: (B, H), that of the last cell; None for zeros.
-        want_dh: whether the first h needs a gradient; without, what stands for it means nothing.
+        d_last_c: (B, H), that of the last cell state; None for zeros.
+        want_dh: whether the gradient of the first h is needed; otherwise its value is meaningless.
 
     Returns:
         The gradients of the gates before their activation (T, B, R), of the first h and of the first c (B, H).

@@ -1,6 +1,6 @@
-"""The recurrent nets' time steps and their gradients by hand, in PyTorch's own operations."""
+"""The recurrent time steps and their hand-written gradients in PyTorch operations."""
 
-# T time, B batch, H hidden units, R rows: all gates together.
+# T time, B batch, H hidden units, R rows of all gates together.
 
 import torch
 from torch import Tensor
@@ -13,14 +13,14 @@ def forward_steps(cell: Cell, gates: Tensor, weight_hh: Tensor, h: Tensor, c: Te
     """Read a sequence.
 
     Args:
-        cell: what follows the product.
-        gates: (T, B, R), what the input gives; becomes the activated gates.
+        cell: computes a step after the product.
+        gates: (T, B, R), the products with the input; overwritten by the activated gates.
         weight_hh: (R, H).
         h: (B, H), before the first step.
         c: (B, H), before the first step.
 
     Returns:
-        The outputs and the cells (T, B, H), and the distances (T, B).
+        The outputs and the cell states (T, B, H), and the distances (T, B).
     """
     outputs = gates.new_empty(len(gates), *h.shape)
     cells = torch.empty_like(outputs)
@@ -42,17 +42,17 @@ def backward_steps(
     *,
     want_dh: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The way back through time.
+    """Backpropagation through time.
 
     Args:
-        cell: what follows the product.
+        cell: computes a step after the product.
         gates: (T, B, R), activated.
-        cells: (T, B, H).
+        cells: (T, B, H), the cell states.
         weight_hh: (R, H).
         c: (B, H), before the first step.
         d_outputs: (T, B, H), the gradient of the outputs; None for zeros.
-        d_last_c: (B, H), that of the last cell; None for zeros.
-        want_dh: whether the first h needs a gradient; without, what stands for it means nothing.
+        d_last_c: (B, H), that of the last cell state; None for zeros.
+        want_dh: whether the gradient of the first h is needed; otherwise its value is meaningless.
 
     Returns:
         The gradients of the gates before their activation (T, B, R), of the first h and of the first c (B, H).

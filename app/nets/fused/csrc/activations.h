@@ -1,5 +1,5 @@
-// exp, tanh and the logistic function: in float to a relative error of 3e-7 and in a form that compilers vectorise, in
-// double those of the C library. NaN stays NaN.
+// exp, tanh and the logistic function: for float with a relative error of at most 3e-7 and in a form that compilers
+// vectorise, for double those of the C library. NaN stays NaN.
 
 #pragma once
 

@@ -1,5 +1,5 @@
-// What follows the product in a time step, there and back, for one row of the batch. The gates and their order are those
-// of app/nets/lstm.py and app/nets/on_lstm.py; a master gate's place holds its softmax once it is activated.
+// A time step after the matrix product, forward and backward, for one row of the batch. The gates have the order of
+// app/nets/lstm.py and app/nets/on_lstm.py; an activated master gate's entries hold its softmax.
 //
 // H hidden units, C chunk size, K = H / C chunks.
 
@@ -47,7 +47,7 @@ template <class S> struct ONLSTM {
     long rows() const { return 2 * K + 4 * H; }
     long scratch() const { return 2 * H; }
 
-    // Cumulative sums of the two softmaxes p, each value once for every unit of its chunk.
+    // Cumulative sums of the two softmaxes p, each value repeated for every unit of its chunk.
     S masters(const S* p, S* __restrict in, S* __restrict forget) const {
         S sum_in = 0, sum_forget = 0, total = 0;
         for (long k = 0; k < K; k++) {
@@ -83,7 +83,7 @@ template <class S> struct ONLSTM {
         return distance;
     }
 
-    // From the gradient of a cumulative sum's every unit to that of what its softmax p was made of.
+    // From the gradients of a cumulative sum at every unit to those of the inputs z of its softmax p.
     void softmax_backward(const S* p, const S* d_units, S sign, S* dz) const {
         S reached = 0, mean = 0;
         for (long k = K; k-- > 0;) {
@@ -110,7 +110,7 @@ template <class S> struct ONLSTM {
             d_i[j] = d_in * overlap * i[j] * (1 - i[j]);
             d_f[j] = d_forget * overlap * f[j] * (1 - f[j]);
             dc[j] = d * (f[j] * overlap + (m_forget - overlap));
-            master_in[j] = d_in + m_forget * d_overlap;  // from here on their gradients
+            master_in[j] = d_in + m_forget * d_overlap;  // overwritten by their gradients
             master_forget[j] = d_forget + m_in * d_overlap;
         }
         softmax_backward(g, master_in, S(-1), dg);

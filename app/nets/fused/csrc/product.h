@@ -1,5 +1,5 @@
-// out = base + a m, for few rows a and the same m at every step: m is laid out once, in panels as wide as a vector, and
-// what is summed up stays in registers.
+// out = base + a m, for few rows a and the same m at every step: m is packed once, in panels as wide as a vector, and
+// the sums stay in registers.
 
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace {
 
-// The width of a vector in bytes, and how many of them the registers hold as sums.
+// The width of a vector in bytes, and the number of vectors that the registers can hold as sums.
 #if defined(__AVX512F__)
 constexpr long WIDTH = 64, MAX_ROWS = 24;
 #elif defined(__AVX__)
@@ -23,7 +23,7 @@ template <class S> struct Wide {
     static constexpr long lanes = WIDTH / sizeof(S);
 };
 
-// Blocks of rows, as equal as can be: all of `size` but the last.
+// Blocks of rows of nearly equal size: all but the last have `size` rows.
 struct Blocks {
     long batch, count, size;
     explicit Blocks(long batch) : batch(batch), count((batch + MAX_ROWS - 1) / MAX_ROWS), size(0) {
@@ -34,7 +34,7 @@ struct Blocks {
     long rows(long index) const { return index + 1 < count ? size : batch - index * size; }
 };
 
-// m(k, n) = from[k * k_stride + n * n_stride] becomes panels of `lanes` columns, zeros after the last.
+// Packs m(k, n) = from[k * k_stride + n * n_stride] in panels of `lanes` columns, with zeros after the last column.
 template <class S> void pack(const S* from, long inner, long columns, long k_stride, long n_stride, S* packed) {
     constexpr long lanes = Wide<S>::lanes;
 #pragma omp for schedule(static)
@@ -46,7 +46,7 @@ template <class S> void pack(const S* from, long inner, long columns, long k_str
     }
 }
 
-// Row b of `a` goes where the kernel reads it: by blocks of rows, the rows of a block side by side.
+// Copies row b of `a` to where the kernel reads it: block by block, the rows of a block interleaved.
 template <class S> void line_up(const S* row, long batch, long b, long inner, S* lined) {
     const Blocks all(batch);
     const long index = b / all.size, rows = all.rows(index);

@@ -1,6 +1,6 @@
-// A recurrent layer over a whole sequence, there and back, for float and double, with a plain C interface.
+// A recurrent layer over a whole sequence, forward and backward, for float and double, with a plain C interface.
 //
-// T time, B batch, H hidden units, C chunk size, R rows: all gates together. Arrays are row-major.
+// T time, B batch, H hidden units, C chunk size, R rows of all gates together. Arrays are row-major.
 
 #include <vector>
 
@@ -35,7 +35,7 @@ void forward(Shape n, const Cell& cell, int threads, S* gates, const S* weight, 
     }
 }
 
-// dh and dc hold the gradients of the last h and c, and at the end those of the first, dh only if wanted.
+// dh and dc hold the gradients of the last h and c at first and of the first h and c in the end; dh only if wanted.
 template <class S, class Cell>
 void backward(Shape n, const Cell& cell, int threads, const S* gates, const S* weight, S* packed, S* lined, const S* c,
               const S* cells, const S* d_outputs, S* d_gates, S* dh, S* dc, bool want_dh) {

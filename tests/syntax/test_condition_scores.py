@@ -1,4 +1,4 @@
-"""Counting, against counting one item after the other; and what is written is what is read."""
+"""Counts, compared with counting item by item; and score files, written and read."""
 
 import random
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.common.errors import UserError
-from app.syntax.judgements import Judgement, Row, Tally, judge, pool
-from app.syntax.scores import COLUMNS, read_csv, to_csv
+from app.syntax.condition_scores import ConditionScore, SyntaxRow, Tally, pool, score_conditions
+from app.syntax.score_files import COLUMNS, read_csv, to_csv
 from app.syntax.stimuli import Construction, Item, Stimuli
 from app.syntax.table import matched
 
@@ -31,7 +31,7 @@ def test_every_condition_is_counted(seed: int) -> None:
     asked, draw = stimuli(seed), random.Random(100 + seed)
     values = {f"s{number}": -float(draw.randrange(6)) for number in range(60)}  # few, so that some are equal
     unknown = {f"s{number}" for number in range(0, 60, 5)}
-    for found in judge(asked, values, unknown):
+    for found in score_conditions(asked, values, unknown):
         better, worse = {
             "": (0, 1),
             "grammatical vs. intrusive": (0, 1),
@@ -52,8 +52,8 @@ def test_every_condition_is_counted(seed: int) -> None:
 def test_rows_pool_their_cases() -> None:
     asked = stimuli(3)
     values = {f"s{number}": -float(number) for number in range(60)}
-    judgements = judge(asked, values, set())
-    rows = {row.name: row.tally for row in pool(judgements)}
+    scores = score_conditions(asked, values, set())
+    rows = {row.name: row.tally for row in pool(scores)}
     assert list(rows) == [
         "agreement",
         "polarity, grammatical vs. intrusive",
@@ -68,7 +68,7 @@ def test_rows_pool_their_cases() -> None:
 
 def test_equal_sentences_are_wrong() -> None:
     asked = Stimuli("", (CONSTRUCTIONS[0],), (Item("near", "", ("a", "b")), Item("far", "", ("b", "a"))))
-    (first, second) = judge(asked, {"a": -1.0, "b": -1.0}, set())
+    (first, second) = score_conditions(asked, {"a": -1.0, "b": -1.0}, set())
     assert first.tally == second.tally == Tally(items=1, ties=1)
     assert first.tally.accuracy == 0
 
@@ -79,9 +79,9 @@ def test_no_accuracy_of_nothing() -> None:
     assert Tally(items=4, unknown=2, right=3, right_known=1).accuracy_known == 0.5
 
 
-def some_judgements(items: int = 4) -> list[Judgement]:
+def some_scores(items: int = 4) -> list[ConditionScore]:
     return [
-        Judgement(
+        ConditionScore(
             row='agreement, "near"',
             term="short",
             case="near",
@@ -93,8 +93,8 @@ def some_judgements(items: int = 4) -> list[Judgement]:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    (tmp_path / "scores.csv").write_text(to_csv("a, b", some_judgements()))
-    assert read_csv(tmp_path / "scores.csv") == ("a, b", some_judgements())
+    (tmp_path / "scores.csv").write_text(to_csv("a, b", some_scores()))
+    assert read_csv(tmp_path / "scores.csv") == ("a, b", some_scores())
     assert (tmp_path / "scores.csv").read_text().splitlines()[1].endswith("4,3,1,4,0,0.75,")
 
 
@@ -103,14 +103,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("name,max_words\n", "line 1: not the columns of a scores.csv"),
-        (",".join(COLUMNS) + "\n", "holds the scores of 0 models"),
-        (",".join(COLUMNS) + "\nm,row,short,near,one,,x,3,1,0,0,,\n", "line 2: no line of a scores.csv"),
-        (",".join(COLUMNS) + "\nm,row,short,near,one,,2,9,0,0,0,,\n", "line 2: no line of a scores.csv"),
-        (",".join(COLUMNS) + "\nm,row,short,near,one,,2,-5,0,0,0,,\n", "line 2: no line of a scores.csv"),
-        (",".join(COLUMNS) + "\nm,row,far,near,one,,2,1,0,0,0,,\n", "line 2: no line of a scores.csv"),
-        (",".join(COLUMNS) + "\nm,row,short\n", "line 2: no line of a scores.csv"),
-        (",".join(COLUMNS) + f"\n{'m' * 200_000}\n", "line 2: no line of a scores.csv"),
-        (to_csv("one", some_judgements()) + to_csv("two", some_judgements()).partition("\n")[2], "scores of 2 models"),
+        (",".join(COLUMNS) + "\n", "has the scores of 0 models"),
+        (",".join(COLUMNS) + "\nm,row,short,near,one,,x,3,1,0,0,,\n", "line 2: not a line of a scores.csv"),
+        (",".join(COLUMNS) + "\nm,row,short,near,one,,2,9,0,0,0,,\n", "line 2: not a line of a scores.csv"),
+        (",".join(COLUMNS) + "\nm,row,short,near,one,,2,-5,0,0,0,,\n", "line 2: not a line of a scores.csv"),
+        (",".join(COLUMNS) + "\nm,row,far,near,one,,2,1,0,0,0,,\n", "line 2: not a line of a scores.csv"),
+        (",".join(COLUMNS) + "\nm,row,short\n", "line 2: not a line of a scores.csv"),
+        (",".join(COLUMNS) + f"\n{'m' * 200_000}\n", "line 2: not a line of a scores.csv"),
+        (to_csv("one", some_scores()) + to_csv("two", some_scores()).partition("\n")[2], "scores of 2 models"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: str, says: str) -> None:
@@ -120,9 +120,9 @@ def test_other_files_are_refused(tmp_path: Path, content: str, says: str) -> Non
 
 
 def test_models_asked_different_questions_are_not_compared() -> None:
-    few, many = pool(some_judgements(4)), pool(some_judgements(5))
+    few, many = pool(some_scores(4)), pool(some_scores(5))
     assert matched({"a": few, "b": few}) == [(few[0], few[0])]
     with pytest.raises(UserError, match="a and b were scored on different sentences"):
         matched({"a": few, "b": many})
     with pytest.raises(UserError, match="different sentences"):
-        matched({"a": few, "b": [*few, Row("more", "", Tally())]})
+        matched({"a": few, "b": [*few, SyntaxRow("more", "", Tally())]})

@@ -5,7 +5,7 @@ import torch
 
 from app.common.errors import UserError
 from app.common.seeds import derive_seed
-from datamodules.in_memory import InMemoryDataModule, Source, Split, SplitSizes, rows_except
+from datamodules.in_memory_data_module import InMemoryDataModule, Source, Split, SplitSizes, rows_except
 
 
 class Numbered(InMemoryDataModule):

@@ -1,4 +1,4 @@
-"""Training, validation and test data as tensors, row by row: the loaders of every data module that has them so."""
+"""Base class of data modules whose training, validation and test data are tensors with one row per example."""
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -8,12 +8,12 @@ from datamodules.tensor_loader import TensorLoader
 
 
 class TensorDataModule(LightningDataModule):
-    """Loaders of the parts "train", "val" and "test", which a subclass makes in `setup`.
+    """Makes the loaders of the parts "train", "val" and "test", which a subclass creates in `setup`.
 
     Args:
         batch_size: rows of a training batch, over all processes together.
         eval_batch_size: rows of an evaluation batch, over all processes together.
-        order_seed: where the order of training is drawn from.
+        order_seed: seed of the training order.
 
     Raises:
         UserError: a batch size below 1.
@@ -30,7 +30,7 @@ class TensorDataModule(LightningDataModule):
         self._parts: dict[str, tuple[Tensor, ...]] = {}
 
     def prepare(self) -> None:
-        """Make everything ready without a Trainer."""
+        """Prepare and set up the data without a Trainer."""
         self.prepare_data()
         self.setup("fit")
 
@@ -39,7 +39,7 @@ class TensorDataModule(LightningDataModule):
         return self._loader("train", self.batch_size, shuffle_seed=self._order_seed)
 
     def val_dataloader(self) -> list[TensorLoader]:
-        """Two loaders: 0 for validation, 1 for the test rows, which are measured at the same moments."""
+        """Two loaders: 0 for validation, 1 for the test rows, which are evaluated at the same time."""
         return [self._loader("val", self.eval_batch_size), self.test_dataloader()]
 
     def test_dataloader(self) -> TensorLoader:
@@ -51,7 +51,7 @@ class TensorDataModule(LightningDataModule):
         return self.test_dataloader()
 
     def train_eval_dataloader(self) -> TensorLoader:
-        """All training rows, in order, for measuring on them."""
+        """All training rows, in order, for evaluation."""
         return self._loader("train", self.eval_batch_size)
 
     def _part(self, name: str) -> tuple[Tensor, ...]:
@@ -63,7 +63,7 @@ class TensorDataModule(LightningDataModule):
         part = self._part(name)
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         if self.trainer:
-            # Once and for all, so that no iteration waits for its batch to reach a GPU.
+            # Move the data once, so that no iteration has to copy its batch to the GPU.
             device = self.trainer.strategy.root_device
             part = self._parts[name] = tuple(tensor.to(device) for tensor in part)
         return TensorLoader(part, batch_size, shuffle_seed=shuffle_seed, rank=rank, world_size=world_size)

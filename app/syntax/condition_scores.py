@@ -1,4 +1,4 @@
-"""Which of two sentences a model finds more probable, counted."""
+"""Counts how often a model gives the better one of two sentences the higher probability."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -11,14 +11,14 @@ COUNTS = ("items", "right", "ties", "unknown", "right_known")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How often the better sentence of two is the more probable one.
+    """Counts of compared items.
 
     Args:
-        items: how many were compared.
-        right: of those the better sentence is more probable. Equal ones are wrong, as in the authors' scripts.
-        ties: how many are equal.
-        unknown: how many hold a word that the model does not know.
-        right_known: of those without such a word, how many are right.
+        items: number of items compared.
+        right: items whose better sentence is more probable; ties count as wrong, as in the authors' scripts.
+        ties: items whose sentences are equally probable.
+        unknown: items with a word that is not in the model's vocabulary.
+        right_known: right items without such a word.
     """
 
     items: int = 0
@@ -32,26 +32,26 @@ class Tally:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the items that are right."""
+        """Fraction of the items that are right; None without items."""
         return self.right / self.items if self.items else None
 
     @property
     def accuracy_known(self) -> float | None:
-        """The same of the items whose words the model all knows; None where there is none."""
+        """Fraction of the items without unknown words that are right; None if there are no such items."""
         return self.right_known / (self.items - self.unknown) if self.items > self.unknown else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """The tally of one condition.
+class ConditionScore:
+    """The counts of one condition.
 
     Args:
-        row: of the table that it belongs to.
+        row: the row of the table that it is part of.
         term: "short", "long" or "".
-        case: of the condition.
-        condition: its name.
-        comparison: which two sentences of a triple; "" for pairs.
-        tally: what was counted.
+        case: the condition's case.
+        condition: the condition's name.
+        comparison: which two sentences of a triple are compared; "" for pairs.
+        tally: the counts.
     """
 
     row: str
@@ -63,30 +63,30 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the table: the tallies of all its conditions together, as Table 3 of Shen et al. (2019) pools them."""
+class SyntaxRow:
+    """A row of the table: the summed counts of all its conditions, as in Table 3 of Shen et al. (2019)."""
 
     name: str
     term: str
     tally: Tally
 
 
-def judge(stimuli: Stimuli, log_probability: Mapping[str, float], unknown: Set[str]) -> list[Judgement]:
+def score_conditions(stimuli: Stimuli, log_probability: Mapping[str, float], unknown: Set[str]) -> list[ConditionScore]:
     """Compare the sentences of all items.
 
     Args:
-        stimuli: whose.
-        log_probability: of every sentence.
-        unknown: the sentences that hold a word which the model does not know.
+        stimuli: the items.
+        log_probability: log probability of every sentence.
+        unknown: the sentences with a word that is not in the model's vocabulary.
 
     Returns:
-        One judgement for each comparison of each condition, in the order of the rows of the table.
+        One score for each comparison of each condition, in the order of the table's rows.
     """
     items: dict[str, dict[str, list[tuple[str, ...]]]] = defaultdict(dict)
     for case, condition, sentences in stimuli.items:
         items[case].setdefault(condition, []).append(sentences)
     return [
-        Judgement(
+        ConditionScore(
             row=name,
             term=construction.term,
             case=case,
@@ -110,20 +110,20 @@ def _count(
     log_probability: Mapping[str, float],
     unknown: Set[str],
 ) -> Tally:
-    """Compare two sentences of each item, by their places in it."""
+    """Compare two sentences of each item, given their indices in it."""
     counts = [0] * len(COUNTS)
     for sentences in items:
         good, bad = log_probability[sentences[better]], log_probability[sentences[worse]]
-        strange = not unknown.isdisjoint(sentences)
-        found = (True, good > bad, good == bad, strange, good > bad and not strange)
+        has_unknown = not unknown.isdisjoint(sentences)
+        found = (True, good > bad, good == bad, has_unknown, good > bad and not has_unknown)
         counts = [count + one for count, one in zip(counts, found, strict=True)]
     return Tally(**dict(zip(COUNTS, counts, strict=True)))
 
 
-def pool(judgements: Iterable[Judgement]) -> list[Row]:
-    """Rows of the table, each with all of its conditions, in the order in which they come."""
+def pool(scores: Iterable[ConditionScore]) -> list[SyntaxRow]:
+    """Sum the counts of all conditions of each row; rows are in the order of their first condition."""
     rows: dict[tuple[str, str], Tally] = {}
-    for judgement in judgements:
-        key = judgement.row, judgement.term
-        rows[key] = rows.get(key, Tally()) + judgement.tally
-    return [Row(name, term, tally) for (name, term), tally in rows.items()]
+    for score in scores:
+        key = score.row, score.term
+        rows[key] = rows.get(key, Tally()) + score.tally
+    return [SyntaxRow(name, term, tally) for (name, term), tally in rows.items()]

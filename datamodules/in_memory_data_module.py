@@ -1,4 +1,4 @@
-"""Labelled images that fit into memory: split by a seed, scaled once, batched by index."""
+"""Base class for labelled images that fit into memory: split by a seed, scaled once, batched by index."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
@@ -7,21 +7,22 @@ import torch
 from torch import Tensor
 
 from app.common.seeds import derive_seed
-from datamodules.tensor_parts import TensorDataModule
+from datamodules.tensor_data_module import TensorDataModule
 
 # N images, B images of a batch or a part, H height, W width.
 
-# As many as MNIST and CIFAR-10 have for a test: Lightning's price is paid once, and the module takes parts of it.
+# The number of test images of MNIST and CIFAR-10: Lightning's overhead occurs once, and the module processes the batch
+# in parts.
 EVAL_BATCH_SIZE = 10_000
 
 
 class Source(NamedTuple):
-    """What was read from disk.
+    """All images of a data set, as read from disk.
 
     Args:
         pixels: uint8[N, 1, H, W].
         labels: int64[N].
-        checksums: SHA-256 of the unpacked content of each file read, hex, by file name.
+        checksums: hex SHA-256 of the uncompressed content of each file, by file name.
     """
 
     pixels: Tensor
@@ -30,7 +31,7 @@ class Source(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Row numbers, int64 and ascending, of the images of each part; no row is in two parts."""
+    """The row numbers of the images of each part: int64, ascending, disjoint."""
 
     train: Tensor
     val: Tensor
@@ -38,7 +39,7 @@ class Split(NamedTuple):
 
 
 class SplitSizes(NamedTuple):
-    """How many images each part has."""
+    """The number of images of each part."""
 
     train: int
     val: int
@@ -46,15 +47,15 @@ class SplitSizes(NamedTuple):
 
 
 class InMemoryDataModule(TensorDataModule, ABC):
-    """Base of the data modules here: a subclass says how to read the images and which rows are which part.
+    """Base class of image data modules: a subclass defines how to read the images and how to split them.
 
     Batches are pairs (images, labels): float32[B, 1, H, W] with pixels in [0, 1], and int64[B].
-    The files are read once, however often a Trainer prepares the data.
+    The files are read once, even if several Trainers prepare the data.
 
     Args:
         batch_size: images of a training batch, over all processes together.
         eval_batch_size: images of an evaluation batch, over all processes together.
-        seed: where the split and the order are drawn from, unless `reseed` says otherwise.
+        seed: of the split and of the training order, until `reseed` changes them.
 
     Raises:
         UserError: a batch size below 1.
@@ -77,12 +78,12 @@ class InMemoryDataModule(TensorDataModule, ABC):
 
     @abstractmethod
     def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """Which rows are which part, by `seed` alone; the test part is the same for every seed."""
+        """Split the rows by `seed` alone; the test part is the same for every seed."""
 
     def reseed(self, *, split: int, order: int) -> None:
-        """Draw the split and the order of training from these seeds from now on; a split that exists is redone.
+        """Use new seeds for the split and the training order; an existing split is replaced.
 
-        Loaders made before keep what they have.
+        Loaders that exist already do not change.
         """
         if split != self._split_seed:
             self._split_seed = split
@@ -92,7 +93,7 @@ class InMemoryDataModule(TensorDataModule, ABC):
         self._order_seed = order
 
     def setup(self, stage: str | None = None) -> None:
-        """Read and split, unless that is done already."""
+        """Read and split the images, unless that has been done."""
         if self._source is None:
             self._source = self.read()
         if not self._parts:
@@ -101,24 +102,24 @@ class InMemoryDataModule(TensorDataModule, ABC):
 
     @property
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of the unpacked content of each file, hex, by file name; there once the data is set up."""
+        """Hex SHA-256 of the uncompressed content of each file, by file name; available after `setup`."""
         if self._source is None:
             raise self._not_ready()
         return dict(self._source.checksums)
 
     @property
     def split_sizes(self) -> SplitSizes:
-        """How many images are for training, validation and test; known before anything is read."""
+        """The number of training, validation and test images; known before the files are read."""
         return self.sizes
 
     @property
     def iterations_per_epoch(self) -> int:
-        """How many batches the training images make, the last short one included."""
+        """Number of training batches per epoch, including the last short one."""
         return -(-self.sizes.train // self.batch_size)
 
 
 def rows_except(rows: int, *taken: Tensor) -> Tensor:
-    """The row numbers below `rows` that are in none of the tensors `taken`, ascending: int64."""
+    """The row numbers below `rows` that are not in any of the tensors `taken`, ascending: int64."""
     free = torch.ones(rows, dtype=torch.bool)
     for part in taken:
         free[part] = False
@@ -126,5 +127,5 @@ def rows_except(rows: int, *taken: Tensor) -> Tensor:
 
 
 def _cut(source: Source, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The images of some rows, contiguous: float32[B, 1, H, W] in [0, 1] and int64[B]."""
+    """The images and labels of some rows, contiguous: float32[B, 1, H, W] in [0, 1], and int64[B]."""
     return source.pixels.index_select(0, rows).float().div_(255), source.labels.index_select(0, rows)
