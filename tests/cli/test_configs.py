@@ -1,51 +1,91 @@
-"""Every file in configs/ is a whole experiment: its first line is the command that runs it, and it parses."""
+"""What is in configs/: the first line of every file is a command that uses it, and experiments are the papers'."""
 
 import shlex
 from pathlib import Path
 
 import pytest
 import yaml
-from jsonargparse import Namespace
+from helpers.command import REPOSITORY
+from helpers.configs import composed, parse, spec
 
-from app.cli import parser
+from app.runs.config import flatten
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
-
-
-class Parser(parser.CLI):
-    """Parses and goes no further."""
-
-    def instantiate_classes(self) -> None:
-        self.parsed = self.config
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        self.parsed = self.config[subcommand]
+CONFIGS = REPOSITORY / "configs"
+FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
+PARTS = ("trainer", "data", "model", "logger")
+PAIRS = [
+    *(("grammar/on_lstm.yaml", "grammar/lstm.yaml"), ("logic/on_lstm.yaml", "logic/lstm.yaml")),
+    *(("ptb/on_lstm_small.yaml", "ptb/lstm_small.yaml"), ("syntax/on_lstm.yaml", "syntax/lstm.yaml")),
+]
 
 
-def parse(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> Namespace:
-    monkeypatch.setattr("sys.argv", ["app", *arguments])
-    monkeypatch.chdir(REPOSITORY)
-    return Parser().parsed
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_first_line_is_the_command_and_it_parses(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = path.read_text().splitlines()[0]
+def first_line(name: str) -> list[str]:
+    """Arguments of the command in the first line of a file."""
+    first = (CONFIGS / name).read_text().splitlines()[0]
     program = "# python -m app "
     assert first.startswith(program)
-    arguments = shlex.split(first.removeprefix(program))
-    assert str(path.relative_to(REPOSITORY)) in arguments
-    parsed = parse(*arguments, monkeypatch=monkeypatch)
-    if arguments[0] == "lottery":
-        assert parsed.experiment == path.stem
+    return shlex.split(first.removeprefix(program))
 
 
-def test_the_papers_configuration_is_the_papers() -> None:
-    config = yaml.safe_load((REPOSITORY / "configs/lottery/lenet_mnist.yaml").read_text())
-    optimizer = config["model"]["init_args"]["optimizer"]
-    assert optimizer["class_path"] == "torch.optim.Adam"
-    assert float(optimizer["init_args"]["lr"]) == 1.2e-3
+@pytest.mark.parametrize("name", FILES)
+def test_the_first_line_is_a_command_that_uses_the_file(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = first_line(name)
+    assert f"configs/{name}" in arguments
+    with pytest.raises(SystemExit) as ended:
+        parse(*arguments, "--print_config", monkeypatch=monkeypatch)
+    assert not ended.value.code
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["model"]["class_path"]
+    assert printed["data"]["class_path"]
+    if arguments[0] == "lottery" and Path(name).parts[0] not in PARTS:
+        assert printed["experiment"] == Path(name).stem
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_over_another_names_single_values(name: str) -> None:
+    """Whatever stands before `config` is overridden by it, and a mapping would replace a whole part without a word."""
+    own = yaml.safe_load((CONFIGS / name).read_text())
+    if isinstance(own, dict) and "config" in own:
+        assert next(iter(own)) == "config"
+        assert not [key for key, value in own.items() if isinstance(value, dict) and "." not in key]
+
+
+@pytest.mark.parametrize(("on_lstm", "lstm"), PAIRS)
+def test_a_pair_differs_in_the_net_alone(on_lstm: str, lstm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, its = (flatten(composed(name, monkeypatch=monkeypatch)) for name in (on_lstm, lstm))
+    net = "model.init_args.net"
+    different = {key for key in ours.keys() | its.keys() if ours.get(key) != its.get(key)}
+    assert different == {"experiment", f"{net}.class_path", f"{net}.init_args.chunk_size"}
+    assert (ours[f"{net}.class_path"], its[f"{net}.class_path"]) == ("app.nets.ONLSTM", "app.nets.LSTM")
+    assert ours[f"{net}.init_args.chunk_size"] == 10
+
+
+@pytest.mark.parametrize("name", ["quickstart.yaml", "lottery/lenet_mnist.yaml", "lottery/lenet_mnist_short.yaml"])
+def test_a_lottery_validates_every_so_many_iterations(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = composed(name, command="lottery", monkeypatch=monkeypatch)["trainer"]
+    assert isinstance(trainer["val_check_interval"], int)
+    assert trainer["check_val_every_n_epoch"] is None
+
+
+def test_one_lenet_is_measured_as_those_of_a_lottery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At iteration 0 as well."""
+    trainer = composed("lenet.yaml", monkeypatch=monkeypatch)["trainer"]
+    keys = ("val_check_interval", "check_val_every_n_epoch", "num_sanity_val_steps")
+    assert [trainer[key] for key in keys] == [20, None, -1]
+
+
+@pytest.mark.parametrize("name", sorted(name for pair in PAIRS for name in pair))
+def test_other_trainings_are_validated_after_every_epoch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = composed(name, monkeypatch=monkeypatch)["trainer"]
+    assert trainer["val_check_interval"] in (None, 1.0)
+    assert (trainer["check_val_every_n_epoch"], trainer["num_sanity_val_steps"]) == (1, 0)
+
+
+def test_the_papers_configuration_is_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = composed("lottery/lenet_mnist.yaml", command="lottery", monkeypatch=monkeypatch)
+    assert config["model"]["init_args"]["optimizer"] == spec("torch.optim.Adam", lr=1.2e-3, fused=True)
     assert config["data"]["init_args"]["batch_size"] == 60
     assert config["trainer"]["max_steps"] == 50_000
     assert config["trainer"]["val_check_interval"] == 100
@@ -54,9 +94,16 @@ def test_the_papers_configuration_is_the_papers() -> None:
         "rates": {"fc": 0.2, "output": 0.1},
         "scope": "layerwise",
         "rewind_to": "0it",
+        "resume_schedule": True,
+        "score": "magnitude",
         "methods": ["iterative", "one_shot"],
         "random_reinit": 3,
+        "random_mask": 0,
         "replicates": 5,
+        "keep": ["final"],
+        "plan": False,
+        "workers": 1,
+        "oversubscribe": False,
     }
 
 
@@ -65,8 +112,8 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
     parsed = parse("lottery", "--config", "configs/quickstart.yaml", monkeypatch=monkeypatch)
     assert sorted(vars(parsed.pruning)) == [
         *("keep", "methods", "oversubscribe", "plan"),
-        *("random_mask", "random_reinit", "rates", "replicates", "rewind_to", "rounds"),
-        *("scope", "workers"),
+        *("random_mask", "random_reinit", "rates", "replicates", "resume_schedule", "rewind_to", "rounds"),
+        *("scope", "score", "workers"),
     ]
     others = {
         "best",
@@ -100,16 +147,16 @@ def test_dotted_names_reach_their_options(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("name", ["on_lstm", "lstm"])
-def test_logic_is_trained_as_the_paper_trains_it(name: str) -> None:
-    config = yaml.safe_load((REPOSITORY / f"configs/logic/{name}.yaml").read_text())
+def test_logic_is_trained_as_the_paper_trains_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = composed(f"logic/{name}.yaml", monkeypatch=monkeypatch)
     model, data, trainer = config["model"]["init_args"], config["data"], config["trainer"]
     net = model["net"]["init_args"]
     assert (net["input_size"], net["layer_sizes"], net.get("chunk_size", 10)) == (128, [400], 10)
     assert model["dropout"] == 0.2
-    assert model["optimizer"]["class_path"] == "torch.optim.Adam"
-    assert model["optimizer"]["init_args"] == {"lr": 1e-3, "eps": 1e-9, "weight_decay": 1.2e-6}
+    assert model["optimizer"] == spec("torch.optim.Adam", lr=1e-3, eps=1e-9, weight_decay=1.2e-6)
     plateau = {"monitor": "val_accuracy", "mode": "max", "factor": 0.5, "patience": 2, "threshold": 0.0}
-    assert model["lr_scheduler"]["init_args"] == plateau
-    assert data == {"class_path": "datamodules.Logic", "init_args": {"batch_size": 128}}
-    assert (trainer["max_epochs"], trainer["gradient_clip_val"], trainer["val_check_interval"]) == (50, 1.0, 1.0)
+    assert model["lr_scheduler"]["class_path"] == "lightning.pytorch.cli.ReduceLROnPlateau"
+    assert model["lr_scheduler"]["init_args"].items() >= plateau.items()
+    assert data == spec("datamodules.Logic", batch_size=128)
+    assert (trainer["max_epochs"], trainer["gradient_clip_val"]) == (50, 1.0)
     assert config["best"] == {"monitor": "val_accuracy", "mode": "max"}
