@@ -6,9 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from app.plotting.canvas import style
+from app.plotting.line_styles import PALETTE
+from app.plotting.style import style
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's
+COLOURS = PALETTE
 WIDTH = 7.0  # inches
 BAR, GAP, HEAD = 0.13, 0.10, 0.34  # inches: a bar, what is between rows, and what is above a group
 LETTER = 0.068  # inches, about, of a letter of the names of rows

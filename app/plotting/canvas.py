@@ -1,18 +1,16 @@
-"""Paper for the figures: panels in blocks, a legend above each block, and picture files that never vary."""
+"""Figures of panels in blocks, a legend above each block, and picture files that never vary."""
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from textwrap import fill
 
-import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from app.plotting.style import RC
+from app.plotting.style import style
 
 ALONE = (6.2, 3.9)  # inches, of a panel that is the only one
 AMONG = (4.2, 3.1)  # inches, of one among several
@@ -21,15 +19,6 @@ INSIDE = 0.85  # the part of a panel that its axes fill, about
 METADATA = {"png": {"Software": None}, "svg": {"Creator": None, "Date": None, "Format": None, "Type": None}}
 LETTERS = 11  # of a title, per inch
 POINTS = 72.0  # typographic points per inch
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Matplotlib's own defaults and our changes to them, whatever the user's matplotlibrc says."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
-        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +51,23 @@ def blocks(counts: Sequence[int]) -> tuple[Figure, list[Block]]:
     return figure, made
 
 
-def legend(block: Block, handles: Sequence[Artist], *, each: float, title: str | None = None) -> None:
+def legend(
+    block: Block, handles: Sequence[Artist], texts: Sequence[str], *, each: float, title: str | None = None
+) -> None:
     """One legend for the panels of a block, above them, where no data can be.
 
     Args:
         block: whose.
-        handles: artists with labels.
+        handles: one artist per entry.
+        texts: what each entry says: plain text, which may come from the user.
         each: inches that one entry needs: decides how many stand side by side.
         title: what the entries are.
     """
     inches = block.figure.bbox.width / block.figure.dpi
     made = block.figure.legend(
+        # The texts are set below: matplotlib leaves out a label with a leading underscore, and parses dollar signs.
         handles=list(handles),
+        labels=[str(number) for number in range(len(handles))],
         loc="outside upper left",
         ncols=max(1, min(len(handles), int(inches / each))),
         title=fill(title, int(LETTERS * inches)) if title else None,
@@ -84,6 +78,9 @@ def legend(block: Block, handles: Sequence[Artist], *, each: float, title: str |
         columnspacing=1.2,
     )
     made.get_title().set_parse_math(False)
+    for label, text in zip(made.get_texts(), texts, strict=True):
+        label.set_parse_math(False)
+        label.set_text(text)
 
 
 def name_panel(axes: Axes, name: str) -> None:

@@ -2,30 +2,34 @@
 
 import errno
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.common.errors import RunError, UserError
 from app.common.files import write_atomically
-from app.report.document import AGAINST_DENSITY, CURVES, document
-from app.report.experiments import Experiment, read_experiments
-from app.report.fits.build import fit_contents
-from app.report.fits.reading import are_fits
+from app.report.document import Document, Picture
+from app.report.fit_document import fit_document
+from app.report.fit_run import read_fits
+from app.report.lottery_document import lottery_document
+from app.report.lottery_run import read_lotteries
 from app.report.markdown import markdown
 from app.report.page import page
+from app.report.reading import are_lotteries
 from app.runs.layout import RunLayout
 
+KINDS = ("png", "svg")
 UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFiles:
-    """What `report` wrote: the page, the Markdown, and each figure as PNG and SVG."""
+    """What `report` wrote: the page, the Markdown, each figure as PNG and SVG; and what they hold."""
 
     html: Path
     markdown: Path
     figures: tuple[Path, ...]
+    document: Document
 
 
 def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
@@ -34,7 +38,8 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
     Directories that name the same experiment are pooled; different experiments stand side by side.
 
     Args:
-        run_dirs: run directories, at least one, of lotteries or of `fit`; runs may still be in progress.
+        run_dirs: at least one: run directories of lotteries; or of `fit`, or of single networks of lotteries. Runs may
+            still be in progress.
         out: where the files go; by default `report/` in a single run directory, or beside the first of several.
 
     Returns:
@@ -45,10 +50,8 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
             report.
         RunError: the report could not be written, such as on a full disk.
     """
-    if are_fits(run_dirs):
-        files = fit_contents(run_dirs, _command(run_dirs, out))
-    else:
-        files = _contents(read_experiments(run_dirs))
+    document = read_document(run_dirs, _command(run_dirs, out))
+    files = _contents(document)
     if out is None:
         # One run's own report is never overwritten by a comparison with others.
         out = RunLayout(run_dirs[0]).report if len(run_dirs) == 1 else RunLayout(run_dirs[0].parent).report
@@ -61,8 +64,23 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
                 f"{out}: no place to write a report ({error.strerror}); choose another with --out"
             ) from None
         raise RunError(f"{out}: the report was not written ({error.strerror}); mend that and report again") from None
-    pictures = tuple(out / name for name in files if name.endswith((".png", ".svg")))
-    return ReportFiles(html=out / "report.html", markdown=out / "report.md", figures=pictures)
+    pictures = tuple(out / name for name in files if name.endswith(KINDS))
+    return ReportFiles(html=out / "report.html", markdown=out / "report.md", figures=pictures, document=document)
+
+
+def read_document(run_dirs: Sequence[Path], command: str) -> Document:
+    """What a report of run directories holds.
+
+    Args:
+        run_dirs: as `report` takes them.
+        command: what is typed to make the report.
+
+    Raises:
+        UserError: nothing to report on, lotteries and others together, or a broken file.
+    """
+    if are_lotteries(run_dirs):
+        return lottery_document(read_lotteries(run_dirs), command)
+    return fit_document(read_fits(run_dirs), command)
 
 
 def _command(run_dirs: Sequence[Path], out: Path | None) -> str:
@@ -71,16 +89,22 @@ def _command(run_dirs: Sequence[Path], out: Path | None) -> str:
     return shlex.join(["python", "-m", "app", "report", *map(str, run_dirs), *place])
 
 
-def _contents(experiments: Sequence[Experiment]) -> dict[str, bytes | str]:
+def _contents(document: Document) -> dict[str, bytes | str]:
     """All files by name, pictures first: a page is never there before what it shows."""
+    pictures = {
+        f"{picture.stem}.{kind}": data for picture in document.pictures for kind, data in _files(picture).items()
+    }
+    html = page(document, {picture.stem: pictures[f"{picture.stem}.svg"] for picture in document.pictures})
+    return {**pictures, "report.md": markdown(document), "report.html": html}
+
+
+def _files(picture: Picture) -> dict[str, bytes]:
+    """The files of a picture by their endings."""
+    if isinstance(picture.source, Mapping):
+        return {kind: picture.source[kind] for kind in KINDS}
     # matplotlib takes a second to import, and whoever asks for a table in the terminal has no use for it.
     from app.plotting.canvas import render
-    from app.report.curves import curves_figure
-    from app.report.figures import density_figure
+    from app.plotting.draw import draw
 
-    figures = {column: density_figure(experiments, column) for column in AGAINST_DENSITY}
-    figures[CURVES] = curves_figure(experiments)
-    pictures = {f"{stem}.{kind}": render(figure, kind) for stem, figure in figures.items() for kind in ("png", "svg")}
-    words = document(experiments)
-    html = page(words, {stem: pictures[f"{stem}.svg"] for stem in figures})
-    return {**pictures, "report.md": markdown(words), "report.html": html}
+    figure = draw(picture.source)
+    return {kind: render(figure, kind) for kind in KINDS}

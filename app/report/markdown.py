@@ -1,5 +1,6 @@
 """The report as Markdown, the pictures beside it."""
 
+from collections.abc import Sequence
 from textwrap import indent
 
 from app.report.document import Document
@@ -15,8 +16,8 @@ def markdown(document: Document) -> str:
     parts = [f"# {_plain(document.title)}"]
     for section in document.sections:
         parts += [f"## {_plain(section.heading)}", _plain(section.extent)]
-        for label, sentences in section.findings.by_method.items():
-            parts += [f"**{label}**", _list(sentences)]
+        for label, sentences in section.findings.by_subject.items():
+            parts += [f"**{_plain(label)}**", _list(sentences)]
         parts.append(_plain(section.findings.basis))
     parts.append("## Figures")
     for picture in document.pictures:
@@ -25,23 +26,23 @@ def markdown(document: Document) -> str:
     for section in document.sections:
         for table in section.tables:
             parts += [f"### {_plain(section.name)}: {_plain(table.caption)}", _table(table)]
-    if document.command is not None:
-        parts += ["## Made by", indent(document.command, "    ")]
+    parts += ["## Made by", indent(document.command, "    ")]
     return "\n\n".join(parts) + "\n"
 
 
-def _list(sentences: list[str]) -> str:
+def _list(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {_plain(sentence)}" for sentence in sentences)
 
 
 def _table(table: Table) -> str:
+    header = list(map(_plain, table.header))
     marks = ["--:" if column not in table.words else ":--" for column in range(len(table.header))]
     rows = [[_plain(cell) if column in table.words else cell for column, cell in enumerate(row)] for row in table.rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [table.header, marks, *rows])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, marks, *rows])
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is taken for a mark: names come from the user."""
+    """Text in which nothing is taken for markup: names come from the user."""
     for mark in "\\`*_[]<>|#":
         text = text.replace(mark, f"\\{mark}")
     return text

@@ -1,6 +1,6 @@
-"""The numbers as tables: one per method for the page, one for all methods in the terminal."""
+"""Tables of numbers: of one lottery's methods for the page, and of all its methods for the terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -8,11 +8,17 @@ from rich.console import Group
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
-from app.plotting.style import LOOKS, accuracy, heading, iteration, quantity
-from app.report.aggregate import Point, series
-from app.runs.results import Result
+from app.common.metrics import Metric, described, headline_metrics
+from app.plotting.numbers import iteration
+from app.report.lottery_series import Point, series
+from app.report.methods import Methods
+from app.report.metrics import EARLY_STOP_ITERATION, column, result_metrics
+from app.report.wording import in_sentence
+from app.runs.layout import DENSE
+from app.runs.schema import RunSchema
+from app.runs.table import EARLY_STOP, Result
 
-COLUMNS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy", "final_train_accuracy")
+NONE = "\N{EN DASH}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,54 +34,65 @@ class Table:
 
     caption: str
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     words: tuple[int, ...] = ()
 
 
-def tables(results: Iterable[Result]) -> list[Table]:
+def method_tables(results: Sequence[Result], columns: Sequence[Metric], methods: Methods) -> list[Table]:
     """One table per method, one row per round, the dense network first.
 
     Args:
         results: rows of one experiment.
+        columns: of results.csv, each as a metric of the column's name.
+        methods: all of them.
 
     Returns:
         The methods that have rows; dense alone has a table only where nothing else has one.
     """
-    rows = list(results)
-    columns = [series(rows, column) for column in COLUMNS]
-    methods = [method for method in columns[0] if method != "dense"] or list(columns[0])
-    header = (heading("density"), *map(heading, COLUMNS), "Networks")
+    lines = [series(results, each.name, methods) for each in columns]
+    header = ("% of weights remaining", *(each.heading for each in columns), "Networks")
     return [
         Table(
-            caption=LOOKS[method].label,
+            caption=methods.title(method),
             header=header,
-            rows=[_row(points) for points in zip(*(lines[method] for lines in columns), strict=True)],
+            rows=[_row(points, columns) for points in zip(*(line[method] for line in lines), strict=True)],
         )
-        for method in methods
+        for method in _shown(lines[0])
     ]
 
 
-def summary_table(results: Iterable[Result]) -> Group:
-    """One experiment's results for the terminal: a row per round, a column per method, about 80 letters wide.
+def summary_table(rows: Iterable[Result], schema: RunSchema) -> Group:
+    """One experiment's results for the terminal: a row per round, a column per method.
 
     Args:
-        results: rows of one experiment, at least one.
+        rows: of one experiment, at least one.
+        schema: what its networks measure, and its methods.
     """
-    rows = list(results)
-    stop, early = (series(rows, column) for column in COLUMNS[:2])
-    methods = [method for method in stop if method != "dense"] or list(stop)
+    rows = list(rows)
+    methods = Methods.of([schema], [row.method for row in rows])
+    measured = described(schema.metrics, result_metrics(name for row in rows for name in row.values))
+    metrics = headline_metrics(measured.values())
+    columns = [column(metric, EARLY_STOP) for metric in metrics]
+    stop, *values = (series(rows, each.name, methods) for each in (EARLY_STOP_ITERATION, *columns))
+    shown = _shown(stop)
     table = TerminalTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("round", "% of\nweights", *(LOOKS[method].label for method in methods)):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("round", "% of\nweights", *map(methods.title, shown)):
+        table.add_column(Text(name), justify="right", no_wrap=True)
     cells = {
-        (method, at.round): f"{iteration(at.mean)} {accuracy(best.mean):>6}"
-        for method in methods
-        for at, best in zip(stop[method], early[method], strict=True)
+        (method, at.round): " ".join(
+            [
+                iteration(at.value.mean),
+                *(f"{each.number(point.value.mean):>6}" for each, point in zip(columns, points, strict=True)),
+            ]
+        )
+        for method in shown
+        for at, *points in zip(stop[method], *(lines[method] for lines in values), strict=True)
     }
     densities = {point.round: point.density for line in stop.values() for point in line}
     for round_, density in sorted(densities.items()):
-        table.add_row(str(round_), exact(density), *(cells.get((method, round_), "\N{EN DASH}") for method in methods))
-    title = f"{rows[0].experiment}: early-stop iteration and test accuracy (%) there, means over networks"
+        table.add_row(str(round_), exact(density), *(cells.get((method, round_), NONE) for method in shown))
+    told = "".join(f" and {in_sentence(metric.heading)}" for metric in metrics)
+    title = f"{rows[0].experiment}: early-stop iteration{f'{told} there' if told else ''}, means over networks"
     return Group(Text(title, style="bold"), "", table)
 
 
@@ -84,12 +101,13 @@ def exact(density: float) -> str:
     return "100" if density == 1 else f"{100 * density:.2f}"
 
 
-def _row(points: tuple[Point, ...]) -> tuple[str, ...]:
-    """The points of one round, in the order of `COLUMNS`."""
-    cells = (_cell(column, point) for column, point in zip(COLUMNS, points, strict=True))
-    return (exact(points[0].density), *cells, str(points[0].n))
+def _shown(methods: Iterable[str]) -> list[str]:
+    """The methods that have a column or a table: all but dense, or dense alone."""
+    present = list(methods)
+    return [method for method in present if method != DENSE] or present
 
 
-def _cell(column: str, point: Point) -> str:
-    mean, low, high = (quantity(column, value) for value in (point.mean, point.low, point.high))
-    return f"{mean} ({low}\N{EN DASH}{high})" if point.n > 1 else mean
+def _row(points: Sequence[Point], columns: Sequence[Metric]) -> tuple[str, ...]:
+    """The points of one round, one per column."""
+    cells = (point.value.number(each) for point, each in zip(points, columns, strict=True))
+    return (exact(points[0].density), *cells, str(points[0].value.n))

@@ -56,20 +56,20 @@ def right_branching(words: int) -> Tree:
 
 
 def texts(svg: Path) -> list[str]:
-    """What is written in a picture: matplotlib leaves each text in a comment beside its outlines."""
+    """The texts of a picture: matplotlib writes each text as a comment next to its outlines."""
     parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     root = ElementTree.parse(svg, parser).getroot()
     return [html.unescape(element.text or "").strip() for element in root.iter(ElementTree.Comment)]
 
 
 def boxes(figure: Figure) -> list[tuple[str, object]]:
-    """Every text with the rectangle it fills."""
+    """Every text with its bounding box."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     return [(text.get_text(), text.get_window_extent(renderer)) for text in figure.axes[0].texts]
 
 
 def colours(figure: Figure) -> Counter[str]:
-    """How many lines there are of each colour."""
+    """The number of lines of each colour."""
     return Counter(to_hex(patch.get_edgecolor()) for patch in figure.axes[0].patches if isinstance(patch, PathPatch))
 
 
@@ -212,7 +212,7 @@ def test_a_very_large_picture_gets_fewer_pixels_per_inch(monkeypatch, shape):
         ([Panel("x", (0, 1), ["a", "b"]), Panel("y", 0, ["a"])], None, "the tree 'y' has 1 words, expected 2"),
         ([Panel("x", (0, 1), ["a", "b"], [0.5])], None, "the tree 'x' has 1 distances, expected 2"),
         ([Panel("x", (0, 1), ["a", "b"], [0.5, math.nan])], None, "distance of word 2 is nan; has the model diverged"),
-        ([Panel("x", (0, 1), ["a", "b"])], GOLD, "the gold tree has 5 words, and what is drawn beside it has 2"),
+        ([Panel("x", (0, 1), ["a", "b"])], GOLD, "the gold tree has 5 words, but the other trees have 2"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(panels, gold, message):

@@ -1,18 +1,18 @@
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.made_up_run import result, write_run
+from helpers.made_up_run import METHODS, changed, result, write_run
 from rich.console import Console
 
 from app.common.errors import UserError
 from app.report import summary_table
 from app.report.command import main
-from app.report.experiments import read_experiments
+from app.report.lottery_run import read_lotteries
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.results import write_results
+from app.runs.schema import RunSchema
+from app.runs.table import write_results
 
 
 def test_one_run_reports_into_itself_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -36,16 +36,16 @@ def test_parts_of_one_experiment_are_pooled(tmp_path: Path):
     whole = write_run(tmp_path / "whole", rounds=2, replicates=4, experiment="e")
     for name, mine in (("a", (0, 1)), ("b", (2, 3))):
         write_results(tmp_path / name / "results.csv", [row for row in whole if row.replicate in mine])
-    (pooled,) = read_experiments([tmp_path / "a", tmp_path / "b"])
+    (pooled,) = read_lotteries([tmp_path / "a", tmp_path / "b"])
     assert pooled.replicates == 4
     assert sorted(pooled.results, key=str) == sorted(whole, key=str)
-    assert pooled.runs[NetworkKey(3, "dense", 0)] == RunLayout(tmp_path / "b")
+    assert pooled.places[NetworkKey(3, "dense", 0)].root == tmp_path / "b/replicate_3/round_00"
 
 
 def test_two_experiments_in_one_file_stay_apart(tmp_path: Path):
-    rows = [result("dense", 0), replace(result("dense", 0), experiment="other")]
+    rows = [result("dense", 0), changed(result("dense", 0), experiment="other")]
     write_results(tmp_path / "results.csv", rows)
-    assert [experiment.name for experiment in read_experiments([tmp_path])] == ["made-up", "other"]
+    assert [experiment.name for experiment in read_lotteries([tmp_path])] == ["made-up", "other"]
 
 
 def refused(argv: list[str]) -> str:
@@ -116,7 +116,7 @@ def a_directory(run: Path) -> None:
 def with_first_row(**changes: object) -> Callable[[Path], None]:
     def change(run: Path) -> None:
         rows = [result("dense", 0), result("iterative", 1)]
-        write_results(run / "results.csv", [replace(rows[0], **changes), rows[1]])
+        write_results(run / "results.csv", [changed(rows[0], **changes), rows[1]])
 
     return change
 
@@ -136,47 +136,51 @@ def metrics_without_accuracy(run: Path) -> None:
     path.write_text("\n".join([header, *(row.rpartition(",")[0] + "," for row in rows)]) + "\n")
 
 
+def metrics_out_of_range(run: Path) -> None:
+    path = RunLayout(run).network(NetworkKey(0, "iterative", 1)).metrics
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row.rpartition(",")[0] + ",97.5" for row in rows)]) + "\n")
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (no_directory, "run: no such run directory"),
         (no_results, "results.csv: no such file"),
         (header_only, "results.csv: no finished network in it yet"),
-        (nothing_in_it, "results.csv: its columns are None"),
-        (other_columns, "results.csv: its columns are"),
+        (nothing_in_it, "results.csv: has no column experiment"),
+        (other_columns, "results.csv: has no column experiment"),
         (not_text, "results.csv: not a readable table"),
         (a_directory, "results.csv: not a readable table"),
         (with_first_row(density=0.0), "replicate 0, dense, round 0: density is 0.0"),
         (with_first_row(density=100.0), "density is 100.0"),
         (with_first_row(early_stop_test_accuracy=float("nan")), "early_stop_test_accuracy is nan"),
         (with_first_row(final_test_accuracy=98.4), "final_test_accuracy is 98.4"),
-        (with_first_row(early_stop_iteration=-1), "make no sense"),
-        (with_first_row(method="magic"), "method 'magic' is none of"),
+        (with_first_row(early_stop_iteration=-1), "early_stop_iteration is -1.0, expected a finite number from 0 up"),
+        (with_first_row(method="magic"), "magic, round 0: round 0 is the dense network"),
+        (with_first_row(seconds=float("inf")), "its seconds are inf"),
         (with_first_row(round=1), "round 0 is the dense network"),
         (no_metrics, "iterative/round_01/metrics.csv: no such file"),
         (metrics_without_rows, "iterative/round_01/metrics.csv: no row"),
-        (metrics_without_accuracy, "test_accuracy is nan at iteration 0"),
+        (metrics_without_accuracy, "iterative/round_01/metrics.csv: test_accuracy is nan in all rows"),
+        (metrics_out_of_range, "test_accuracy is 97.5 at iteration 0, expected a number from 0 to 1"),
     ],
 )
-def test_a_broken_run_is_refused_and_nothing_is_written(spoil, said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_broken_run_is_refused_and_nothing_is_written(spoil, said, tmp_path: Path):
     write_run(tmp_path / "run", rounds=1, replicates=1)
-    monkeypatch.setattr(
-        "app.runs.layout.METHODS", ("dense", "iterative", "one_shot", "magic")
-    )  # so that it can be written
     spoil(tmp_path / "run")
-    monkeypatch.undo()
     assert said in refused([str(tmp_path / "run"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 
 def printed(results, width: int = 80) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    console.print(summary_table(results))
+    console.print(summary_table(results, RunSchema(methods=METHODS)))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
 def test_summary_fits_a_terminal(large_run: Path):
-    (experiment,) = read_experiments([large_run])
+    (experiment,) = read_lotteries([large_run])
     lines = printed(experiment.results)
     assert lines[0].startswith("large: early-stop iteration and test accuracy (%) there")
     assert len([line for line in lines if line[:5].strip().isdigit()]) == 21, "one line per round"

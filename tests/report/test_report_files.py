@@ -2,26 +2,19 @@ import base64
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
-import matplotlib
 import pytest
-from helpers.made_up_run import result, write_run
-from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
+from helpers.made_up_run import write_run
+from helpers.pages import Outside, text_boxes
 
 from app.common.errors import RunError, UserError
-from app.plotting.canvas import blocks, legend, name_panel, render, style
+from app.plotting.canvas import blocks, legend, name_panel
+from app.plotting.style import style
 from app.report import ReportFiles, report
-from app.report.curves import curves_figure
-from app.report.document import document
-from app.report.experiments import Experiment, read_experiments
-from app.report.figures import density_figure
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.results import read_results, write_results
+from app.runs.table import read_results
 
 STEMS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy", "test_accuracy_curves")
 
@@ -29,24 +22,6 @@ STEMS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accurac
 @pytest.fixture(scope="module")
 def large(large_run: Path, tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
     return report([large_run], tmp_path_factory.mktemp("large") / "report")
-
-
-class Outside(HTMLParser):
-    """Collects what a page would fetch, and the pictures in it with their texts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.references: list[str] = []
-        self.pictures: list[tuple[str, str]] = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "srcset", "data", "poster", "action"):
-                self.references.append(value)
-        if tag == "img":
-            self.pictures.append((dict(attrs)["src"], dict(attrs)["alt"]))
 
 
 def test_files_are_all_there_and_named(large: ReportFiles):
@@ -85,20 +60,6 @@ def test_page_carries_the_figures_and_says_what_they_show(large: ReportFiles, la
     assert f"dense {mean:,.0f} at 100 %." in page.pictures[0][1]
 
 
-def test_texts_of_pictures_give_start_best_and_end():
-    values = {"dense": [(500, 0.95)], "iterative": [(300, 0.96), (200, 0.98), (900, 0.97)]}
-    rows = [
-        result(method, index + (method != "dense"), early_stop_iteration=stop, early_stop_test_accuracy=early)
-        for method, pairs in values.items()
-        for index, (stop, early) in enumerate(pairs)
-    ]
-    stop, early, *_ = document([Experiment("e", results=rows)]).pictures
-    assert stop.alt.endswith("dense 500 at 100 %. iterative 500 at 100 %, 200 at 64.0 %, 900 at 51.2 %.")
-    assert early.alt.endswith(
-        "dense 95.00 % at 100 %. iterative 95.00 % at 100 %, 98.00 % at 64.0 %, 97.00 % at 51.2 %."
-    )
-
-
 def test_svg_needs_no_font_and_names_no_day(large: ReportFiles):
     for path in large.figures:
         if path.suffix == ".svg":
@@ -117,25 +78,18 @@ def test_markdown_shows_the_pictures_beside_it_and_every_round(large: ReportFile
 
 
 def test_same_rows_same_bytes(small_run: Path, tmp_path: Path):
-    first, second = report([small_run], tmp_path / "a"), report([small_run], tmp_path / "b")
-    for path in (*first.figures, first.html, first.markdown):
-        assert path.read_bytes() == (second.html.parent / path.name).read_bytes(), path.name
-
-
-def test_the_users_own_matplotlib_settings_change_nothing(small_run: Path):
-    experiments = read_experiments([small_run])
-    ours = render(density_figure(experiments, "final_test_accuracy"), "png")
-    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.hashsalt": "x", "savefig.dpi": 30}):
-        theirs = render(density_figure(experiments, "final_test_accuracy"), "png")
-        assert matplotlib.rcParams["font.size"] == 30, "and are left as they were"
-    assert ours == theirs
+    files = report([small_run], tmp_path)
+    paths = (*files.figures, files.html, files.markdown)
+    first = [path.read_bytes() for path in paths]
+    report([small_run], tmp_path)
+    assert [path.read_bytes() for path in paths] == first
 
 
 def test_weights_are_not_needed_and_nothing_else_is_touched(tmp_path: Path):
     run = tmp_path / "run"
     write_run(run, rounds=1, replicates=1)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert {path.name for path in before} == {"results.csv", "metrics.csv"}
+    assert {path.name for path in before} == {"results.csv", "metrics.csv", "schema.json"}
     files = report([run])
     assert files.html == run / "report" / "report.html"
     after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.parent != files.html.parent}
@@ -164,76 +118,6 @@ def test_every_stage_of_a_run_can_be_reported(options, tmp_path: Path):
     assert all(path.stat().st_size > 2_000 for path in files.figures)
 
 
-def bars(figure: Figure) -> int:
-    return sum(len(axes.collections) for part in figure.subfigs for axes in part.axes)
-
-
-def test_bars_only_where_there_is_something_to_span(tmp_path: Path):
-    write_run(tmp_path / "one", rounds=3, replicates=1)
-    write_run(tmp_path / "two", rounds=3, replicates=2)
-    one, two = (density_figure(read_experiments([tmp_path / name]), "final_test_accuracy") for name in ("one", "two"))
-    assert (bars(one), bars(two)) == (0, 1 + 3)
-
-
-def test_every_line_starts_at_the_dense_mean(large_run: Path):
-    figure = density_figure(read_experiments([large_run]), "early_stop_iteration")
-    dense = [row for row in read_results(RunLayout(large_run).results) if row.method == "dense"]
-    mean = sum(row.early_stop_iteration for row in dense) / len(dense)
-    lines = [line for line in figure.subfigs[0].axes[0].lines if line.get_marker() != "None"]
-    assert len(lines) == 5
-    for line in lines:
-        assert (line.get_xdata()[0], line.get_ydata()[0]) == (1.0, pytest.approx(mean))
-
-
-class Recorder(RendererAgg):
-    """Draws, and remembers which texts it has drawn."""
-
-    def __init__(self, figure: Figure) -> None:
-        super().__init__(*figure.bbox.size, figure.dpi)
-        self.texts = []
-
-    def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
-        self.texts.append(mtext)
-
-
-def text_boxes(figure: Figure):
-    """Every piece of text that is drawn, and where it stands, in pixels."""
-    with style():
-        recorder = Recorder(figure)
-        figure.draw(recorder)
-        several_lines = figure.findobj(lambda artist: isinstance(artist, Text) and "\n" in artist.get_text())
-        drawn = dict.fromkeys([*filter(None, recorder.texts), *several_lines])
-        return [(text.get_text(), text.get_window_extent(recorder)) for text in drawn]
-
-
-@pytest.mark.parametrize("name", ["small_run", "large_run"])
-def test_no_text_is_cut_or_covered(name, request: pytest.FixtureRequest):
-    experiments = read_experiments([request.getfixturevalue(name)])
-    figures = [density_figure(experiments, "early_stop_test_accuracy"), curves_figure(experiments)]
-    figures.append(density_figure([*experiments, *experiments], "early_stop_iteration"))
-    for figure in figures:
-        boxes = text_boxes(figure)
-        assert len(boxes) > 10
-        frame = figure.bbox
-        for text, box in boxes:
-            assert frame.x0 <= box.x0 <= box.x1 <= frame.x1, text
-            assert frame.y0 <= box.y0 <= box.y1 <= frame.y1, text
-        for index, (text, box) in enumerate(boxes):
-            for other, beside in boxes[index + 1 :]:
-                assert not box.overlaps(beside), (text, other)
-
-
-def test_controls_keep_the_colour_of_their_density(small_run: Path):
-    figure = curves_figure(read_experiments([small_run]))
-    iterative, reinit = figure.subfigs[0].axes
-    solid = [line.get_color() for line in iterative.lines]
-    thin, dashed = reinit.lines[: len(solid)], reinit.lines[len(solid) :]
-    assert [line.get_color() for line in thin] == solid
-    assert [line.get_color() for line in dashed] == solid
-    assert all(line.is_dashed() for line in dashed[1:])
-    assert not any(line.is_dashed() for line in thin)
-
-
 def test_names_of_experiments_are_text_and_nothing_more(tmp_path: Path):
     name = 'a_$b$ <img src="https://elsewhere/x.png"> | [c](d) & ' + "long " * 30
     write_run(tmp_path / "run", rounds=1, replicates=1, experiment=name)
@@ -246,7 +130,7 @@ def test_names_of_experiments_are_text_and_nothing_more(tmp_path: Path):
     with style():
         figure, (block,) = blocks([1])
         name_panel(block.panels[0], name)
-        legend(block, block.panels[0].plot([1], label="one"), each=1.0, title=name)
+        legend(block, block.panels[0].plot([1]), ["one"], each=1.0, title=name)
     assert all(box.x1 <= figure.bbox.x1 for _, box in text_boxes(figure))
 
 
@@ -256,7 +140,7 @@ def test_importing_the_report_does_not_import_matplotlib():
 
 
 def test_a_place_that_is_none(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("app.report.build._contents", lambda experiments: {"report.md": "text"})
+    monkeypatch.setattr("app.report.build._contents", lambda document: {"report.md": "text"})
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="file: no place to write a report"):
         report([small_run], tmp_path / "file")
@@ -267,7 +151,7 @@ def test_a_full_disk_is_no_fault_of_the_user(small_run: Path, tmp_path: Path, mo
     def full(path: Path, data: bytes | str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("app.report.build._contents", lambda experiments: {"report.md": "text"})
+    monkeypatch.setattr("app.report.build._contents", lambda document: {"report.md": "text"})
     monkeypatch.setattr("app.report.build.write_atomically", full)
     with pytest.raises(RunError, match="was not written \\(No space left on device\\)"):
         report([small_run], tmp_path / "out")
@@ -281,10 +165,3 @@ def test_curves_need_a_common_iteration(tmp_path: Path):
     path.write_text("\n".join([header, *(f"1{row}" for row in rows[1:])]) + "\n")
     with pytest.raises(UserError, match="run: the networks of dense, round 0 were tested at no common iteration"):
         report([run.root])
-
-
-def test_a_row_made_by_hand_is_enough_for_the_figures_against_density(tmp_path: Path):
-    write_results(tmp_path / "results.csv", [result("dense", 0, final_test_accuracy=1.0, early_stop_iteration=0)])
-    experiments = read_experiments([tmp_path])
-    for stem in STEMS[:3]:
-        assert render(density_figure(experiments, stem), "png")

@@ -1,4 +1,4 @@
-"""Trees as pictures and as text; matplotlib is imported by the first picture."""
+"""Draws trees as pictures and formats them as text; matplotlib is imported only when the first picture is drawn."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,20 +16,20 @@ __all__ = ["Figure", "Panel", "draw_trees", "save_drawing", "tree_text"]
 
 
 def draw_trees(panels: Sequence[Panel], title: str = "", *, gold: GoldSentence | None = None) -> "Figure":
-    """Draw trees over one sentence, side by side where that is not too wide, else one below the other.
+    """Draw trees over one sentence, side by side if they fit, else one below the other.
 
-    With a gold tree, which is drawn last, with its labels, the brackets of the others show whether it has them too.
+    A gold tree is drawn last, with its labels, and the brackets of the other trees show whether they are in it.
 
     Args:
         panels: one or more trees.
-        title: what stands above all of them.
+        title: the title above all trees.
         gold: the same sentence in the treebank.
 
     Returns:
-        A matplotlib figure, as wide and high as its trees need.
+        A matplotlib figure whose size fits its trees.
 
     Raises:
-        UserError: no tree, numbers of words that differ, or a distance that is not finite.
+        UserError: no trees, different numbers of words, or a distance that is not finite.
     """
     check(panels, gold)
     from app.plotting.trees.picture import compose
@@ -38,10 +38,10 @@ def draw_trees(panels: Sequence[Panel], title: str = "", *, gold: GoldSentence |
 
 
 def save_drawing(figure: "Figure", path: Path) -> tuple[Path, Path]:
-    """Write a figure as SVG and as PNG, the same bytes each time.
+    """Write a figure as SVG and PNG; equal figures give equal bytes.
 
     Args:
-        figure: made by `draw_trees`.
+        figure: the result of `draw_trees`.
         path: of both files, without the suffix.
 
     Returns:
@@ -56,9 +56,9 @@ def save_drawing(figure: "Figure", path: Path) -> tuple[Path, Path]:
 
 
 def tree_text(tree: Tree, words: Sequence[str]) -> str:
-    """A tree in one line, such as ((the cat) sat).
+    """Format a tree as one line, such as ((the cat) sat).
 
     Raises:
-        UserError: a word is empty or holds white space.
+        UserError: a word is empty or contains white space.
     """
     return write_trees([(words, tree)]).removesuffix("\n")

@@ -1,4 +1,4 @@
-"""Paper, pens and letters for pictures of trees; lengths are in inches, unless they are of letters and lines."""
+"""Drawing primitives for pictures of trees; lengths are in inches, font sizes and line widths in points."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -16,23 +16,23 @@ from matplotlib.textpath import text_to_path
 
 POINTS = 72.0  # typographic points per inch
 DPI = 200
-PIXELS = 40e6  # of the largest PNG; a longer sentence gets fewer per inch
-SIDE = 30_000  # pixels of its longer side: more is beyond matplotlib
+PIXELS = 40e6  # of the largest PNG; a larger picture gets a lower resolution
+SIDE = 30_000  # most pixels of the longer side; matplotlib cannot write more
 RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
-    "svg.fonttype": "path",  # letters as outlines: no viewer needs the font
-    "svg.hashsalt": "trees-and-tickets",  # the same element names each time
+    "font.family": "DejaVu Sans",  # included in matplotlib, so the same on every machine
+    "svg.fonttype": "path",  # text as outlines, so that viewers do not need the font
+    "svg.hashsalt": "trees-and-tickets",  # makes element ids reproducible
 }
 METADATA = {"png": {"Software": None}, "svg": {"Creator": None, "Date": None, "Format": None, "Type": None}}
 
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """How text is written.
+    """A font style.
 
     Args:
         size: in points.
-        colour: as matplotlib takes it.
+        colour: a matplotlib colour.
         weight: "normal" or "bold".
     """
 
@@ -41,7 +41,7 @@ class Letters:
     weight: str = "normal"
 
     def width(self, text: str) -> float:
-        """How wide a text is."""
+        """The width of a text in this style, in inches."""
         font = FontProperties(family=RC["font.family"], size=self.size, weight=self.weight)
         width, _, _ = text_to_path.get_text_width_height_descent(printable(text), font, ismath=False)
         return float(width) / POINTS
@@ -49,13 +49,13 @@ class Letters:
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """How brackets are drawn.
+    """A line style of brackets.
 
     Args:
-        colour: as matplotlib takes it.
+        colour: a matplotlib colour.
         width: in points.
-        dashes: matplotlib's pattern.
-        dot: what marks the middle of a bracket: "full", "hollow", or "" for nothing.
+        dashes: matplotlib's line style.
+        dot: the mark in the middle of a bracket: "full", "hollow", or "" for none.
     """
 
     colour: str
@@ -65,11 +65,11 @@ class Pen:
 
 
 class Sheet:
-    """An empty sheet to draw on, from its lower left corner.
+    """An empty figure to draw on; its origin is the lower left corner.
 
     Args:
-        width: of the sheet.
-        height: of the sheet.
+        width: in inches.
+        height: in inches.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -80,15 +80,15 @@ class Sheet:
         self._axes.set_axis_off()
 
     def text(self, x: float, y: float, text: str, letters: Letters, *, align: str = "center", clear: float = 0) -> None:
-        """Write a text on the base line y.
+        """Write a text on the baseline y.
 
         Args:
-            x: of the text's middle, or of its left end where `align` is "left".
-            y: of its base line.
-            text: plain; what cannot be printed becomes a replacement character.
-            letters: how it is written.
+            x: of the text's middle, or of its left end if `align` is "left".
+            y: of the baseline.
+            text: plain text; characters that are not printable become replacement characters.
+            letters: the font style.
             align: "center" or "left".
-            clear: how far around the text nothing else is to be seen; 0 for no such care.
+            clear: width of a white margin around the text, which covers lines below it; 0 for none.
         """
         self._axes.text(
             x,
@@ -105,7 +105,7 @@ class Sheet:
         )
 
     def line(self, points: Sequence[tuple[float, float]], pen: Pen, rounded: float = 0, zorder: float = 2) -> None:
-        """Draw a line through points, with corners of a radius `rounded`."""
+        """Draw a line through points, with corners rounded by the radius `rounded`."""
         corners = [_corner(*three, rounded) for three in zip(points, points[1:], points[2:], strict=False)]
         vertices = [points[0], *(vertex for corner in corners for vertex in corner), points[-1]]
         codes = [Outline.MOVETO, *[Outline.LINETO, Outline.CURVE3, Outline.CURVE3] * len(corners), Outline.LINETO]
@@ -123,23 +123,23 @@ class Sheet:
         )
 
     def dot(self, x: float, y: float, pen: Pen, radius: float) -> None:
-        """Mark a point."""
+        """Draw a dot, filled or hollow as the pen says."""
         inside = pen.colour if pen.dot == "full" else "white"
         self._axes.add_patch(Circle((x, y), radius, facecolor=inside, edgecolor=pen.colour, linewidth=1.0, zorder=3))
 
     def block(self, x: float, y: float, width: float, height: float, colour: str) -> None:
-        """A filled rectangle from its lower left corner."""
+        """Draw a filled rectangle, given its lower left corner."""
         self._axes.add_patch(Rectangle((x, y), width, height, facecolor=colour, edgecolor="none", zorder=1))
 
 
 def printable(text: str) -> str:
-    """A text that every format can hold: control characters are replaced."""
+    """Replace control characters, which not every file format can contain."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib's own defaults and our changes to them, whatever the user's matplotlibrc says."""
+    """Use matplotlib's defaults with our settings, independent of the user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
@@ -147,10 +147,10 @@ def style() -> Iterator[None]:
 
 
 def render(figure: Figure, kind: str) -> bytes:
-    """A picture file, the same bytes each time.
+    """Render a figure as the content of a picture file; equal figures give equal bytes.
 
     Args:
-        figure: what to draw.
+        figure: the figure.
         kind: "png" or "svg".
     """
     width, height = figure.get_size_inches()
@@ -164,7 +164,7 @@ def render(figure: Figure, kind: str) -> bytes:
 def _corner(
     before: tuple[float, float], at: tuple[float, float], after: tuple[float, float], radius: float
 ) -> list[tuple[float, float]]:
-    """Where a rounded corner begins, what it bends around, and where it ends."""
+    """The start, the control point and the end of a rounded corner."""
 
     def towards(other: tuple[float, float]) -> tuple[float, float]:
         length = sqrt((other[0] - at[0]) ** 2 + (other[1] - at[1]) ** 2)

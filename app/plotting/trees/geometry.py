@@ -1,4 +1,4 @@
-"""Where the brackets of a drawn tree stand above its words."""
+"""Computes the positions of a tree's brackets above its words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Bracket:
 
     Args:
         span: first word, word after the last.
-        at: the middle of the bar, horizontally and in levels above the words.
-        children: where the words and brackets below it stand, from left to right; words at level 0.
+        at: the middle of the bar: horizontal position, and level above the words.
+        children: the positions of the words and brackets below it, from left to right; words are at level 0.
     """
 
     span: Span
@@ -25,17 +25,16 @@ class Bracket:
 
 
 def place(tree: Tree, centres: Sequence[float]) -> list[Bracket]:
-    """Place a tree's brackets, each one level above the highest of its children.
+    """Place a tree's brackets, each one level above its highest child.
 
-    No line from a bar down to a child crosses another bar: what stands between a bar's ends, up to its level, is its
-    own.
+    No line from a bar down to a child crosses another bar, because only descendants of a bracket are below its bar.
 
     Args:
         tree: over the words.
         centres: horizontal position of each word, ascending.
 
     Returns:
-        Children before their parents; nothing for one word alone.
+        Children before their parents; empty for a single word.
     """
     placed: list[Bracket] = []
     begun: list[tuple[int, list[Point]]] = [(0, [])]  # first word, children so far

@@ -1,4 +1,4 @@
-"""What is drawn in one picture."""
+"""The input of a picture: its trees, and checks of them."""
 
 import math
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ class Panel:
     """One tree of a picture.
 
     Args:
-        title: what stands above it, such as the name of a layer.
+        title: the title above the tree, such as the name of a layer.
         tree: over the words.
-        words: what stands below its leaves.
-        distances: what stands below the words as a number and a bar, one per word; None for nothing.
+        words: written below the leaves.
+        distances: drawn below the words as numbers and bars, one per word; None for none.
     """
 
     title: str
@@ -27,10 +27,10 @@ class Panel:
 
 
 def check(panels: Sequence[Panel], gold: GoldSentence | None) -> None:
-    """Check that there are trees, all over one number of words, and that their distances can be drawn.
+    """Check that there are trees, that all have the same number of words, and that all distances are finite.
 
     Raises:
-        UserError: they are not.
+        UserError: one of these is not so.
     """
     if not panels:
         raise UserError("a picture of trees needs at least one tree")
@@ -44,7 +44,7 @@ def check(panels: Sequence[Panel], gold: GoldSentence | None) -> None:
             if count != expected:
                 raise UserError(f"the tree {panel.title!r} has {count} {what}, expected {expected}")
     if gold is not None and (found := words_in(gold.tree)) != expected:
-        raise UserError(f"the gold tree has {found} words, and what is drawn beside it has {expected}")
+        raise UserError(f"the gold tree has {found} words, but the other trees have {expected}")
 
 
 def _check_finite(distances: Sequence[float], title: str) -> None:

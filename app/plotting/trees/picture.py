@@ -1,4 +1,4 @@
-"""One picture of several trees over the same sentence: their places on the sheet, the title and the legend."""
+"""Composes a picture of several trees over the same sentence: layout, title and legend."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
@@ -12,23 +12,23 @@ from app.plotting.trees.panels import Panel
 from app.plotting.trees.view import BAR, BAR_WIDTH, DOT, LINE, NOTE, OTHER, SHARED, WHOLE, View, slots
 
 TITLE = Letters(11, "#000000", "bold")
-MARGIN = 0.2  # inches, as all lengths here
+MARGIN = 0.2  # all lengths are in inches
 GAP = 0.4  # between trees
 BELOW_TITLE, ABOVE_LEGEND = 0.1, 0.2
-NARROWEST = 3.2  # between the margins: the title and the legend need it
-WIDEST = 12.5  # of trees side by side
-# From one level to the next: so that a tree is TALL, but neither below what dots and labels need, nor above what looks
-# well; and whatever they need where a tree would be TALLEST.
+NARROWEST = 3.2  # least width between the margins, for the title and the legend
+WIDEST = 12.5  # most width of trees side by side
+# The step between levels makes the deepest tree TALL, but is at most MOST, and at least LEAST (LEAST_LABELLED
+# with labels) for dots and labels to fit. No tree becomes taller than TALLEST, even with a step below LEAST.
 TALL, TALLEST = 3.6, 12.0
 LEAST, LEAST_LABELLED, MOST = 0.12, 0.18, 0.27
 
-SAMPLE = 0.3  # of a line, in the legend
+SAMPLE = 0.3  # length of a line in the legend
 LEGEND = {SHARED: "in the gold tree", OTHER: "not in the gold tree", WHOLE: "whole sentence, not counted"}
 DISTANCES = "distance"
 
 
 def compose(panels: Sequence[Panel], title: str, gold: GoldSentence | None) -> Figure:
-    """Draw trees, and the gold tree after them; see `app.plotting.trees.draw_trees`."""
+    """Draw the trees and then the gold tree; see `app.plotting.trees.draw_trees`."""
     with style():
         views = _views(panels, gold)
         width = max(view.width for view in views)
@@ -54,12 +54,12 @@ def compose(panels: Sequence[Panel], title: str, gold: GoldSentence | None) -> F
 
 
 def _height(row: Sequence[View], step: float) -> float:
-    """Of trees side by side, whose words stand in one line."""
+    """The height of a row of trees, whose words are on one line."""
     return max(view.head for view in row) + max(view.levels for view in row) * step + max(view.foot for view in row)
 
 
 def _views(panels: Sequence[Panel], gold: GoldSentence | None) -> list[View]:
-    """The trees that are to be drawn, with one width for each word."""
+    """The views of all trees, with the same column widths."""
     drawn = list(panels)
     if gold is not None:
         drawn.append(Panel("gold", gold.tree, gold.words))
@@ -72,7 +72,7 @@ def _views(panels: Sequence[Panel], gold: GoldSentence | None) -> list[View]:
 
 
 def _labels(constituents: Iterable[tuple[str, int, int]]) -> dict[Span, str]:
-    """What is written on each bracket: the labels of a unary chain from its top down, joined by a plus."""
+    """The text on each bracket: the labels of a unary chain from the top down, joined by a plus."""
     chains: dict[Span, list[str]] = {}
     for label, start, end in constituents:
         chain = chains.setdefault((start, end), [])
@@ -82,19 +82,19 @@ def _labels(constituents: Iterable[tuple[str, int, int]]) -> dict[Span, str]:
 
 
 def _step(views: Sequence[View]) -> float:
-    """From one level to the next."""
+    """The height of one level."""
     levels = max(1.0, *(view.levels for view in views))
     least = LEAST_LABELLED if any(view.labels for view in views) else LEAST
     return min(MOST, max(least, TALL / levels), TALLEST / levels)
 
 
 def _wrapped(title: str, width: float) -> list[str]:
-    """The title in lines no longer than the sheet is wide, if its letters are about as wide in every line."""
+    """Wrap the title to the width of the sheet, by the average width of its characters."""
     return wrap(title, max(10, int(0.95 * len(title) * width / TITLE.width(title)))) if title else []
 
 
 def _legend(views: Sequence[View], width: float) -> list[list[tuple[Pen | None, str]]]:
-    """Lines of entries: a pen, or None for the bars, and what it says."""
+    """The lines of the legend: pairs of a pen, or None for the bars, and its text."""
     pens: Mapping[Pen, None] = {view.pen(bracket): None for view in views for bracket in view.brackets}
     entries: list[tuple[Pen | None, str]] = [(pen, text) for pen, text in LEGEND.items() if pen in pens]
     if any(view.panel.distances is not None for view in views):

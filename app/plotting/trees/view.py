@@ -1,4 +1,4 @@
-"""One tree of a picture: its brackets above the words, and the words' distances below them."""
+"""Draws one tree of a picture: its brackets above the words, and the distances below them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
@@ -8,8 +8,8 @@ from app.plotting.trees.canvas import Letters, Pen, Sheet
 from app.plotting.trees.geometry import Bracket, place
 from app.plotting.trees.panels import Panel
 
-# Lengths are in inches, letters and lines in points. The colours are of Okabe and Ito's palette, which colour-blind
-# readers can tell apart; dashes and hollow dots say the same without colours.
+# Lengths are in inches, font sizes and line widths in points. The colours are from Okabe and Ito's palette, which
+# colour-blind readers can distinguish; dashes and hollow dots show the same without colours.
 HEADING = Letters(9.5, "#000000", "bold")
 NOTE = Letters(8, "#555555")
 WORD = Letters(10, "#000000")
@@ -22,20 +22,20 @@ PLAIN = Pen("#222222", 1.2)
 RULE = Pen("#888888", 0.6)
 BAR = "#b4c3d1"
 
-SLOT = 0.34  # of a word, at least
-BETWEEN = 0.11  # words, and numbers
-LINE = 0.18  # from one line of text to the next
+SLOT = 0.34  # least width of a word's column
+BETWEEN = 0.11  # gap between words and between numbers
+LINE = 0.18  # line height of text
 LONGEST_BAR = 0.28
 BAR_WIDTH = 0.15
-NUMBERS = 0.13  # the height of their line
-WORDS = 0.22  # the height of theirs, with what is free below and above it
-CROWN = 0.16  # free above the highest bracket, for its label
+NUMBERS = 0.13  # height of the line of numbers
+WORDS = 0.22  # height of the line of words, with the space above and below it
+CROWN = 0.16  # space above the highest bracket, for its label
 DOT = 0.028  # radius
 CORNER = 0.05  # radius
 
 
 def slots(panel: Panel) -> list[float]:
-    """How wide a column each word needs."""
+    """The column width that each word needs."""
     texts = [[(WORD, word)] for word in panel.words]
     for text, number in zip(texts, _numbers(panel), strict=False):
         text.append((NUMBER, number))
@@ -43,13 +43,13 @@ def slots(panel: Panel) -> list[float]:
 
 
 class View:
-    """A tree with its place on the sheet, but for where the sheet has it.
+    """The layout of a tree, relative to its position on the sheet.
 
     Args:
         panel: the tree, its words and distances.
-        columns: how wide each word's column is.
-        gold: the brackets of the gold tree to compare with; None for nothing to compare.
-        labels: what is written on brackets.
+        columns: the width of each word's column.
+        gold: the brackets of the gold tree to compare with; None for no comparison.
+        labels: the text on brackets.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class View:
 
     @property
     def levels(self) -> float:
-        """How many brackets stand above each other at most."""
+        """The number of levels of brackets."""
         return self.brackets[-1].at[1] if self.brackets else 0
 
     @property
     def note(self) -> str:
-        """How many brackets are in the gold tree too; the one around the sentence is in every tree."""
+        """How many brackets are in the gold tree, without the one around the sentence, which is in every tree."""
         inner = [bracket.span for bracket in self.brackets[:-1]]
         if self.gold is None or not inner:
             return ""
@@ -77,21 +77,21 @@ class View:
 
     @property
     def head(self) -> float:
-        """How high its heading is."""
+        """The height of the heading."""
         return LINE * bool(self.panel.title) + LINE * bool(self.note) + CROWN
 
     @property
     def foot(self) -> float:
-        """How much stands below its brackets."""
+        """The height of everything below the brackets."""
         return WORDS + (NUMBERS + LONGEST_BAR if self.panel.distances is not None else 0)
 
     @property
     def width(self) -> float:
-        """Of everything."""
+        """The width of the tree with its heading."""
         return max(sum(self.columns), HEADING.width(self.panel.title), NOTE.width(self.note))
 
     def pen(self, bracket: Bracket) -> Pen:
-        """What a bracket is drawn with."""
+        """The line style of a bracket."""
         if self.gold is None:
             return PLAIN
         if bracket is self.brackets[-1]:
@@ -99,7 +99,7 @@ class View:
         return SHARED if bracket.span in self.gold else OTHER
 
     def draw(self, sheet: Sheet, x: float, top: float, ground: float, step: float) -> None:
-        """Draw it from x to the right, its heading below `top` and its brackets above `ground`, levels `step` apart."""
+        """Draw from x to the right: the heading below `top`, the brackets above `ground` with levels `step` apart."""
         for text, letters in ((self.panel.title, HEADING), (self.note, NOTE)):
             if text:
                 top -= LINE
@@ -128,7 +128,7 @@ class View:
             sheet.text(middle, top - 0.04, self.labels[bracket.span], LABEL, clear=0.02)
 
     def _draw_distances(self, sheet: Sheet, x: float, y: float, distances: Sequence[float]) -> None:
-        """Bars from 0 up, or from the least distance where that is negative; the greatest is `LONGEST_BAR`."""
+        """Draw bars from 0, or from the least distance if it is negative; the longest bar is `LONGEST_BAR`."""
         least = min(0.0, *distances)
         scale = LONGEST_BAR / ((max(distances) - least) or 1)
         for centre, distance, number in zip(self.centres, distances, _numbers(self.panel), strict=True):

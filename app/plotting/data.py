@@ -1,0 +1,155 @@
+"""What figures are drawn from: points, lines and panels in plain values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.common.metrics import Metric
+from app.plotting.line_styles import LineStyle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One point of a line, over some networks.
+
+    Args:
+        x: where on the horizontal axis.
+        mean: mean of the value over the networks.
+        low: least value.
+        high: greatest value.
+        n: how many networks.
+    """
+
+    x: float
+    mean: float
+    low: float
+    high: float
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line in its style; the points from left to right."""
+
+    line_style: LineStyle
+    marks: Sequence[Mark]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a legend: plain text, in which nothing is markup."""
+
+    label: str
+    line_style: LineStyle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DensityPanel:
+    """The lines of one experiment against weights remaining.
+
+    Args:
+        name: above the panel; empty for none.
+        dense: the dense network's point, where every line begins; its `x` is 1.
+        lines: of the methods, without the dense point, by density from dense to sparse.
+    """
+
+    name: str
+    dense: Mark | None
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DensityFigure:
+    """One metric against weights remaining.
+
+    Args:
+        panels: one per experiment, at least one.
+        metric: what is drawn.
+        legend: the methods of all panels.
+        from_zero: whether the vertical axis begins at 0.
+    """
+
+    panels: Sequence[DensityPanel]
+    metric: Metric
+    legend: Sequence[Entry]
+    from_zero: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvesPanel:
+    """Learning curves of one method.
+
+    Args:
+        name: of the panel.
+        line_style: of the method; only its dashes are used, as the colour tells the density.
+        curves: by round.
+        behind: curves by round to compare with, drawn thin; empty where there are none.
+    """
+
+    name: str
+    line_style: LineStyle
+    curves: Mapping[int, Sequence[Mark]]
+    behind: Mapping[int, Sequence[Mark]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvesGroup:
+    """The panels of one experiment, which share a scale and a legend.
+
+    Args:
+        title: of the legend.
+        panels: one per method, at least one.
+        densities: by round, of all rounds that have a curve.
+    """
+
+    title: str
+    panels: Sequence[CurvesPanel]
+    densities: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvesFigure:
+    """One metric over iterations at some densities, one panel per method, one group per experiment."""
+
+    groups: Sequence[CurvesGroup]
+    metric: Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IterationsFigure:
+    """Values over iterations, a line per experiment that has measured them.
+
+    Args:
+        panels: lines by the name of the panel, which is shown where there are several; they share their axes.
+        metric: of one of the panels; all have its scale.
+        heading: of the vertical axis.
+        legend: the experiments that have a line in some panel.
+    """
+
+    panels: Mapping[str, Sequence[Line]]
+    metric: Metric
+    heading: str
+    legend: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsFigure:
+    """Accuracy against number of operators.
+
+    Args:
+        lines: one per experiment.
+        metric: of the accuracies.
+        baselines: accuracy of always answering with the most frequent class, by number of operators.
+        ticks: what each number of operators is called.
+        trained: the most operators that were trained on, shaded up to there; None where that is not known.
+        legend: the experiments.
+    """
+
+    lines: Sequence[Line]
+    metric: Metric
+    baselines: Sequence[Sequence[tuple[int, float]]]
+    ticks: Mapping[int, str]
+    trained: int | None
+    legend: Sequence[Entry]
+
+
+FigureData = DensityFigure | CurvesFigure | IterationsFigure | OperatorsFigure

@@ -1,0 +1,24 @@
+"""Any figure from its data."""
+
+from matplotlib.figure import Figure
+
+from app.plotting.curves import curves_figure
+from app.plotting.data import CurvesFigure, DensityFigure, FigureData, IterationsFigure, OperatorsFigure
+from app.plotting.density import density_figure
+from app.plotting.iterations import iterations_figure
+from app.plotting.operators import operators_figure
+from app.plotting.style import style
+
+
+def draw(data: FigureData) -> Figure:
+    """A figure, which `app.plotting.canvas.render` makes a file of."""
+    with style():
+        match data:
+            case DensityFigure():
+                return density_figure(data)
+            case CurvesFigure():
+                return curves_figure(data)
+            case IterationsFigure():
+                return iterations_figure(data)
+            case OperatorsFigure():
+                return operators_figure(data)

@@ -1,0 +1,208 @@
+"""What a report of trainings is drawn from: their rows and where these came from, checked and grouped."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from app.common.errors import UserError
+from app.common.metrics import Metric, Schema, described
+from app.report.metrics import main_metric
+from app.report.provenance import Provenance, read_provenance
+from app.report.wording import expected
+from app.runs.best_validation import BestValidation, configured_best
+from app.runs.config import read_config
+from app.runs.layout import SEED, FitLayout, NetworkKey, RunDirectory, TrainingLayout, run_of, seed_directories
+from app.runs.schema import read_schema
+from app.runs.table import ITERATION, MetricsRow, read_metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedNetwork:
+    """One training: by `fit`, or one network of a lottery.
+
+    Args:
+        layout: where it is.
+        provenance: what it came from.
+        config: its configuration.
+        rows: one per validation, at least one.
+        schema: what is declared of metrics.
+    """
+
+    layout: TrainingLayout
+    provenance: Provenance
+    config: dict[str, Any]
+    rows: list[MetricsRow]
+    schema: Schema = field(default_factory=Schema)
+
+    @property
+    def seed(self) -> int:
+        """The seed of all its random draws; 0 for a network of a lottery, which has one for each purpose."""
+        return self.provenance.seeds.get("seed", 0)
+
+    @property
+    def best(self) -> MetricsRow:
+        """The row of the best validation: what best.ckpt holds."""
+        return self.best_by.of(self.rows)
+
+    @property
+    def best_by(self) -> BestValidation:
+        """How validations were compared."""
+        return configured_best(self.config)
+
+    @property
+    def first(self) -> int:
+        """The number of the first validation: 0 where it came before any training."""
+        return min(1, int(self.rows[0][ITERATION]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitRun:
+    """Trainings that differ in their seeds, by seed; or one network of a lottery.
+
+    Args:
+        name: of the experiment.
+        trainings: at least one.
+        noun: what tells them apart: "seed", or "network" for a network of a lottery.
+    """
+
+    name: str
+    trainings: list[TrainedNetwork]
+    noun: str = "seed"
+
+    @property
+    def best_by(self) -> BestValidation:
+        """How validations were compared, in all of them."""
+        return self.trainings[0].best_by
+
+    @property
+    def metrics(self) -> Schema:
+        """What any of them has measured."""
+        rows = [row for training in self.trainings for row in training.rows]
+        names = [name for name in dict.fromkeys(name for row in rows for name in row) if _measured(rows, name)]
+        return described(self.trainings[0].schema, [name for name in names if name != ITERATION])
+
+    @property
+    def main(self) -> Metric:
+        """What the trainings lower."""
+        return main_metric(self.metrics, self.best_by)
+
+    @property
+    def monitor(self) -> Metric:
+        """The metric that decides which validation is the best."""
+        return self.metrics[self.best_by.monitor]
+
+    def which(self, training: TrainedNetwork) -> str:
+        """What follows the experiment's name to tell one of its trainings: ", seed 4"; nothing for a network."""
+        return f", {self.noun} {training.seed}" if self.noun == "seed" else ""
+
+
+def read_fits(run_dirs: Sequence[Path]) -> list[FitRun]:
+    """Read the trainings of some directories, and group them by experiment.
+
+    Directories of one experiment's name are pooled, wherever they lie; each seed may then come from one only.
+
+    Args:
+        run_dirs: directories of single trainings, such as runs/x/seed_0, of experiments, which hold such, or of single
+            networks of a lottery, such as runs/x/replicate_0/round_00; the experiments keep the order in which these
+            first name them.
+
+    Raises:
+        UserError: no row yet, a file that is missing or broken, a seed that comes twice, or seeds whose validations
+            do not belong together.
+    """
+    experiments: dict[str, dict[int, TrainedNetwork]] = {}
+    nouns: dict[str, str] = {}
+    for root in (each for given in run_dirs for each in seed_directories(given) or [given]):
+        name, training = _name(root), _read(root)
+        nouns[name] = "network" if run_of(root) else "seed"
+        trainings = experiments.setdefault(name, {})
+        if training.seed in trainings:
+            raise UserError(
+                f"{root}: seed {training.seed} of experiment {name!r} stands in "
+                f"{trainings[training.seed].layout.root} already; give each training once"
+            )
+        trainings[training.seed] = training
+    made = [
+        FitRun(name=name, trainings=[trainings[seed] for seed in sorted(trainings)], noun=nouns[name])
+        for name, trainings in experiments.items()
+    ]
+    for experiment in made:
+        _check_together(experiment)
+    return made
+
+
+def _name(root: Path) -> str:
+    """The experiment's name, and that of the network in a lottery."""
+    root = root.resolve()
+    if (run := run_of(root)) is not None:
+        key = NetworkKey.of_path(root.relative_to(run.root).as_posix())
+        return f"{run.name}, {key}"
+    return root.parent.name if SEED.fullmatch(root.name) else root.name
+
+
+def _read(root: Path) -> TrainedNetwork:
+    run: RunDirectory = run_of(root) or FitLayout(root)
+    layout = TrainingLayout(root)
+    for path in (layout.metrics, layout.report):
+        if not path.exists():
+            hint = "report on a network when it is finished" if run_of(root) else "has anything been trained there yet?"
+            raise UserError(f"{path}: no such file; {hint}")
+    rows = read_metrics(layout.metrics)
+    if not rows:
+        raise UserError(f"{layout.metrics}: no validation in it yet; train further, then report")
+    config, schema = read_config(run), read_schema(run).metrics
+    best = configured_best(config)
+    if best.monitor not in rows[0]:
+        raise UserError(f"{layout.metrics}: no column {best.monitor}; was it edited by hand?")
+    metrics = described(schema, [name for name in rows[0] if name != ITERATION])
+    always = {best.monitor, main_metric(metrics, best).name}
+    for row in rows:
+        _check(row, metrics, always, layout.metrics)
+    for before, after in pairwise(row[ITERATION] for row in rows):
+        if after < before:
+            raise UserError(f"{layout.metrics}: iteration {after:g} after {before:g}; was it edited by hand?")
+    provenance = read_provenance(layout.report)
+    return TrainedNetwork(layout=layout, provenance=provenance, config=config, rows=rows, schema=schema)
+
+
+def _measured(rows: Sequence[MetricsRow], name: str) -> bool:
+    return any(not math.isnan(row.get(name, math.nan)) for row in rows)
+
+
+def _check(row: MetricsRow, metrics: Schema, always: set[str], path: Path) -> None:
+    """A value is possible for its metric; those in `always` are measured at every validation, others may be nan."""
+    for metric in metrics.values():
+        value = row[metric.name]
+        missing = math.isnan(value) and metric.name in always
+        if missing or math.isinf(value) or not metric.holds(value):
+            raise UserError(
+                f"{path}: {metric.name} is {value} at iteration {row[ITERATION]:,}, expected {expected(metric)}; "
+                "was it edited by hand?"
+            )
+    if row[ITERATION] < 0:
+        raise UserError(f"{path}: iteration {row[ITERATION]}; was it edited by hand?")
+
+
+def _check_together(experiment: FitRun) -> None:
+    """Validations are compared by their number: epochs of windows of random length differ in their iterations.
+
+    They belong together while the difference is less than half a distance between validations.
+    """
+    trainings = experiment.trainings
+    if len({training.best_by for training in trainings}) > 1:
+        raise UserError(f"{experiment.name}: its seeds differ in best.monitor or best.mode; report them apart")
+    main = experiment.main.name
+    if not all(main in training.rows[0] for training in trainings):
+        raise UserError(f"{experiment.name}: only some of its seeds have {main}; report them apart")
+    for number in range(max(len(training.rows) for training in trainings)):
+        there = [training for training in trainings if number < len(training.rows)]
+        least, most = (choose(there, key=lambda training: training.rows[number][ITERATION]) for choose in (min, max))
+        low, high = (int(training.rows[number][ITERATION]) for training in (least, most))
+        if 2 * (high - low) * (number + 1) > high:
+            raise UserError(
+                f"{experiment.name}: seeds {least.seed} and {most.seed} were validated at other "
+                f"iterations ({low:,} and {high:,}, row {number + 1}); report them apart"
+            )

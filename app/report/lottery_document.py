@@ -1,0 +1,103 @@
+"""The report of lotteries, before it is Markdown or HTML."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from app.plotting.numbers import plural, weights
+from app.report.document import Document, ExperimentSection
+from app.report.lottery_figures import curves_picture, density_picture
+from app.report.lottery_findings import lottery_findings
+from app.report.lottery_run import LotteryRun
+from app.report.methods import Methods
+from app.report.metrics import unique
+from app.report.notes import data_notes, metric_notes
+from app.report.provenance import provenance_table
+from app.report.tables import method_tables
+from app.report.wording import best_validation, capitalised
+
+
+def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
+    """Put the report of some lotteries into words, tables and figures.
+
+    Args:
+        lotteries: at least one.
+        command: what is typed to make this report.
+
+    Raises:
+        UserError: a file of theirs that is missing or broken.
+    """
+    methods = methods_of(lotteries)
+    columns = unique(metric for lottery in lotteries for metric in lottery.columns)
+    metrics = unique(metric for lottery in lotteries for metric in lottery.headline)
+    made = {lottery.name: lottery.provenance() for lottery in lotteries}
+    sections = [
+        ExperimentSection(
+            name=lottery.name,
+            heading=lottery.name if len(lotteries) > 1 else "Findings",
+            extent=_extent(lottery, methods),
+            findings=lottery_findings(lottery, methods),
+            tables=[
+                *method_tables(lottery.results, lottery.columns, methods),
+                *([provenance_table(made[lottery.name])] if made[lottery.name] else []),
+            ],
+        )
+        for lottery in lotteries
+    ]
+    return Document(
+        title=f"Lottery tickets: {', '.join(lottery.name for lottery in lotteries)}",
+        sections=sections,
+        pictures=[
+            *(density_picture(lotteries, metric, methods) for metric in columns),
+            *(curves_picture(lotteries, metric, methods) for metric in metrics),
+        ],
+        reading=[
+            *_reading(lotteries, methods),
+            *metric_notes(metrics),
+            *data_notes(each for some in made.values() for _, each in some),
+        ],
+        command=command,
+    )
+
+
+def methods_of(lotteries: Sequence[LotteryRun]) -> Methods:
+    """The methods of some lotteries."""
+    controls: dict[str, str] = {}
+    for lottery in lotteries:
+        controls = lottery.controls | controls
+    names = [method for lottery in lotteries for method in lottery.methods]
+    return Methods.of([lottery.schema for lottery in lotteries], names, controls)
+
+
+def _extent(lottery: LotteryRun, methods: Methods) -> str:
+    """How much was trained, in one sentence."""
+    rows = lottery.results
+    counts = Counter(row.method for row in rows)
+    listed = ", ".join(f"{counts[method]} {methods.title(method)}" for method in methods.in_order(counts))
+    rounds, sparsest = max(row.round for row in rows), weights(min(row.density for row in rows))
+    pruning = f"{plural(rounds, 'round')} of pruning down to {sparsest} % of weights" if rounds else "no pruning yet"
+    minutes = sum(row.seconds for row in rows) / 60
+    time = f"{minutes / 60:.1f} hours" if minutes >= 100 else f"{minutes:.1f} minutes"
+    return (
+        f"{plural(lottery.replicates, 'replicate')}, {pruning}: "
+        f"{plural(len(rows), 'trained network')} ({listed}), {time} of training."
+    )
+
+
+def _reading(lotteries: Sequence[LotteryRun], methods: Methods) -> list[str]:
+    """How to read the figures and tables."""
+    present = methods.in_order(method for lottery in lotteries for method in lottery.methods)
+    best = dict.fromkeys(best_validation(lottery.best, lottery.monitor) for lottery in lotteries)
+    return [
+        "Weights remaining: the share of weights, biases aside, that pruning has left. At 100 % stands the dense "
+        "network, in which every line begins; its level is drawn through as a thin line.",
+        *(
+            f"{capitalised(methods.title(method))}: {methods.notes[method].note}."
+            for method in present
+            if methods.notes[method].note
+        ),
+        f"Early stop: the iteration of {' or '.join(best)}, found afterwards; every training runs its full length. An "
+        "early stop at the last iteration of a training is only a lower bound: a longer training may have had its best "
+        "validation later.",
+        "Lines are means over networks; bars and bands reach from the least to the greatest value. The number of "
+        "networks n counts replicates, and for controls replicates times the controls of each ticket.",
+    ]

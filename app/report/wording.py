@@ -1,0 +1,72 @@
+"""Metrics, their values and differences in words."""
+
+import math
+
+from app.common.metrics import Metric
+from app.plotting.numbers import signed
+from app.runs.best_validation import BestValidation
+
+
+def in_sentence(label: str) -> str:
+    """A label as it stands within a sentence: "test accuracy", but "UF1"."""
+    return label if _spelled(label) else label[:1].lower() + label[1:]
+
+
+def with_article(noun: str) -> str:
+    """A noun with its article: "a test accuracy", "an accuracy", "an F1"."""
+    vowels = "AEFHILMNORSX" if _spelled(noun) else "aeio"
+    return f"{'an' if noun[:1] in vowels else 'a'} {noun}"
+
+
+def capitalised(text: str) -> str:
+    """A text that begins with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def best_validation(best: BestValidation, monitor: Metric) -> str:
+    """What the best validation is, as in "least validation loss"; `monitor` is the metric that decides."""
+    return f"{_extreme(best)} {in_sentence(monitor.title)}"
+
+
+def where_best(best: BestValidation, monitor: Metric) -> str:
+    """Where the best validation is, as in "the validation loss is least"; `monitor` is the metric that decides."""
+    return f"the {in_sentence(monitor.title)} is {_extreme(best)}"
+
+
+def expected(metric: Metric) -> str:
+    """Which values are possible, in words."""
+    if math.isfinite(metric.least) and math.isfinite(metric.greatest):
+        return f"a number from {metric.least:g} to {metric.greatest:g}"
+    if math.isfinite(metric.least):
+        return f"a finite number from {metric.least:g} up"
+    return f"a number up to {metric.greatest:g}" if math.isfinite(metric.greatest) else "a finite number"
+
+
+def difference(metric: Metric, value: float, base: float) -> str:
+    """How far a value is from another: in percentage points, per cent on a logarithmic axis, else in its unit."""
+    if metric.axis == "log" and base > 0:
+        percent = 100 * (value / base - 1)
+        return f"{signed(percent, 1)} %" if abs(percent) >= 0.05 else "within 0.1 %"
+    unit = "pp" if metric.unit == "%" else metric.unit
+    change, step = metric.scale * (value - base), 10.0**-metric.decimals
+    said = signed(change, metric.decimals) if abs(change) >= step / 2 else f"within {step:.{metric.decimals}f}"
+    return f"{said} {unit}".rstrip()
+
+
+def relative(value: float, base: float) -> str:
+    """A change in per cent of `base`: −38 %. Beyond a factor of two, the factor: 2.51 times as late."""
+    if base == 0:
+        return "from 0" if value else "the same"
+    if value >= 2 * base:
+        return f"{value / base:.2f} times as late"
+    percent = 100 * (value / base - 1)
+    return f"{signed(percent, 0)} %" if abs(percent) >= 0.5 else "within 0.5 %"
+
+
+def _spelled(label: str) -> bool:
+    """Whether a label begins with an abbreviation that is spelled: a second letter that is a capital, or a digit."""
+    return label[1:2].isupper() or label[1:2].isdigit()
+
+
+def _extreme(best: BestValidation) -> str:
+    return "least" if best.mode == "min" else "highest"
