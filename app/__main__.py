@@ -1,7 +1,8 @@
-"""`python -m app`: dispatch, and one line for what goes wrong."""
+"""`python -m app`: one table of commands, and one line for what goes wrong."""
 
 import sys
 import warnings
+from collections.abc import Callable
 
 from app.common.errors import Interrupted, RunError, UserError, explain
 
@@ -18,50 +19,100 @@ usage: python -m app COMMAND ...
   bench      how fast this machine is at the layer and the loop, and how equal the results are
   import-authors   convert a checkpoint of the ON-LSTM authors' code
 
+validate, test, predict, parse and syntax take a run directory: python -m app parse runs/grammar_on_lstm/seed_0
 python -m app COMMAND --help tells the options; the README has an example of each.
 """
 
 
+def _lightning(argv: list[str]) -> None:
+    from app.cli.main import main
+
+    main(argv)
+
+
+def _report(argv: list[str]) -> None:
+    from app.report.command import main
+
+    main(argv[1:])
+
+
+def _status(argv: list[str]) -> None:
+    from app.commands.status import main
+
+    main(argv[1:])
+
+
+def _parse(argv: list[str]) -> None:
+    if not _has("--score", argv):
+        _lightning(argv)
+        return
+    from app.commands.score import main
+
+    main(argv[1:])
+
+
+def _syntax(argv: list[str]) -> None:
+    if not _has("--compare", argv):
+        _lightning(argv)
+        return
+    from app.commands.compare import main
+
+    main(argv[1:])
+
+
+def _worker(argv: list[str]) -> None:
+    """A process that `lottery` starts for itself."""
+    from app.lottery.workers.parent import Parent
+
+    parent = Parent(int(argv[1]), int(argv[2]))
+    from app.cli.main import work
+
+    work(parent)
+
+
+def _bench(argv: list[str]) -> None:
+    from app.bench.command import main
+
+    main(argv[1:])
+
+
+def _import_authors(argv: list[str]) -> None:
+    from app.authors.command import main
+
+    main(argv[1:])
+
+
+def _help(argv: list[str]) -> None:
+    print(USAGE, end="")
+
+
+# Commands that need no model start without loading Lightning.
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "lottery": _lightning,
+    "report": _report,
+    "status": _status,
+    "fit": _lightning,
+    "validate": _lightning,
+    "test": _lightning,
+    "predict": _lightning,
+    "parse": _parse,
+    "syntax": _syntax,
+    "bench": _bench,
+    "import-authors": _import_authors,
+    "lottery-worker": _worker,
+    "-h": _help,
+    "--help": _help,
+}
+
+
+def _has(option: str, argv: list[str]) -> bool:
+    return any(argument.split("=")[0] == option for argument in argv)
+
+
 def dispatch(argv: list[str]) -> None:
-    """Run one subcommand; those that need no model start without loading Lightning."""
-    match argv:
-        case [] | ["-h" | "--help", *_]:
-            print(USAGE, end="")
-        case ["report", *rest]:
-            from app.report import command
-
-            command.main(rest)
-        case ["status", *rest]:
-            from app.commands import status
-
-            status.main(rest)
-        case ["parse", *rest] if any(argument.split("=")[0] == "--score" for argument in rest):
-            from app.commands import score
-
-            score.main(rest)
-        case ["syntax", *rest] if any(argument.split("=")[0] == "--compare" for argument in rest):
-            from app.commands import compare
-
-            compare.main(rest)
-        case ["lottery-worker", connection, lock]:  # started by `lottery`, for itself
-            from app.lottery.workers.parent import Superior
-
-            superior = Superior(int(connection), int(lock))
-            from app.cli import parser
-
-            parser.work(superior)
-        case ["bench", *rest]:
-            from app.bench import command as bench
-
-            bench.main(rest)
-        case ["import-authors", *rest]:
-            from app.authors import command as import_authors
-
-            import_authors.main(rest)
-        case _:
-            from app.cli import parser
-
-            parser.main(argv)
+    """Run one subcommand."""
+    command = argv[0] if argv else "--help"
+    COMMANDS.get(command, _lightning)(argv)
 
 
 def main(argv: list[str]) -> int:

@@ -1,23 +1,25 @@
-"""Lightning callbacks; none knows a particular model."""
+"""Lightning callbacks; none of them depends on a particular model."""
 
 from callbacks.experiment_progress import ExperimentProgress
-from callbacks.final_train_accuracy import FinalTrainAccuracy
+from callbacks.final_metrics import FinalMetrics
 from callbacks.iterative_pruning import IterativePruningCallback
 from callbacks.metrics_recorder import MetricsRecorder
 from callbacks.nt_asgd import NTASGD
 from callbacks.parse_logging import ParseLogging
 from callbacks.reported_progress import ReportedProgress
+from callbacks.required_metric import RequiredMetric
 from callbacks.resume_checkpoint import ResumeCheckpoint
 from callbacks.stop_on_non_finite import StopOnNonFinite
 
 __all__ = [
     "NTASGD",
     "ExperimentProgress",
-    "FinalTrainAccuracy",
+    "FinalMetrics",
     "IterativePruningCallback",
     "MetricsRecorder",
     "ParseLogging",
     "ReportedProgress",
+    "RequiredMetric",
     "ResumeCheckpoint",
     "StopOnNonFinite",
 ]

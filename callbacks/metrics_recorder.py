@@ -1,47 +1,50 @@
-"""One row of metrics per validation, for whoever collects them."""
+"""Records one row of metrics per validation."""
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
 
+UNRECORDED = ("step", "epoch")  # logged for the axes of loggers; every row has its iteration
+
 
 class MetricsSink(Protocol):
-    """Where rows go, such as a metrics.csv."""
+    """A destination of rows, such as a metrics.csv."""
 
     def cut(self, rows: int) -> None:
-        """Keep the first `rows` rows and forget the others."""
+        """Keep the first `rows` rows and delete the others."""
 
     def append(self, row: dict[str, float]) -> None:
-        """Take one row."""
+        """Add one row."""
 
 
 class MetricsRecorder(Callback):
-    """Hands every validation's metrics to a sink: at iteration 0 (the sanity check over whole sets) and at each later.
+    """Passes the metrics of every validation to a sink; a sanity check over whole sets is that of iteration 0.
 
-    A resumed training first cuts the sink back to the rows that there were when its checkpoint was made, so that in the
-    end they are those of an uninterrupted one.
+    A resumed training first deletes the rows that came after its checkpoint, so that the rows in the end are those of
+    an uninterrupted training. A sanity check over only a few batches is not recorded.
 
     Args:
-        sink: takes the rows; used on rank zero only.
-        names: the metrics of a row, as the module logs them; one that is not logged (train values at iteration 0) is
-            recorded as nan.
+        sink: receives the rows, on rank zero only.
+        names: the metrics of a row, as the module logs them; a metric that is not logged (train values at iteration 0)
+            is recorded as nan. By default all metrics that are logged.
     """
 
-    def __init__(self, sink: MetricsSink, names: list[str]) -> None:
+    def __init__(self, sink: MetricsSink, names: Sequence[str] | None = None) -> None:
         self.sink = sink
         self.names = names
         self._seconds = 0.0
         self._since = 0.0
         self._rows = 0
-        self._began = False  # whether the row of iteration 0 is there already
+        self._began = False  # whether the row of iteration 0 is recorded already
 
     @property
     def seconds(self) -> float:
-        """Time spent in this training, over all processes that worked on it."""
+        """Time spent in this training by all processes that worked on it."""
         return self._seconds + (time.monotonic() - self._since if self._since else 0.0)
 
     @override
@@ -51,8 +54,9 @@ class MetricsRecorder(Callback):
 
     @override
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._cut(trainer, 0)
-        self._began = True
+        if _is_whole(trainer):
+            self._cut(trainer, 0)
+            self._began = True
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -67,14 +71,17 @@ class MetricsRecorder(Callback):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if trainer.state.fn != "fit" or (trainer.sanity_checking and not _is_whole(trainer)):
             return
         logged = trainer.callback_metrics
-        row = {name: number(logged[name]) if name in logged else math.nan for name in self.names}
+        names = self.names if self.names is not None else [name for name in logged if name not in UNRECORDED]
+        row = {name: number(logged[name]) if name in logged else math.nan for name in names}
+        if trainer.sanity_checking and not names:
+            return  # in its sanity check Lightning hides from callbacks what the steps of several loaders log
         self._rows += 1
         if trainer.is_global_zero:
             self.sink.append({"iteration": trainer.global_step} | row)
-        if trainer.sanity_checking:  # Lightning itself logs the later rows, but not this one
+        if trainer.sanity_checking:  # Lightning logs the later rows itself, but not this one
             for logger in trainer.loggers:
                 logger.log_metrics({name: value for name, value in row.items() if not math.isnan(value)}, step=0)
 
@@ -92,6 +99,11 @@ class MetricsRecorder(Callback):
         self._seconds, self._rows = state_dict["seconds"], state_dict["rows"]
 
 
+def _is_whole(trainer: Trainer) -> bool:
+    """Whether the sanity check covers whole sets."""
+    return trainer.num_sanity_val_steps == math.inf
+
+
 def number(value: Tensor) -> float:
-    """A scalar tensor as the shortest decimal that stands for it: 0.9 for float32's 0.8999999761581421."""
+    """A scalar tensor as the shortest decimal that rounds to it: 0.9 for float32's 0.8999999761581421."""
     return float(str(value.detach().cpu().numpy()))

@@ -1,4 +1,4 @@
-"""NT-ASGD: plain SGD whose iterates are averaged once the validation loss stops falling."""
+"""NT-ASGD: plain SGD whose weights are averaged once the validation loss stops falling."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,13 @@ from app.common.errors import UserError
 def is_non_monotone(loss: float, before: Sequence[float], nonmono: int) -> bool:
     """Whether averaging should begin: the loss is above the best of all but the last `nonmono` losses before it.
 
-    The rule of the AWD-LSTM code, which the ON-LSTM authors use; algorithm 1 of Merity et al. (2018) misprints it.
+    This is the rule of the AWD-LSTM code, which the ON-LSTM authors use; algorithm 1 of Merity et al. (2018) misprints
+    it.
 
     Args:
-        loss: of this validation.
-        before: of the validations before it, the first one first.
-        nonmono: how many of the latest do not count.
+        loss: the loss of this validation.
+        before: the losses of the earlier validations, in their order.
+        nonmono: the number of latest losses that are ignored.
     """
     return len(before) > nonmono and loss > min(before[: len(before) - nonmono])
 
@@ -27,25 +28,25 @@ def is_non_monotone(loss: float, before: Sequence[float], nonmono: int) -> bool:
 class NTASGD(Callback):
     """Averages the weights of plain SGD from a non-monotone trigger on (Merity et al. 2018, section 3).
 
-    After every step that follows the trigger the running mean of the weights takes them in. The averages are in the
-    model while it is evaluated, the live weights while it trains. A checkpoint's `state_dict` holds the averages once
-    there are any, so that whoever loads it evaluates them; the live weights are beside it, as `live_weights`. When
-    training ends the model keeps the averages.
+    Every step after the trigger updates the running mean of the weights. The model holds the averages during
+    evaluation and the live weights during training. Once there are averages, a checkpoint's `state_dict` holds them, so
+    that a model loaded from it evaluates them; the live weights are saved beside it as `live_weights`. At the end of
+    training the model keeps the averages.
 
-    With a constant learning rate this is `torch.optim.ASGD(t0=0, lambd=0)`, which the authors switch to, to the bit of
-    its rule: the first iterate after the trigger is replaced by the second, from which on the mean is uniform. Where
-    the rate is scaled by the length of a window, that optimiser takes each step at the rate of the window before; here
-    every step has its own.
+    With a constant learning rate this follows the rule of `torch.optim.ASGD(t0=0, lambd=0)`, which the authors switch
+    to, bit for bit: the first weights after the trigger are replaced by the second, and from then on the mean is
+    uniform. If the rate is scaled by the length of a window, that optimiser takes each step at the rate of the window
+    before; here every step has its own rate.
 
     Args:
-        nonmono: validations that may be worse than the best before them until averaging begins.
-        finetune_epoch: the epoch, counted from 1, after which the average begins anew (the authors' `--finetuning`);
-            none where it is left out. Only if averaging has begun by then.
-        monitor: the logged loss that the trigger looks at.
+        nonmono: the number of validations that may be worse than the best one before averaging begins.
+        finetune_epoch: the epoch, counted from 1, after which a new average begins if averaging has begun by then (the
+            authors' `--finetuning`); never by default.
+        monitor: the logged loss that the trigger follows.
 
     Raises:
-        UserError: `nonmono` or `finetune_epoch` is below 1; from `fit`, a checkpoint that would hold no averages, or a
-            loss that is not logged.
+        UserError: `nonmono` or `finetune_epoch` is below 1; from `fit`, a checkpoint would not hold the averages, or
+            the monitored loss is not logged.
     """
 
     def __init__(self, nonmono: int = 5, finetune_epoch: int | None = None, monitor: str = "val_loss") -> None:
@@ -55,11 +56,11 @@ class NTASGD(Callback):
         self.nonmono = nonmono
         self.finetune_epoch = finetune_epoch
         self.monitor = monitor
-        self.losses: list[float] = []  # of the validations before averaging began
-        self.triggered_at: int | None = None  # the iteration at which it began, or began anew
-        self._steps = 0  # taken since then
+        self.losses: list[float] = []  # of validations until averaging began
+        self.triggered_at: int | None = None  # the iteration at which averaging (last) began
+        self._steps = 0  # since then
         self._average: dict[str, Tensor] = {}
-        self._live: dict[str, Tensor] = {}  # the weights that train, while the averages are in the model
+        self._live: dict[str, Tensor] = {}  # the training weights, while the model holds the averages
 
     @property
     def averaging(self) -> bool:
@@ -68,8 +69,8 @@ class NTASGD(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        alone = any(getattr(callback, "save_weights_only", False) for callback in trainer.checkpoint_callbacks)
-        if stage == "fit" and alone:
+        weights_only = any(getattr(callback, "save_weights_only", False) for callback in trainer.checkpoint_callbacks)
+        if stage == "fit" and weights_only:
             raise UserError(
                 "NTASGD: a ModelCheckpoint with save_weights_only saves no averages; set its save_weights_only to false"
             )
@@ -77,18 +78,18 @@ class NTASGD(Callback):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step == 0:
-            self._begin_anew()
+            self._reset()
             self._live = {}
         self._put_live(pl_module)
         self._average = {name: value.to(pl_module.device) for name, value in self._average.items()}
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self.losses, self.triggered_at, self._steps, self._average = [], None, 0, {}
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if batch_idx == 0 and self.averaging and trainer.current_epoch == self.finetune_epoch:
-            # The averages so far stay until the first step replaces them.
+            # The averages so far are kept until the first step replaces them.
             self.triggered_at, self._steps = trainer.global_step, 0
 
     @override
@@ -96,7 +97,7 @@ class NTASGD(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.triggered_at is None or trainer.global_step == self.triggered_at + self._steps:
-            return  # not averaging, or no step was taken: gradients are being accumulated
+            return  # not averaging, or gradients are being accumulated and no step was taken
         self._steps += 1
         parameters = _parameters(pl_module)
         if self._steps <= 2:
@@ -136,7 +137,7 @@ class NTASGD(Callback):
 
     @torch.no_grad()
     def _put_average(self, module: LightningModule) -> None:
-        """In place, so that optimiser, DDP and tied weights keep their references."""
+        """Copy the averages into the model, in place: optimiser, DDP and tied weights keep their references."""
         if not self.averaging or self._live:
             return
         self._live = {name: value.clone() for name, value in _parameters(module).items()}
@@ -177,10 +178,10 @@ class NTASGD(Callback):
         if trainer.state.fn != "fit":
             return
         self._live, self._average = dict(checkpoint.get("live_weights", {})), {}
-        if self._live:  # The weights were loaded before this hook: they are the averages.
+        if self._live:  # Lightning has loaded the averages as weights before this hook.
             self._average = {name: value.clone() for name, value in _parameters(pl_module).items()}
 
 
 def _parameters(module: LightningModule) -> dict[str, Tensor]:
-    """The trained weights, each once, by the first of its names."""
+    """The trainable weights; a tied one once, by its first name."""
     return {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}

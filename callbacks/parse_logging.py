@@ -1,4 +1,4 @@
-"""How well the trees of a language model agree with a treebank while it trains."""
+"""Logs how well the trees of a language model agree with a treebank during training."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.common.errors import UserError
+from app.common.metrics import Metric, percentage
 from app.parsing import BUILDERS, GoldSentence, score
 from app.parsing.layers import MEAN, layer_trees
 from app.parsing.tree_files import write_trees
@@ -22,20 +23,20 @@ TREES = "trees"
 class ParseLogging(Callback):
     """Parses a treebank at validations and logs the sentence F1 of every layer, in percent, and a few trees.
 
-    Asks the module for `distances(sentences)` and for `distance_layers`, how many layers they have. Logged are
-    `uf1_layer_1`, `uf1_layer_2`, ... (the F1 of the authors' script; Shen et al. 2019, Table 2), and a table `trees` to
-    every logger that takes tables.
+    The module must have a method `distances(sentences)` and the number of their layers, `distance_layers`. Logged are
+    `uf1_layer_1`, `uf1_layer_2`, ... (the F1 of the authors' script; Shen et al. 2019, Table 2), and a table `trees` in
+    every logger that supports tables.
 
     Args:
-        treebank: folder with .mrg files; the data module's own `sentences` where it is left out.
-        split: which of the treebank's sentences; its default split where it is left out.
-        every: parse at every so many validations, the first of them included.
-        builder: how distances become trees.
-        sentences: parse only the first so many; all where it is left out.
-        trees: how many trees to log.
+        treebank: folder with .mrg files; by default the `sentences` of the data module.
+        split: which sentences of the treebank to parse; by default the treebank's default split.
+        every: parse at every n-th validation, beginning with the first.
+        builder: the algorithm that builds trees from distances.
+        sentences: parse only the first n sentences; by default all.
+        trees: the number of trees to log.
 
     Raises:
-        UserError: no such builder, a count below its least, or a split of no treebank.
+        UserError: an unknown builder, a count that is too small, or a split without a treebank.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class ParseLogging(Callback):
                 raise UserError(f"ParseLogging: {name} is {value}; expected {least} or more")
         if split is not None and treebank is None:
             raise UserError(
-                f"ParseLogging: split is {split!r} of no treebank; set its treebank to a folder with .mrg files"
+                f"ParseLogging: split is {split!r}, but no treebank is given; set treebank to a folder with .mrg files"
             )
         self.treebank = treebank
         self.split = split
@@ -65,14 +66,17 @@ class ParseLogging(Callback):
         self._gold: Sequence[GoldSentence] = []
         self._validations = 0
 
-    def metric_names(self, module: LightningModule) -> list[str]:
-        """What is logged of this module."""
-        return [f"uf1_layer_{layer + 1}" for layer in range(int(module.distance_layers))]  # type: ignore[arg-type]
+    def metric_schema(self, module: LightningModule) -> list[Metric]:
+        """The metrics that are logged for this module."""
+        layers = range(1, int(module.distance_layers) + 1)  # type: ignore[arg-type]
+        return [percentage(f"uf1_layer_{layer}", f"UF1, layer {layer}") for layer in layers]
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not hasattr(pl_module, "distances"):
-            raise UserError(f"ParseLogging: {type(pl_module).__name__} has no distances; it takes a language model")
+            raise UserError(
+                f"ParseLogging: {type(pl_module).__name__} has no distances; use a language model that has them"
+            )
         if stage == "fit" and (self.treebank is None or not self._gold):  # a treebank is read once
             self._gold = self._read(trainer)[: self.sentences]
 
@@ -84,7 +88,7 @@ class ParseLogging(Callback):
             return treebank.split(self.split)
         sentences = getattr(trainer.datamodule, "sentences", None)  # type: ignore[attr-defined]
         if sentences is None:
-            raise UserError("ParseLogging: the data has no gold trees; set its treebank to a folder with .mrg files")
+            raise UserError("ParseLogging: the data has no gold trees; set treebank to a folder with .mrg files")
         return list(sentences)
 
     @override
@@ -98,10 +102,10 @@ class ParseLogging(Callback):
             return
         due = self._validations % self.every == 0
         self._validations += 1
-        # One process does it, and it is the only one that logs.
+        # Only rank zero parses and logs.
         if not trainer.is_global_zero:
             return
-        names = self.metric_names(pl_module)
+        names = [metric.name for metric in self.metric_schema(pl_module)]
         if not due:
             pl_module.log_dict(dict.fromkeys(names, math.nan), rank_zero_only=True)
             return

@@ -1,4 +1,4 @@
-"""The progress of trainings that another process shows."""
+"""Reports the progress of trainings to another process, which shows it."""
 
 import time
 from collections.abc import Callable
@@ -11,23 +11,23 @@ REPORT_SECONDS = 0.5
 
 
 class Listener(Protocol):
-    """Who shows the progress."""
+    """The receiver of progress reports."""
 
     def begin(self, label: str, density: float | None, iterations: int) -> None:
         """A training begins; arguments as for `ExperimentProgress.begin`."""
 
     def reach(self, iteration: int, *, resumed: bool = False) -> None:
-        """It has come so far; `resumed` where an earlier process had."""
+        """The training is at this iteration; `resumed` if an earlier process had reached it."""
 
     def end(self, summary: str) -> None:
-        """It is finished."""
+        """The training is finished."""
 
 
 class ReportedProgress(Callback):
-    """Tells a listener how far trainings are, at most twice a second; an iteration pays for a look at the clock.
+    """Reports the iteration to a listener at most twice a second; every other iteration only reads the clock.
 
     Args:
-        listener: is told.
+        listener: receives the reports.
         clock: the time in seconds, never going back.
     """
 
@@ -39,14 +39,14 @@ class ReportedProgress(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A resumed training starts above 0."""
+        """Report the first iteration, which is above 0 if the training is resumed."""
         self._listener.reach(trainer.global_step, resumed=True)
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Tell the iteration, where it is time to."""
+        """Report the iteration if the last report is old enough."""
         now = self._clock()
         if now >= self._due:
             self._due = now + REPORT_SECONDS

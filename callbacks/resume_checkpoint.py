@@ -1,66 +1,85 @@
-"""Checkpoints to resume from: often enough to lose little, exact enough to lose nothing."""
+"""Saves checkpoints from which an interrupted training resumes to the same bits."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
-from torch import Tensor
 from typing_extensions import override
 
 from app.common.errors import Interrupted
-from callbacks.trainer_state import is_complete, is_resumable, rng_state, set_rng_state, validation_follows
+from app.common.lightning_internals import finish_epoch_of_checkpoint
+from callbacks.trainer_state import (
+    is_complete,
+    is_resumable,
+    resumes_anywhere,
+    rng_state,
+    set_rng_state,
+    validation_follows,
+)
 
 
 class ResumeCheckpoint(Callback):
     """Saves a training in progress every few seconds, and when asked to stop, between two iterations.
 
     The file is replaced atomically. It holds what Lightning saves (weights, optimiser, loops, loader position, all
-    callbacks) and the state of torch's random numbers on every rank. Let it be the last of the callbacks: it ends a
-    training within its hook.
+    callbacks) and the state of the random numbers on every rank. Make it the last of the callbacks: it ends a training
+    within its hook.
+
+    Where a loader has no `state_dict`, as a plain `DataLoader`, a training is saved at the ends of epochs only: what
+    it resumes from is then the end of the last epoch, to the same bits.
 
     Args:
         path: the checkpoint.
-        every_seconds: how long after the last save the next one is due. A validation or a slow iteration in between
-            may delay it.
-        stop: asked after every iteration; when true the training is saved and ends with `Interrupted`.
-        keep: save the end of the training too, so that the file can be gone on from with a longer one.
+        every_seconds: the time from one save to the next. A validation, a slow iteration or an epoch may delay a save.
+        stop: called after every iteration; if it returns True, the training is saved and ends with `Interrupted`.
+        keep: save at the end of the training too, so that a longer training can continue from the file.
+        snapshots: paths of additional checkpoints, by the iteration after which they are saved.
+        describe: changes every checkpoint of the training before it is saved.
     """
 
     def __init__(
-        self, path: Path, *, every_seconds: float = 15.0, stop: Callable[[], bool] = bool, keep: bool = False
+        self,
+        path: Path,
+        *,
+        every_seconds: float = 15.0,
+        stop: Callable[[], bool] = bool,
+        keep: bool = False,
+        snapshots: Mapping[int, Path] | None = None,
+        describe: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.path = path
         self.every_seconds = every_seconds
         self.stop = stop
         self.keep = keep
+        self.snapshots = dict(snapshots or {})
+        self.describe = describe
         self._last = time.monotonic()
-        self._rng: list[list[Tensor]] = []
+        self._rng: list[dict[str, Any]] = []
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._last = time.monotonic()
         if trainer.is_global_zero:
-            self._temporary.unlink(missing_ok=True)  # of a process that was killed while it saved
+            _temporary(self.path).unlink(missing_ok=True)  # of a process that was killed while it saved
 
-    @property
-    def _temporary(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.tmp")
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Before Lightning makes an iterator of the loader: a DataLoader draws its order from torch's generator then.
+        self._restore_rng(trainer, pl_module)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epochs, epoch_loop = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop
-        if epochs.ready == getattr(epochs, "processed", None):
-            # Resumed at the end of an epoch, which Lightning has counted, but still believes to be within.
-            trainer.fit_loop.reset_restart_stage()
-            if epoch_loop.restarted_on_train_batch_end:
-                _begin_epoch(epoch_loop)
+        drawn = finish_epoch_of_checkpoint(trainer) and not resumes_anywhere(trainer)
+        if not drawn:  # Lightning makes another iterator, or the loader draws nothing
+            self._restore_rng(trainer, pl_module)
+        self._rng = []
+
+    def _restore_rng(self, trainer: Trainer, module: LightningModule) -> None:
         if self._rng:
-            set_rng_state(self._rng[trainer.global_rank % len(self._rng)], pl_module)
-            self._rng = []
+            set_rng_state(self._rng[trainer.global_rank % len(self._rng)], module)
 
     @override
     def on_train_batch_end(
@@ -75,7 +94,7 @@ class ResumeCheckpoint(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.should_stop:  # decided after everything else of an epoch, as EarlyStopping may
+        if trainer.should_stop:  # set at the very end of an epoch, for example by EarlyStopping
             self._save_if_due(trainer)
 
     def _save_if_due(self, trainer: Trainer, *, before_validation: bool = False) -> None:
@@ -84,22 +103,19 @@ class ResumeCheckpoint(Callback):
         if trainer.world_size > 1:
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
         complete = is_complete(trainer) or (self.keep and trainer.should_stop)
-        if not (self.keep if complete else due) or not is_resumable(trainer):
+        snapshot = self.snapshots.get(trainer.global_step)
+        if not (self.keep if complete else due or snapshot) or not is_resumable(trainer):
             return
-        # Lightning resumes behind a validation that follows this iteration: it must have happened before we save.
+        # Lightning would resume after the validation that follows this iteration, so save after that validation.
         if before_validation and validation_follows(trainer):
+            return
+        if snapshot is not None:
+            save_atomically(trainer, snapshot)
+        if not (self.keep if complete else due):
             return
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        try:
-            trainer.save_checkpoint(self._temporary)
-            if trainer.is_global_zero:
-                self._temporary.replace(self.path)
-        except BaseException as error:
-            self._temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError):  # which names a file of fsspec's, elsewhere
-                error.filename = str(self.path)
-            raise
+        save_atomically(trainer, self.path)
         self._last = time.monotonic()
         if stop and not complete:
             raise Interrupted
@@ -111,20 +127,36 @@ class ResumeCheckpoint(Callback):
             states *= trainer.world_size
             torch.distributed.all_gather_object(states, rng_state(pl_module))
         checkpoint["rng"] = states
+        if self.describe is not None:
+            self.describe(checkpoint)
 
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._rng = checkpoint.get("rng", [])
         for callback in trainer.checkpoint_callbacks:
-            if hasattr(callback, "current_score"):  # which ModelCheckpoint saves, but does not load
+            if hasattr(callback, "current_score"):  # ModelCheckpoint saves it but does not load it
                 callback.current_score = checkpoint["callbacks"].get(callback.state_key, {}).get("current_score")
 
 
-def _begin_epoch(loop: _TrainingEpochLoop) -> None:
-    """Count batches from 0 again, as Lightning itself does only where the loader has a length."""
-    loop.batch_progress.increment_completed()
-    loop.batch_progress.reset_on_run()
-    loop.scheduler_progress.reset_on_run()
-    loop.automatic_optimization.optim_progress.reset_on_run()
-    loop.val_loop.batch_progress.total.reset()
-    loop.reset_restart_stage()
+def save_atomically(trainer: Trainer, path: Path) -> None:
+    """Save a checkpoint so that the file is at every instant the complete old or the complete new one.
+
+    Every rank must call it.
+
+    Raises:
+        OSError: the file cannot be written; names its path.
+    """
+    temporary = _temporary(path)
+    try:
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # the error names a temporary file of fsspec
+            error.filename = str(path)
+        raise
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")

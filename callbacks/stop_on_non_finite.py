@@ -1,4 +1,4 @@
-"""Stop a training that has diverged."""
+"""Stops a training that has diverged."""
 
 import math
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from app.common.errors import RunError
 
 
 class StopOnNonFinite(Callback):
-    """Ends a training whose loss is infinite or not a number, saying at which iteration.
+    """Ends a training whose loss is infinite or nan, with the iteration in the message.
 
-    On a CPU every loss is looked at. On a GPU that would make the host wait, so there the sum since the last
-    validation is, when the next one has logged it.
+    On a CPU every loss is checked. On a GPU this would make the host wait, so only the mean that is logged at
+    validations is checked.
 
     Raises:
-        RunError: from within `fit`; what was written before stays.
+        RunError: from `fit`; files that were written before are kept.
     """
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        loss = outputs.get("loss") if isinstance(outputs, Mapping) else None  # none where a batch is skipped
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else None  # None if a batch is skipped
         if loss is not None and loss.device.type == "cpu":
             self._check(loss.item(), "loss", f"at iteration {trainer.global_step}")
 

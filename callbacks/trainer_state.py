@@ -1,17 +1,42 @@
-"""What several callbacks ask of a training: where it stands, whether it can be pruned, its random numbers."""
+"""The state of a training, as several callbacks need it: its position, its strategy, its random numbers."""
 
+import random
+from typing import Any, cast
+
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
-from torch import Tensor
 
 from app.common.errors import UserError
+from app.common.lightning_internals import (
+    is_accumulating,
+    is_last_batch,
+    starts_by_spawning,
+    train_loaders,
+    validation_follows,
+)
+from app.common.protocols import can_go_on_anywhere
+
+__all__ = [
+    "ENDLESS",
+    "is_complete",
+    "is_last_batch",
+    "is_resumable",
+    "iterations_per_epoch",
+    "refuse_strategy",
+    "resumes_anywhere",
+    "rng_state",
+    "set_rng_state",
+    "training_length",
+    "validation_follows",
+]
 
 ENDLESS = 2**62
 
 
 def training_length(trainer: Trainer) -> int:
-    """Iterations of this fit, whole; `ENDLESS` where neither steps nor epochs bound it."""
+    """Iterations of the whole fit; `ENDLESS` if neither steps nor epochs bound it."""
     ends = [ENDLESS]
     if trainer.max_steps >= 0:
         ends.append(trainer.max_steps)
@@ -21,7 +46,7 @@ def training_length(trainer: Trainer) -> int:
 
 
 def iterations_per_epoch(trainer: Trainer) -> int:
-    """Optimiser steps in one epoch; `ENDLESS` where the loader has no length."""
+    """Optimiser steps in one epoch; `ENDLESS` if the loader has no length."""
     batches = trainer.num_training_batches
     return -(-int(batches) // trainer.accumulate_grad_batches) if batches < ENDLESS else ENDLESS
 
@@ -30,35 +55,33 @@ def is_complete(trainer: Trainer) -> bool:
     """Whether the last iteration has been done."""
     if trainer.global_step >= training_length(trainer):
         return True
-    # Where the loader has no length, only the last batch of the last epoch tells.
+    # If the loader has no length, the training is complete at the last batch of the last epoch.
     last_epoch = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch + 1
-    return last_epoch and trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+    return last_epoch and is_last_batch(trainer)
 
 
 def is_resumable(trainer: Trainer) -> bool:
-    """Whether a checkpoint of now leads to where the training would have gone.
+    """Whether a training resumed from a checkpoint made now gives the same result as an uninterrupted one.
 
-    Not while gradients are being accumulated, which no checkpoint holds.
+    This is false while gradients are being accumulated, which checkpoints do not hold. If a loader cannot save its
+    position, it is true only at the end of an epoch.
     """
-    return not trainer.fit_loop.epoch_loop._should_accumulate()
+    return not is_accumulating(trainer) and (is_last_batch(trainer) or resumes_anywhere(trainer))
 
 
-def validation_follows(trainer: Trainer) -> bool:
-    """Whether Lightning validates right after this iteration."""
-    fit_loop = trainer.fit_loop
-    assert fit_loop._data_fetcher is not None
-    return fit_loop.epoch_loop._should_check_val_fx(fit_loop._data_fetcher)
+def resumes_anywhere(trainer: Trainer) -> bool:
+    """Whether the training can resume in the middle of an epoch."""
+    return can_go_on_anywhere(train_loaders(trainer))
 
 
 def refuse_strategy(trainer: Trainer) -> None:
-    """Pruning keeps its state in the process that trains, whole, and between trainings.
+    """Refuse strategies that do not keep all weights in a training process that lives on after the fit.
 
     Raises:
-        UserError: for strategies that shard weights, or train in processes that end with the training.
+        UserError: the strategy shards weights, or trains in processes that end with the training.
     """
-    strategy = trainer.strategy
-    spawned = getattr(strategy, "_start_method", "popen") != "popen"
-    # Some that shard weights are subclasses of DDP's.
+    strategy, spawned = trainer.strategy, starts_by_spawning(trainer)
+    # Some strategies that shard weights are subclasses of DDPStrategy.
     if spawned or not (isinstance(strategy, SingleDeviceStrategy) or type(strategy) is DDPStrategy):
         raise UserError(
             f"pruning does not work with {type(strategy).__name__}"
@@ -66,16 +89,36 @@ def refuse_strategy(trainer: Trainer) -> None:
         )
 
 
-def rng_state(module: LightningModule) -> list[Tensor]:
-    """The state of torch's random numbers that a training of this module draws from: the CPU's, then its GPU's."""
-    states = [torch.get_rng_state()]
+def rng_state(module: LightningModule) -> dict[str, Any]:
+    """The states of the random number generators: torch's (CPU, and the module's GPU), numpy's and Python's.
+
+    They are tensors and plain values only, so that a checkpoint with them loads under `weights_only=True`.
+    """
+    name, keys, position, has_gauss, cached = cast(Any, np.random.get_state())
+    state: dict[str, Any] = {
+        "torch": torch.get_rng_state(),
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "python": _plain(random.getstate()),
+    }
     if module.device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(module.device))
-    return states
+        state["cuda"] = torch.cuda.get_rng_state(module.device)
+    return state
 
 
-def set_rng_state(states: list[Tensor], module: LightningModule) -> None:
-    """Draw again what was drawn after `rng_state` gave these."""
-    torch.set_rng_state(states[0].cpu())
-    if len(states) > 1 and module.device.type == "cuda":
-        torch.cuda.set_rng_state(states[1].cpu(), module.device)
+def set_rng_state(state: dict[str, Any] | list[Any], module: LightningModule) -> None:
+    """Restore what `rng_state` returned; a list, as in old checkpoints, holds only torch's state."""
+    if isinstance(state, list):
+        torch.set_rng_state(state[0].cpu())
+        return
+    torch.set_rng_state(state["torch"].cpu())
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if "cuda" in state and module.device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), module.device)
+
+
+def _plain(state: Any) -> list[Any]:
+    version, internal, gauss = state
+    return [version, list(internal), gauss]

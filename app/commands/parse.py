@@ -1,16 +1,19 @@
-"""`python -m app parse`: the trees of a language model, scored against a treebank and drawn."""
+"""`python -m app parse`: parses with a language model, scores the trees against a treebank and draws them."""
 
 import re
 import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor
 
+from app.commands.progress import progress
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.vocabulary import Vocabulary
@@ -24,36 +27,36 @@ from app.plotting.trees import Panel, draw_trees, save_drawing
 if TYPE_CHECKING:
     from app.plotting.trees import Figure
 
-DRAWN = 3  # sentences that are drawn where none is chosen
-DRAWN_WORDS = range(6, 16)  # of such a length that a picture says something and fits on a page
-# "%" and "&" are words of the treebank's, and the apostrophe is a part of some.
+DRAWN = 3  # number of sentences drawn by default
+DRAWN_WORDS = range(6, 16)  # their length: long enough to be interesting, short enough for a page
+# Without "%" and "&", which are words of the treebank, and the apostrophe, which is part of some words.
 PUNCTUATION = (
     '!"#$()*+,-./:;<=>?@[]^_`{|}~'
     + "\N{HORIZONTAL ELLIPSIS}\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
 )
 
 
-class Parser(Protocol):
-    """What is asked of a model."""
+class TreeModel(Protocol):
+    """The interface of a model that can parse."""
 
     vocabulary: Vocabulary | None
 
     def distances(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
-        """For each sentence of n words (L, n)."""
+        """Syntactic distances: (L, n) for each sentence of n words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParseOptions:
-    """What is drawn and where everything goes.
+    """Options of the parse command.
 
     Args:
-        output: directory of tables, tree files and pictures.
-        layer: which layer to draw, 1 the lowest; the one that agrees best with the treebank where it is left out.
-        builder: by which trees are drawn.
-        draw: numbers of the sentences to draw, 1 the first; a few of middle length where it is left out.
+        output: directory for tables, tree files and pictures.
+        layer: the layer to draw, from 1, the lowest; None for the one with the best score.
+        builder: the builder of the trees that are drawn.
+        draw: numbers of the sentences to draw, from 1; None for a few of medium length.
 
     Raises:
-        UserError: no such builder.
+        UserError: an unknown builder.
     """
 
     output: Path
@@ -67,11 +70,11 @@ class ParseOptions:
 
 
 def words_of(text: str, vocabulary: Vocabulary) -> list[str]:
-    """A sentence as the treebanks' are: lower case, digits as `N`, punctuation gone that belongs to no word.
+    """Preprocess a sentence like the treebank: lower case, digits as `N`, no punctuation except as part of a word.
 
     Args:
-        text: words with white space between them.
-        vocabulary: tells that "mr." is a word and "cat." is not.
+        text: words separated by white space.
+        vocabulary: decides what is a word: "mr." is in it, "cat." is not.
 
     Raises:
         UserError: fewer than two words are left, or the text is not UTF-8.
@@ -79,7 +82,7 @@ def words_of(text: str, vocabulary: Vocabulary) -> list[str]:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UserError("--text is not UTF-8; type it in a terminal that speaks UTF-8") from None
+        raise UserError("--text is not UTF-8; use a terminal with UTF-8 encoding") from None
     tokens = re.sub("[0-9]+", "N", text.lower()).split()
     words = [word for token in tokens if (word := _without_punctuation(token, vocabulary))]
     if len(words) < 2:
@@ -95,14 +98,14 @@ def _without_punctuation(token: str, vocabulary: Vocabulary) -> str:
     return right.lstrip(PUNCTUATION)
 
 
-def parse_text(model: Parser, text: str, options: ParseOptions) -> None:
-    """Print and draw the trees of one sentence of the user's.
+def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
+    """Print and draw the trees of one sentence given by the user.
 
     Raises:
-        UserError: it is no sentence, or there is no such layer.
+        UserError: fewer than two words, or no such layer.
     """
     if model.vocabulary is None:
-        raise UserError("this checkpoint does not say which words it knows; train with one of our data modules")
+        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
     words = words_of(text, model.vocabulary)
     values = by_layer(model.distances([words])[0])
     if unknown := model.vocabulary.unknown(words):
@@ -116,34 +119,36 @@ def parse_text(model: Parser, text: str, options: ParseOptions) -> None:
     _save(draw_trees(panels, options.builder), options.output / "text")
 
 
-def parse_treebank(model: Parser, gold: Sequence[GoldSentence], options: ParseOptions, *, title: str) -> None:
-    """Print Table 2's columns for every layer and builder, and write tables, trees and pictures.
+def parse_treebank(model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, *, title: str) -> None:
+    """Print the columns of Table 2 for every layer and builder, and write tables, trees and pictures.
 
     Args:
-        model: gives the distances.
+        model: computes the distances.
         gold: the treebank's sentences.
-        options: what is drawn and where everything goes.
-        title: of the table.
+        options: what to draw, and the output directory.
+        title: the table's title.
 
     Raises:
-        UserError: there is no such layer, or no such sentence to draw.
+        UserError: no such layer, or no such sentence to draw.
     """
     _check_numbers(options.draw or [], len(gold))
-    _say_unknown(model, gold)
-    console = Console(stderr=True)
-    with console.status("baselines"):
-        baselines = [parse_row(name, baseline_trees(name, gold), gold) for name in BASELINES]
-    with console.status(f"reading {len(gold):,} sentences"):
-        distances = model.distances([sentence.words for sentence in gold])
-    if options.layer is not None:
-        _name(options.layer, list(by_layer(distances[0])))  # a mistake is told before the table, not after it
-    trees: dict[str, dict[str, list[Tree]]] = {}
-    rows: dict[tuple[str, str], ParseRow] = {}
-    for builder in BUILDERS:
-        with console.status(f"building and scoring trees, {builder}"):
+    _print_unknown(model, gold)
+    with progress() as bars:
+        baselines = [
+            parse_row(name, baseline_trees(name, gold), gold) for name in bars.track(BASELINES, description="baselines")
+        ]
+        distances = _distances(model, gold, bars)
+        layers = list(by_layer(distances[0]))
+        if options.layer is not None:
+            _name(options.layer, layers)  # report a wrong layer before the table, not after it
+        trees: dict[str, dict[str, list[Tree]]] = {}
+        rows: dict[tuple[str, str], ParseRow] = {}
+        scoring = bars.add_task("building and scoring trees", total=len(BUILDERS) * len(layers))
+        for builder in BUILDERS:
             trees[builder] = layer_trees(distances, builder)
             for layer, predicted in trees[builder].items():
                 rows[builder, layer] = parse_row(f"{layer}, {builder}", predicted, gold)
+                bars.advance(scoring)
     _print(parse_table(baselines, list(rows.values()), title=title))
     layer = _drawn_layer(options, rows)
     _write(gold, trees, to_csv([*baselines, *rows.values()]), options.output)
@@ -159,7 +164,24 @@ def parse_treebank(model: Parser, gold: Sequence[GoldSentence], options: ParseOp
         _save(figure, options.output / f"sentence_{number}")
 
 
-def _say_unknown(model: Parser, gold: Sequence[GoldSentence]) -> None:
+def _distances(model: TreeModel, gold: Sequence[GoldSentence], bars: Progress) -> list[Tensor]:
+    """The distances of all sentences, computed one length at a time so that the bar can advance.
+
+    A model batches sentences of equal length, so the batches are the same as for all sentences at once.
+    """
+    by_length = defaultdict(list)
+    for number, sentence in enumerate(gold):
+        by_length[len(sentence.words)].append(number)
+    found: dict[int, Tensor] = {}
+    task = bars.add_task("parsing sentences", total=len(gold))
+    for numbers in by_length.values():
+        distances = model.distances([gold[number].words for number in numbers])
+        found |= zip(numbers, distances, strict=True)
+        bars.advance(task, len(numbers))
+    return [found[number] for number in range(len(gold))]
+
+
+def _print_unknown(model: TreeModel, gold: Sequence[GoldSentence]) -> None:
     words = [word for sentence in gold for word in sentence.words]
     unknown = sum(word not in model.vocabulary for word in words) if model.vocabulary is not None else 0
     if unknown:
@@ -167,7 +189,7 @@ def _say_unknown(model: Parser, gold: Sequence[GoldSentence]) -> None:
 
 
 def _print(table: object) -> None:
-    # Wide enough to lose no column where output goes to a file.
+    # Output that goes to a file is wide enough for all columns.
     console = Console()
     Console(width=max(console.width, 100)).print(table) if not sys.stdout.isatty() else console.print(table)
 

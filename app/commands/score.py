@@ -1,4 +1,4 @@
-"""`python -m app parse --score A.txt B.txt`: how well the trees of one file agree with those of another."""
+"""`python -m app parse --score A.txt B.txt`: scores the trees of one file against those of another."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -15,7 +15,7 @@ from app.parsing.table import number, percent
 from app.parsing.tree_files import read_trees
 from app.parsing.trees import GoldSentence
 
-# What a name leaves open.
+# The measures, and the convention of each.
 MEASURES = {
     "sentence_f1": "authors' script",
     "sentence_f1_kim": "no one-word sentences",
@@ -25,13 +25,13 @@ MEASURES = {
 
 
 def main(argv: Sequence[str]) -> None:
-    """Score two tree files against each other, and print every measure at both lengths.
+    """Score one tree file against another, and print every measure for all sentences and for short ones.
 
     Args:
-        argv: what stands after `parse` on the command line.
+        argv: the command line after `parse`.
 
     Raises:
-        UserError: a wrong command line, a file that holds no trees, or other sentences in one than in the other.
+        UserError: a wrong command line, a file without trees, or files with different sentences.
     """
     parser = Parser(
         prog="python -m app parse --score", usage="python -m app parse --score PREDICTED GOLD", description=__doc__
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _table(everything: Scores, short: Scores) -> Table:
-    """A line per measure, a column per length."""
+    """One line per measure; one column for all sentences, one for short ones."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("F1 in %, depth in brackets", no_wrap=True)
     for heading in ("all", f"at most {SHORT} words"):
@@ -68,15 +68,15 @@ def _table(everything: Scores, short: Scores) -> Table:
 def _check_same(
     predicted: Sequence[GoldSentence], gold: Sequence[GoldSentence], predicted_path: Path, gold_path: Path
 ) -> None:
-    """Check that two files hold the same sentences; the first line that differs is the one told."""
+    """Check that two files have the same sentences; the error names the first line that differs."""
     for line, (ours, theirs) in enumerate(zip_longest(predicted, gold), start=1):
         if ours is None or theirs is None:
             short, long = (predicted_path, gold_path) if ours is None else (gold_path, predicted_path)
-            raise UserError(f"{short}: ends before line {line}, which {long} has; give two files of the same sentences")
+            raise UserError(f"{short}: ends before line {line}, which {long} has; use files with the same sentences")
         if ours.words != theirs.words:
             raise UserError(
                 f"{predicted_path}, line {line}: not the sentence in line {line} of {gold_path}: "
-                f"{_difference(ours.words, theirs.words)}; give two files of the same sentences"
+                f"{_difference(ours.words, theirs.words)}; use files with the same sentences"
             )
 
 

@@ -1,7 +1,8 @@
 """`python -m app status`: what is done, running and missing in a run directory."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,16 +11,14 @@ from rich.table import Table
 
 from app.common.arguments import Parser
 from app.common.errors import UserError
-from app.lottery.settings import Pruning
-from app.runs.best_validation import Best, configured_best
+from app.common.metrics import Metric, described, headline_metrics
+from app.lottery.settings import Pruning, read_settings
+from app.runs.best_validation import BestValidation, configured_best
 from app.runs.config import read_config
-from app.runs.history import read_history
-from app.runs.layout import CONTROLS, FitLayout, NetworkKey, RunLayout, seed_directories
+from app.runs.layout import FitLayout, NetworkKey, RunDirectory, RunLayout, TrainingLayout, run_of, seed_directories
 from app.runs.lock import is_locked
-from app.runs.results import read_metrics
-
-VAL_LOSS = "val_loss"
-TOLD = {VAL_LOSS: 4, "val_perplexity": 2, "val_accuracy": 4}  # metrics of a training by `fit`, with their decimals
+from app.runs.schema import read_schema
+from app.runs.table import ITERATION, MetricsRow, read_metrics
 
 
 def settings_of(layout: RunLayout) -> Pruning:
@@ -28,15 +27,14 @@ def settings_of(layout: RunLayout) -> Pruning:
     Raises:
         UserError: it is no run directory of a lottery.
     """
-    options = read_config(layout).get("pruning", {})
-    try:
-        return Pruning(**options)
-    except TypeError as error:
-        raise UserError(f"{layout.config}: no lottery's configuration ({error})") from None
+    options = read_config(layout).get("pruning")
+    if not isinstance(options, dict):
+        raise UserError(f"{layout.config}: no lottery's configuration (it has no pruning)")
+    return read_settings(options, str(layout.config))
 
 
 def state(layout: RunLayout, key: NetworkKey, *, locked: bool) -> str:
-    """One of "done", "running", "begun" (and nobody at work) or "missing"."""
+    """One of "done", "running", "begun" (and no process is at work) or "missing"."""
     files = layout.network(key)
     if files.done.exists():
         return "done"
@@ -45,7 +43,7 @@ def state(layout: RunLayout, key: NetworkKey, *, locked: bool) -> str:
     return "missing"
 
 
-def table(layout: RunLayout) -> Table:
+def lottery_table(layout: RunLayout) -> Table:
     """One line per replicate, method and branch: how many rounds are done, and where the one in progress stands."""
     locked = is_locked(layout)
     groups: dict[tuple[int, str, int], list[tuple[NetworkKey, str]]] = defaultdict(list)
@@ -58,7 +56,7 @@ def table(layout: RunLayout) -> Table:
     for (replicate, method, branch), networks in groups.items():
         states = [state for _, state in networks]
         begun = [f"{_progress(layout, key)} ({state})" for key, state in networks if state in ("running", "begun")]
-        name = f"{method} {branch}" if method in CONTROLS else method
+        name = f"{method} {branch}" if networks[0][0].of else method
         done, missing = states.count("done"), states.count("missing")
         view.add_row(str(replicate), name, f"{done}/{len(states)}", str(missing), ", ".join(begun))
     return view
@@ -66,68 +64,89 @@ def table(layout: RunLayout) -> Table:
 
 def _progress(layout: RunLayout, key: NetworkKey) -> str:
     rows = read_metrics(layout.network(key).metrics)
-    return f"round {key.round}, iteration {rows[-1].iteration:,}" if rows else f"round {key.round}, beginning"
+    return f"round {key.round}, iteration {rows[-1][ITERATION]:,}" if rows else f"round {key.round}, beginning"
 
 
-def fits_in(root: Path) -> list[FitLayout]:
-    """The trainings by `fit` in a directory: its own, or those of an experiment's seeds; none in a lottery's.
+def trainings_in(root: Path) -> list[TrainingLayout]:
+    """The trainings in a directory: its own, or those of an experiment's seeds; none in a lottery's.
 
     Raises:
         UserError: its configuration is not YAML.
     """
+    if run_of(root) is not None:
+        return [TrainingLayout(root)]
     if RunLayout(root).config.exists():
         return [] if "pruning" in read_config(RunLayout(root)) else [FitLayout(root)]
     return [FitLayout(path) for path in seed_directories(root) if FitLayout(path).config.exists()]
 
 
-def fits_table(root: Path, fits: Sequence[FitLayout]) -> Table:
+def trainings_table(root: Path, trainings: Sequence[TrainingLayout]) -> Table:
     """One line per training: whether a process is at work, how far it is, and its metrics, the last and the best.
 
     Args:
         root: what was asked for.
-        fits: the trainings there, at least one.
+        trainings: those there, at least one.
 
     Raises:
         UserError: a metrics.csv that is no table of validations.
     """
-    bests = [configured_best(read_config(fit)) for fit in fits]
-    histories = [_validations(fit, best) for fit, best in zip(fits, bests, strict=True)]
-    told = [name for name in TOLD if any(name in row for rows in histories for row in rows)]
+    runs = [_run(each) for each in trainings]
+    bests = [configured_best(read_config(run)) for run in runs]
+    histories = [_validations(each, best) for each, best in zip(trainings, bests, strict=True)]
+    metrics = _told(runs[0], {best.monitor for best in bests}, [row for rows in histories for row in rows])
     where = " or ".join(sorted({best.where for best in bests}))
     view = Table(title=f"{escape(str(root))}: best at {where}", title_justify="left")
-    for column in ("seed", "process", "validations", "iteration", *(f"{name}\nlast / best" for name in told)):
+    for column in ("seed", "process", "validations", "iteration", *(f"{each.name}\nlast / best" for each in metrics)):
         view.add_column(column, justify="left" if column == "process" else "right")
-    for fit, best, rows in zip(fits, bests, histories, strict=True):
+    for each, run, best, rows in zip(trainings, runs, bests, histories, strict=True):
         pair = [rows[-1], best.of(rows)] if rows else []
         view.add_row(
-            escape(fit.root.resolve().name.removeprefix("seed_")),
-            "running" if is_locked(fit) else "none",
+            escape(each.root.resolve().name.removeprefix("seed_")),
+            "running" if is_locked(run) and not each.done.exists() else "none",
             f"{len(rows):,}",
-            f"{rows[-1]['iteration']:,}" if rows else "",
-            *(" / ".join(f"{row[name]:,.{TOLD[name]}f}" for row in pair if name in row) for name in told),
+            f"{rows[-1][ITERATION]:,}" if rows else "",
+            *(" / ".join(metric.number(row[metric.name]) for row in pair if metric.name in row) for metric in metrics),
         )
     return view
 
 
-def _validations(fit: FitLayout, best: Best) -> list[dict[str, float]]:
+def _run(training: TrainingLayout) -> RunDirectory:
+    """The run directory that a training belongs to."""
+    return training if isinstance(training, FitLayout) else run_of(training.root) or FitLayout(training.root)
+
+
+def _told(run: RunDirectory, monitors: Iterable[str], rows: Sequence[MetricsRow]) -> list[Metric]:
+    """The metrics that a table has room for: the one that decides on the best, and the headlines of validation."""
+    schema = described(read_schema(run).metrics, dict.fromkeys(name for row in rows for name in row))
+    validation = [metric for name, metric in schema.items() if name.startswith("val_")]
+    chosen = dict.fromkeys([*sorted(monitors), *(metric.name for metric in headline_metrics(validation)[:1])])
+    return [schema[name] for name in chosen if name in schema]
+
+
+def _validations(training: TrainingLayout, best: BestValidation) -> list[MetricsRow]:
     """The rows of metrics.csv; none where no checkpoint says that there should be any."""
-    if not fit.metrics.exists() and not fit.last.exists():
+    if not training.metrics.exists() and not training.last.exists():
         return []
-    if not fit.metrics.exists():
-        raise UserError(f"{fit.metrics}: no such file, though {fit.last.name} is there; was it removed by hand?")
-    if not fit.metrics.stat().st_size:
-        raise UserError(f"{fit.metrics}: empty, without even its header; was it edited by hand?")
-    rows = read_history(fit.metrics)
-    for name in dict.fromkeys((VAL_LOSS, best.monitor)):
-        if rows and not all(row.get(name, -1) >= 0 for row in rows):
-            raise UserError(f"{fit.metrics}: rows without a {name} from 0 up; was it edited by hand?")
+    if not training.metrics.exists():
+        raise UserError(f"{training.metrics}: no such file, though {training.last.name} is there; was it removed?")
+    if not training.metrics.stat().st_size:
+        raise UserError(f"{training.metrics}: empty, without even its header; was it edited by hand?")
+    rows = read_metrics(training.metrics)
+    if rows and all(math.isnan(row.get(best.monitor, math.nan)) for row in rows):
+        raise UserError(f"{training.metrics}: rows without a {best.monitor}; was it edited by hand?")
     return rows
 
 
 def main(argv: Sequence[str]) -> None:
     """Print the status of one or more run directories."""
     parser = Parser("python -m app status", description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="such as runs/lenet, of a lottery or of fit")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="such as runs/lenet, of a lottery or of fit, or one network of a lottery",
+    )
     for root in parser.parse_args(argv).runs:
-        fits = fits_in(root)
-        Console().print(fits_table(root, fits) if fits else table(RunLayout(root)))
+        trainings = trainings_in(root)
+        Console().print(trainings_table(root, trainings) if trainings else lottery_table(RunLayout(root)))

@@ -1,4 +1,4 @@
-"""A command line whose mistakes are one line."""
+"""An argument parser that reports a user's mistake in one line."""
 
 import argparse
 from typing import NoReturn
@@ -7,10 +7,10 @@ from app.common.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that leaves it to its caller to show a mistake and to exit; its `prog` is "python -m app COMMAND"."""
+    """An ArgumentParser that raises an error instead of exiting; its `prog` must be "python -m app COMMAND"."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse the command line, in one line.
+        """Report a mistake in the command line.
 
         Raises:
             UserError: always.

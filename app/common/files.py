@@ -1,14 +1,14 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writes files so that a reader never sees an incomplete one."""
 
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file so that at every instant it is either the old one or the new one, whole.
+    """Write a file so that it is at every instant either the complete old one or the complete new one.
 
     Raises:
-        OSError: as the system says it (disk full, no permission); the old file is then untouched.
+        OSError: the system refuses (disk full, no permission); the old file is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -24,6 +24,6 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Delete the temporary files of writers that were killed; only for who holds the run directory."""
+    """Delete the temporary files of writers that were killed; the caller must hold the lock of the run directory."""
     for path in root.rglob(".*.tmp"):
         path.unlink(missing_ok=True)

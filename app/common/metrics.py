@@ -1,9 +1,9 @@
-"""What a module measures: the schema that tables, figures, W&B, plan and status follow."""
+"""Metrics and their schema, which tables, figures, W&B, plan and status follow."""
 
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from app.common.errors import UserError
@@ -17,16 +17,17 @@ class Metric:
     """One quantity that a module logs at every validation.
 
     Args:
-        name: as it is logged; the column of metrics.csv, and of results.csv behind `early_stop_` or `final_`.
-        label: what it is called in sentences and on axes; made from the name where it is empty.
-        better: which direction is an improvement.
+        name: the name under which it is logged: its column in metrics.csv, and in results.csv after `early_stop_` or
+            `final_`.
+        label: its name in sentences and on axes; made from `name` if it is empty.
+        better: the direction of improvement.
         unit: written after its values, such as "%" or "nats".
-        scale: what a value is multiplied by to be written: 100 for a fraction that is written in per cent.
-        decimals: how many are written.
+        scale: the factor by which values are multiplied before they are written: 100 for a fraction in per cent.
+        decimals: the number of decimals that are written.
         least: its least possible value.
         greatest: its greatest possible value.
-        axis: how figures scale it: "linear", "log", or "error", which is logarithmic in the distance from `greatest`.
-        detail: whether it is recorded only, and left out of progress lines and overview tables.
+        axis: its axis in figures: "linear", "log", or "error", which is logarithmic in the distance from `greatest`.
+        detail: whether it is only recorded, and omitted from progress lines and overview tables.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """The label, or the name in words."""
+        """The label, or the name in words if there is no label."""
         return self.label or self.name.replace("_", " ").replace("/", " ").capitalize()
 
     @property
@@ -52,7 +53,7 @@ class Metric:
 
     @property
     def mode(self) -> Literal["min", "max"]:
-        """The direction as Lightning's callbacks name it; "min" where there is none."""
+        """The direction as Lightning's callbacks name it; "min" if there is none."""
         return "max" if self.better == "higher" else "min"
 
     def number(self, value: float) -> str:
@@ -64,12 +65,12 @@ class Metric:
         return f"{self.number(value)} {self.unit}".rstrip()
 
     def holds(self, value: float) -> bool:
-        """Whether a value is possible; nan, which stands for "not measured", is."""
+        """Whether a value is possible; nan, which means "not measured", is possible."""
         return math.isnan(value) or self.least <= value <= self.greatest
 
 
 def loss(name: str, label: str = "", *, detail: bool = False) -> Metric:
-    """A loss in nats: lower is better, 0 is the least."""
+    """A loss in nats: lower is better, at least 0."""
     return Metric(name=name, label=label, better="lower", unit="nats", least=0.0, detail=detail)
 
 
@@ -90,7 +91,7 @@ def accuracy(name: str, label: str = "", *, detail: bool = False) -> Metric:
 
 
 def perplexity(name: str, label: str = "", *, detail: bool = False) -> Metric:
-    """e to a loss: lower is better, 1 is the least, drawn on a logarithmic axis."""
+    """e to the power of a loss: lower is better, at least 1, on a logarithmic axis."""
     return Metric(name=name, label=label, better="lower", decimals=2, least=1.0, axis="log", detail=detail)
 
 
@@ -109,10 +110,10 @@ _BY_NAME: tuple[tuple[str, Any], ...] = (
 
 
 def infer_metric(name: str) -> Metric:
-    """A metric that nobody has declared, by its name: a user's module, or a run directory without a schema.
+    """Infer an undeclared metric (of a user's module, or of a run directory without a schema) from its name.
 
-    An accuracy, a perplexity and UF1 are known by their names. Other names tell at most a direction: lower for a loss
-    or an error, higher for a score. No range is assumed but for those three.
+    Accuracies, perplexities and UF1 are recognised by their names. Other names give at most a direction: lower for a
+    loss or an error, higher for a score. A range is assumed only for those three.
     """
     for pattern, make in _BY_NAME:
         if re.fullmatch(pattern, name):
@@ -125,6 +126,48 @@ def infer_metric(name: str) -> Metric:
     return Metric(name=name)
 
 
+def described(schema: "Schema", names: Iterable[str]) -> "Schema":
+    """The metrics of some columns.
+
+    A column that is not declared gets a label in words. One that has the name of another and a suffix, as `val_loss_x`
+    beside `val_loss`, is a variant of it and counts as a detail.
+
+    Args:
+        schema: what is declared; it infers the others.
+        names: the columns.
+    """
+    names = list(names)
+    return Schema(schema[name] if name in schema else _inferred(schema[name], names) for name in names)
+
+
+def _inferred(metric: Metric, names: Iterable[str]) -> Metric:
+    words = metric.title
+    if words.startswith("Val "):
+        words = f"Validation {words.removeprefix('Val ')}"
+    variant = any(metric.name.startswith(f"{other}_") for other in names)
+    return replace(metric, label=words, detail=metric.detail or variant)
+
+
+def headline_metrics(metrics: Iterable[Metric]) -> list[Metric]:
+    """The metrics that stand for a network in a line, a table or a figure against density.
+
+    Those of the test set (by their names), else of the validation set, else all but train's; of these those where
+    higher is better, else perplexities, else where lower is better, else all. Details and train metrics never are.
+    """
+    overview = [metric for metric in metrics if not metric.detail]
+    tested = [metric for metric in overview if metric.name.startswith("test_")]
+    validated = [metric for metric in overview if metric.name.startswith("val_")]
+    candidates = tested or validated or [metric for metric in overview if not metric.name.startswith("train")]
+    for chosen in (
+        [metric for metric in candidates if metric.better == "higher"],
+        [metric for metric in candidates if metric.axis == "log"],
+        [metric for metric in candidates if metric.better == "lower"],
+    ):
+        if chosen:
+            return chosen
+    return candidates
+
+
 class Schema(dict[str, Metric]):
     """Metrics by name, in the order of their declaration; a name that is not declared is inferred."""
 
@@ -135,7 +178,7 @@ class Schema(dict[str, Metric]):
         return infer_metric(name)
 
     def plain(self) -> list[dict[str, Any]]:
-        """As plain values, without what is default: for a file."""
+        """The metrics as plain values for a file, without values that are the default."""
         default = {field.name: field.default for field in fields(Metric)}
         return [
             {name: value for name, value in asdict(metric).items() if name == "name" or value != default[name]}
@@ -148,10 +191,10 @@ class Schema(dict[str, Metric]):
 
         Args:
             rows: plain values.
-            source: where they are from, for the error.
+            source: where they are from, for the error message.
 
         Raises:
-            UserError: they are something else.
+            UserError: the values are not a schema.
         """
         try:
             return cls(Metric(**row) for row in rows)

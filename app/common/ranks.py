@@ -1,8 +1,8 @@
-"""Which process of several this is; known before any of them has met the others."""
+"""The rank of this process, known before processes are connected."""
 
 from lightning.pytorch.utilities import rank_zero_only
 
 
 def is_first() -> bool:
-    """Whether this process writes files and talks to people."""
+    """Whether this process has rank zero, which alone writes files and prints."""
     return bool(getattr(rank_zero_only, "rank", 0) == 0)

@@ -1,4 +1,4 @@
-"""Every random draw has a name: seeds derived from (seed, replicate, purpose)."""
+"""Seeds and generators that are derived from the experiment's seed, one for each purpose."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ import torch
 
 
 def derive_seed(seed: int, replicate: int, purpose: str) -> int:
-    """A seed in [0, 2**32) that depends on all three parts and on nothing else.
+    """A seed in [0, 2**32) that depends on these three values only.
 
     Args:
         seed: the experiment's seed.
-        replicate: which replicate of the experiment.
-        purpose: what is drawn, such as "initialisation", "split", "order".
+        replicate: the number of the replicate.
+        purpose: what the seed is for, such as "initialisation", "split", "order".
     """
     digest = hashlib.sha256(f"{seed}/{replicate}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:4], "little")
@@ -27,7 +27,7 @@ def generator(seed: int, *parts: int) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from torch's global CPU generator as if it had just been seeded; restore its state afterwards."""
+    """Seed torch's global CPU generator within the context, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

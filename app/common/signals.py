@@ -1,4 +1,4 @@
-"""Ctrl-C asks a training to stop between two iterations; a second one does not ask."""
+"""Handles Ctrl-C: the first one asks a training to stop between two iterations, the second ends the process."""
 
 import signal
 import sys
@@ -9,9 +9,12 @@ from types import FrameType
 
 @contextmanager
 def stop_on(*signals: signal.Signals) -> Iterator[Callable[[], signal.Signals | None]]:
-    """Within, the first of these signals is only yielded by the yielded function; the second ends the process.
+    """Within the context, record the first of these signals, and end the process at the second.
 
-    Not by KeyboardInterrupt, which Lightning turns into exit code 1.
+    The second raises SystemExit, because Lightning turns KeyboardInterrupt into exit code 1.
+
+    Yields:
+        A function that returns the recorded signal, None if there was none.
     """
     asked: signal.Signals | None = None
 
@@ -33,6 +36,6 @@ def stop_on(*signals: signal.Signals) -> Iterator[Callable[[], signal.Signals | 
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Within, the first SIGINT only makes the yielded function return True; the second ends the process."""
+    """Within the context, the first SIGINT makes the yielded function return True; the second ends the process."""
     with stop_on(signal.SIGINT) as asked:
         yield lambda: asked() is not None

@@ -1,4 +1,4 @@
-"""Text files of the user's."""
+"""Reads text files of the user."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ def read_text(path: Path) -> tuple[str, bytes]:
     """A file's text, without a byte order mark, and its bytes.
 
     Raises:
-        UserError: not a file that can be read, or not UTF-8; names the line.
+        UserError: the file cannot be read, or is not UTF-8; the message then names the line.
     """
     try:
         content = path.read_bytes()
@@ -23,10 +23,10 @@ def read_text(path: Path) -> tuple[str, bytes]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text without their ends.
+    """The lines of a text file without their line ends.
 
     Raises:
-        UserError: as `read_text` does, or nothing in it.
+        UserError: as `read_text`, or the file is empty.
     """
     text, _ = read_text(path)
     if not text.strip():

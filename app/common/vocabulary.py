@@ -1,19 +1,19 @@
-"""The words that a language model knows, in the order of its rows."""
+"""The vocabulary of a language model."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 
 from app.common.errors import UserError
 
-EOS = "<eos>"  # ends every line, and stands before the first word of a sentence read by itself
-UNK = "<unk>"  # every word that is not in the list
+EOS = "<eos>"  # follows every line, and precedes a sentence that is read by itself
+UNK = "<unk>"  # replaces words that are not in the vocabulary
 
 
 class Vocabulary:
-    """A list of distinct words, `<eos>` among them; what a word's number means.
+    """A list of distinct words, including `<eos>`, that assigns each word its number.
 
     Args:
-        words: in the order of the embedding's rows.
+        words: the words in the order of the embedding's rows.
 
     Raises:
         UserError: a word occurs twice, or `<eos>` is missing.
@@ -36,11 +36,11 @@ class Vocabulary:
 
     @property
     def sha256(self) -> str:
-        """Of the words joined by newlines, hex."""
+        """SHA-256 of the words joined by newlines, hexadecimal."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
 
     def encode(self, words: Iterable[str]) -> list[int]:
-        """Numbers of words; a word that is not in the list gets the number of `<unk>`.
+        """The numbers of words; an unknown word gets the number of `<unk>`.
 
         Raises:
             UserError: a word is unknown and the vocabulary has no `<unk>`.
@@ -53,5 +53,5 @@ class Vocabulary:
         return [self._index.get(word, self._index.get(UNK, -1)) for word in words]
 
     def unknown(self, words: Iterable[str]) -> list[str]:
-        """The distinct words that are not in the list, in order of appearance."""
+        """The distinct words that are not in the vocabulary, in order of appearance."""
         return [word for word in dict.fromkeys(words) if word not in self._index]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
@@ -15,20 +15,21 @@ from rich.console import Console
 from app.common.errors import Interrupted, RunError
 from app.common.ranks import is_first
 from app.common.signals import stop_on, stop_on_interrupt
+from app.lottery.loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining, read_result
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning
-from app.lottery.workers.parent import Superior
-from app.lottery.workers.pool import Crew
+from app.lottery.workers.parent import Parent
+from app.lottery.workers.pool import WorkerPool
 from app.lottery.workers.process import Worker
-from app.lottery.workers.schedule import Agenda
+from app.lottery.workers.schedule import Schedule
 from app.lottery.workers.serve import serve
 from app.report.tables import summary_table
+from app.runs.best_validation import configured_best
 from app.runs.layout import NetworkKey, RunLayout
-from app.training.run_loggers import LotteryLoggers
+from app.runs.schema import read_schema
 from app.training.trainer_factory import TrainerFactory
 from callbacks import ExperimentProgress, ReportedProgress
-from datamodules import InMemoryDataModule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Experiment:
         settings: the lottery's options.
         layout: where everything is written.
         iterations: length of every training.
+        rewind_iteration: the iteration that tickets are rewound to.
         seed: of all random draws.
         threads: torch's, for the record.
         config: the whole configuration.
@@ -50,10 +52,11 @@ class Experiment:
     """
 
     model: LightningModule
-    data: InMemoryDataModule
+    data: LightningDataModule
     settings: Pruning
     layout: RunLayout
     iterations: int
+    rewind_iteration: int
     seed: int
     threads: int
     config: dict[str, Any]
@@ -61,35 +64,39 @@ class Experiment:
     make_loggers: Callable[[], list[Logger]]
     checkpoint_seconds: float
 
-    def draw(self) -> None:
+    def draw(self, whole: Pruning | None = None) -> None:
         """Train what is not finished, one network after the other.
+
+        Args:
+            whole: the settings of the run directory, where it holds more than this lottery.
 
         Raises:
             Interrupted: asked to stop; the checkpoint is up to date.
         """
         loggers = self._loggers()
         with stop_on_interrupt() as stop, self._progress() as progress:
-            lottery = self._lottery(loggers, progress, stop)
+            lottery = self._lottery(loggers, progress, stop, whole)
             progress.skip(len(lottery.finished()) * self.iterations)
             try:
                 rows = lottery.run()
             finally:
                 loggers.finish()
         if is_first():
-            Console().print(summary_table(rows))
+            Console().print(summary_table(rows, read_schema(self.layout)))
 
-    def draw_side_by_side(self, lock: int) -> None:
+    def draw_side_by_side(self, lock: int, whole: Pruning | None = None) -> None:
         """Train what is not finished in several processes.
 
         Args:
             lock: descriptor that holds the run directory.
+            whole: as for `draw`.
 
         Raises:
             Interrupted: asked to stop; the checkpoints are up to date.
             RunError: networks have failed, and all that can be without them is trained.
         """
         with stop_on(signal.SIGINT, signal.SIGTERM) as stop, self._progress() as progress:
-            lottery = self._lottery(self._loggers(), progress, bool)
+            lottery = self._lottery(self._loggers(), progress, bool, whole)
             finished = lottery.finished()
             missing = self._size - len(finished)
             progress.skip(len(finished) * self.iterations)
@@ -99,16 +106,16 @@ class Experiment:
                 finished[key] = read_result(self.layout.network(key))
                 lottery.record(finished.values())
 
-            crew = Crew(
+            pool = WorkerPool(
                 size=workers,
-                agenda=Agenda(self.settings, finished, workers),
+                schedule=Schedule(self.settings, finished, workers),
                 start=partial(Worker, self.config, lock),
                 finished=record,
                 progress=progress,
                 iterations=self.iterations,
                 stop=lambda: stop() is not None,
             )
-            failures = crew.run()
+            failures = pool.run()
         for failure in failures:
             print(f"failed: {failure}", file=sys.stderr)
         missing = self._size - len(lottery.finished())
@@ -116,18 +123,18 @@ class Experiment:
             raise SIGTERMException if stop() == signal.SIGTERM else Interrupted
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
-        Console().print(summary_table(lottery.conclude()))
+        Console().print(summary_table(lottery.conclude(), read_schema(self.layout)))
 
-    def serve(self, superior: Superior) -> None:
+    def serve(self, parent: Parent) -> None:
         """Train the networks that another process asks for; it holds the run directory.
 
         Args:
-            superior: that process.
+            parent: that process.
         """
         loggers = self._loggers()
-        lottery = self._lottery(loggers, ReportedProgress(superior), superior.stop)
+        lottery = self._lottery(loggers, ReportedProgress(parent), parent.stop)
         try:
-            serve(superior, train=lottery.make, release=loggers.finish)
+            serve(parent, train=lottery.make, release=loggers.finish)
         finally:
             loggers.finish()
 
@@ -146,6 +153,7 @@ class Experiment:
         loggers: LotteryLoggers,
         progress: ExperimentProgress | ReportedProgress,
         stop: Callable[[], bool],
+        whole: Pruning | None = None,
     ) -> Lottery:
         training = NetworkTraining(
             model=self.model,
@@ -153,6 +161,9 @@ class Experiment:
             settings=self.settings,
             layout=self.layout,
             iterations=self.iterations,
+            rewind_iteration=self.rewind_iteration,
+            best=configured_best(self.config),
+            config=self.config,
             threads=self.threads,
             make_trainer=self.make_trainer,
             loggers=loggers,
@@ -160,4 +171,12 @@ class Experiment:
             checkpoint_seconds=self.checkpoint_seconds,
             stop=stop,
         )
-        return Lottery(model=self.model, settings=self.settings, layout=self.layout, seed=self.seed, train=training)
+        return Lottery(
+            model=self.model,
+            data=self.data,
+            settings=self.settings,
+            layout=self.layout,
+            seed=self.seed,
+            train=training,
+            whole=whole,
+        )

@@ -1,34 +1,37 @@
 """One network of a lottery, from its starting point to DONE."""
 
+import io
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningModule, seed_everything
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import Tensor
 
-from app import pruning
+from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.metrics import Metric, Schema, headline_metrics
+from app.common.ranks import is_first
+from app.common.states import plain_state
+from app.lottery.loggers import LotteryLoggers
 from app.lottery.settings import Pruning
-from app.pruning import Masks
-from app.runs import tensors
-from app.runs.layout import NetworkKey, NetworkLayout, RunLayout
+from app.pruning import When, density, masked, survivors, weight_sizes
+from app.runs.best_validation import BestValidation
+from app.runs.checkpoints import read_checkpoint, ticket_checkpoint
+from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.provenance import sha256, versions
-from app.runs.results import METRIC_NAMES, MetricsFile, Result, early_stop, read_metrics
-from app.training.run_loggers import LotteryLoggers
+from app.runs.table import EARLY_STOP, FINAL, ITERATION, Result
+from app.runs.tensors import digest, save_tensors
 from app.training.trainer_factory import TrainerFactory
-from callbacks import (
-    ExperimentProgress,
-    FinalTrainAccuracy,
-    IterativePruningCallback,
-    MetricsRecorder,
-    ReportedProgress,
-    ResumeCheckpoint,
-    StopOnNonFinite,
-)
-from datamodules import InMemoryDataModule
+from app.training.training import Trained, Training
+from callbacks import ExperimentProgress, IterativePruningCallback, ReportedProgress
+
+# Callbacks of a training whose states at the rewind point are not those of a ticket.
+FRESH = ("MetricsRecorder", "ModelCheckpoint", "IterativePruningCallback")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +40,17 @@ class Job:
 
     Args:
         key: which one.
-        start: the state that it begins with, before masking; the model is already there.
-        masks: its masks.
+        start: the state that it begins with, before masking; the model has it, masked.
+        ticket: the callback that holds its masks.
         seeds: of its random draws, by purpose.
+        callbacks: what its method adds to the training.
     """
 
     key: NetworkKey
-    start: dict[str, Tensor]
-    masks: Masks
+    start: Mapping[str, Tensor]
+    ticket: IterativePruningCallback
     seeds: dict[str, int]
+    callbacks: Sequence[Callback] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,9 @@ class NetworkTraining:
         settings: what is pruned, and which weights are kept.
         layout: where everything is written.
         iterations: length of a training.
+        rewind_iteration: the iteration that tickets are rewound to.
+        best: which validation is the early stop.
+        config: the whole configuration.
         threads: torch's, for the record.
         make_trainer: a fresh Trainer from the configuration.
         loggers: the loggers of the configuration, one run for each (replicate, method, branch).
@@ -67,10 +75,13 @@ class NetworkTraining:
     """
 
     model: LightningModule
-    data: InMemoryDataModule
+    data: LightningDataModule
     settings: Pruning
     layout: RunLayout
     iterations: int
+    rewind_iteration: int
+    best: BestValidation
+    config: Mapping[str, Any]
     threads: int
     make_trainer: TrainerFactory
     loggers: LotteryLoggers
@@ -87,113 +98,152 @@ class NetworkTraining:
         """
         files = self.layout.network(job.key)
         files.root.mkdir(parents=True, exist_ok=True)
-        density = self._density(job.masks)
-        self.data.reseed(split=job.seeds["split"], order=job.seeds["order"])
-        seed_everything(job.seeds["training"], workers=True, verbose=False)
-        self.model.train()
-
-        ticket = IterativePruningCallback(self.settings.rates, self.settings.scope, self.settings.rewind_to)
-        ticket.adopt(job.masks, round=job.key.round)
-        recorder = MetricsRecorder(MetricsFile(files.metrics), METRIC_NAMES)
-        accuracy = FinalTrainAccuracy()
-        resume = ResumeCheckpoint(files.checkpoint, every_seconds=self.checkpoint_seconds, stop=self.stop)
-        callbacks = [ticket, StopOnNonFinite(), recorder, accuracy, self.progress, resume]
-        loggers = self.loggers.begin(job.key, density, self.iterations)
-        trainer = self.make_trainer(files.root, callbacks, loggers, max_steps=self.iterations)
-        self.progress.begin(str(job.key), density, self.iterations)
-        checkpoint = files.checkpoint if files.checkpoint.exists() else None
-        trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
-
-        if trainer.is_global_zero:
-            result = self._result(job.key, density, accuracy.value, recorder.seconds)
-            self._write(files, job, result, ticket.rewind_point)
-        trainer.strategy.barrier("the network is on disk")
+        files.done.unlink(missing_ok=True)
+        share = density(weight_sizes(self.model), survivors(job.ticket.masks))
+        training = Training(
+            model=self.model,
+            data=self.data,
+            files=files,
+            label=str(job.key),
+            iterations=self.iterations,
+            seeds=job.seeds,
+            config=self.config,
+            best=self.best,
+            make_trainer=self.make_trainer,
+            loggers=self.loggers.begin(job.key, share, self.iterations),
+            progress=self.progress,
+            checkpoint_seconds=self.checkpoint_seconds,
+            stop=self.stop,
+            arguments={"max_steps": self.iterations, "max_epochs": -1},
+            callbacks=[job.ticket, *job.callbacks],
+            density=share,
+            keep_best="best" in self.settings.keep,
+            test_at_end=True,
+            snapshots=self._snapshots(job.key),
+            start=self._begin_at_rewind_point(files, job),
+        )
+        trained = training.run()
+        if is_first():
+            result = self._result(job.key, share, trained)
+            self._write(files, job, result)
+        trained.trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
         self.loggers.end(result)
-        self.progress.end(_summary(result))
+        self.progress.end(self._summary(job.key, result))
         return result
 
-    def _density(self, masks: Masks) -> float:
-        return pruning.density(pruning.weight_sizes(self.model), pruning.survivors(masks))
+    @property
+    def _resumes_schedule(self) -> bool:
+        return self.settings.resume_schedule and self.rewind_iteration > 0
 
-    def _result(self, key: NetworkKey, density: float, train_accuracy: float, seconds: float) -> Result:
-        rows = read_metrics(self.layout.network(key).metrics)
-        stop = early_stop(rows)
+    def _snapshots(self, key: NetworkKey) -> dict[int, Path]:
+        """The dense training is saved at the rewind point, where tickets go on from there."""
+        if key.round > 0 or not self._resumes_schedule:
+            return {}
+        return {self.rewind_iteration: self.layout.rewind_checkpoint(key.replicate)}
+
+    def _begin_at_rewind_point(self, files: TrainingLayout, job: Job) -> Path | None:
+        """The checkpoint that a ticket begins with, where it trains on from a later moment than iteration 0."""
+        if job.key.round == 0 or not self._resumes_schedule:
+            return None
+        if files.last.exists():
+            return files.last
+        moment = read_checkpoint(self.layout.rewind_checkpoint(job.key.replicate))
+        callbacks = {job.ticket.state_key: job.ticket.state_dict()}
+        checkpoint = ticket_checkpoint(moment, plain_state(self.model), callbacks, fresh=FRESH)
+        file = io.BytesIO()
+        torch.save(checkpoint, file)
+        write_atomically(files.last, file.getvalue())
+        return files.last
+
+    def _result(self, key: NetworkKey, share: float, trained: Trained) -> Result:
+        best, last = self.best.of(trained.rows), trained.rows[-1] | trained.final
+        values = {f"{EARLY_STOP}{name}": value for name, value in best.items() if name != ITERATION}
+        values |= {f"{FINAL}{name}": value for name, value in last.items() if name != ITERATION}
         return Result(
             experiment=self.layout.name,
             replicate=key.replicate,
             method=key.method,
             round=key.round,
             branch=key.branch,
-            density=density,
-            early_stop_iteration=stop.iteration,
-            early_stop_val_loss=stop.val_loss,
-            early_stop_test_accuracy=stop.test_accuracy,
-            final_test_accuracy=rows[-1].test_accuracy,
-            final_train_accuracy=train_accuracy,
-            seconds=round(seconds, 2),
+            density=share,
+            early_stop_iteration=int(best[ITERATION]),
+            values=values,
+            seconds=round(trained.seconds, 2),
         )
 
-    def _write(self, files: NetworkLayout, job: Job, result: Result, rewind_point: dict[str, Tensor]) -> None:
+    def _write(self, files: TrainingLayout, job: Job, result: Result) -> None:
         """Everything of a finished network; DONE last, so that without it nothing else counts."""
-        final = self.model.state_dict()
-        tensors.save_tensors(files.mask, job.masks)
+        final, masks = plain_state(self.model), job.ticket.masks
+        save_tensors(files.mask, masks)
         # The networks after these are made from their trained weights.
-        if "final" in self.settings.keep or job.key.method in ("dense", "iterative"):
-            tensors.save_tensors(files.final, final)
+        if "final" in self.settings.keep or not job.key.of:
+            save_tensors(files.final, final)
         if "start" in self.settings.keep:
-            tensors.save_tensors(files.start, pruning.masked(job.start, job.masks))
-        if job.key.method == "dense" and pruning.When.parse(self.settings.rewind_to).count > 0:
-            tensors.save_tensors(self.layout.rewind_point(job.key.replicate), rewind_point)
-        report = self._report(files, job, result) | {"checksums": self._checksums(files, job, final)}
+            save_tensors(files.start, masked(job.start, masks))
+        if job.key.round == 0 and When.parse(self.settings.rewind_to).count > 0:
+            save_tensors(self.layout.rewind_weights(job.key.replicate), job.ticket.rewind_point)
+        report = self._report(job, result) | {"checksums": self._checksums(files, job, final)}
         write_atomically(files.report, json.dumps(report, indent=2) + "\n")
         write_atomically(files.done, "")
-        files.checkpoint.unlink(missing_ok=True)
+        files.last.unlink(missing_ok=True)
 
-    def _report(self, files: NetworkLayout, job: Job, result: Result) -> dict[str, Any]:
-        sizes, kinds = pruning.weight_sizes(self.model), pruning.prunable_kinds(self.model)
-        counts = pruning.survivors(job.masks)
+    def _report(self, job: Job, result: Result) -> dict[str, Any]:
+        sizes, kinds = weight_sizes(self.model), protocols.prunable_parameters(self.model)
+        counts = survivors(job.ticket.masks)
         return {
-            "result": asdict(result),
+            "result": result.flat(),
             "density": result.density,
-            "density_prunable": pruning.density({name: sizes[name] for name in kinds}, counts),
+            "density_prunable": density({name: sizes[name] for name in kinds}, counts),
             "layers": {
                 name: {"kind": kinds.get(name), "weights": size, "survivors": counts.get(name, size)}
                 for name, size in sizes.items()
             },
             "iterations": self.iterations,
+            "began_at": self.rewind_iteration if job.key.round > 0 and self._resumes_schedule else 0,
             "seeds": job.seeds,
             "versions": versions(),
             "threads": self.threads,
         }
 
-    def _checksums(self, files: NetworkLayout, job: Job, final: dict[str, Tensor]) -> dict[str, Any]:
+    def _checksums(self, files: TrainingLayout, job: Job, final: dict[str, Tensor]) -> dict[str, Any]:
         return {
-            "data": self.data.checksums,
+            "data": protocols.checksums(self.data),
             "metrics.csv": sha256(files.metrics),
-            "mask": tensors.digest(job.masks),
-            "start": tensors.digest(job.start),
-            "final": tensors.digest(final),
+            "mask": digest(job.ticket.masks),
+            "start": digest(job.start),
+            "final": digest(final),
         }
 
+    def _summary(self, key: NetworkKey, result: Result) -> str:
+        """What came of a network, in one line."""
+        schema = Schema(protocols.metric_schema(self.model) or ())
+        told = [f"early stop at {result.early_stop_iteration:,}"]
+        for metric in self._headline(schema, result, EARLY_STOP):
+            early, final = (metric.write(result.value(f"{when}{metric.name}")) for when in (EARLY_STOP, FINAL))
+            told.append(f"{metric.title[:1].lower()}{metric.title[1:]} {early}, at the end {final}")
+        for metric in self._headline(schema, result, FINAL):
+            if f"{EARLY_STOP}{metric.name}" not in result.values:  # measured at the end only
+                value = metric.write(result.value(f"{FINAL}{metric.name}"))
+                told.append(f"{metric.title[:1].lower()}{metric.title[1:]} {value}")
+        return f"{key}: {', '.join(told)}"
 
-def read_result(files: NetworkLayout) -> Result:
+    @staticmethod
+    def _headline(schema: Schema, result: Result, when: str) -> list[Metric]:
+        names = [name.removeprefix(when) for name in result.values if name.startswith(when)]
+        return headline_metrics(schema[name] for name in names)
+
+
+def read_result(files: TrainingLayout) -> Result:
     """The row of a finished network.
 
     Raises:
         UserError: its report is missing or was edited.
     """
     try:
-        return Result(**json.loads(files.report.read_text())["result"])
+        return Result.from_flat(json.loads(files.report.read_text())["result"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{files.report}: not the report of a finished network ({error}); "
             f"delete {files.done} and run the same command to train it again"
         ) from None
-
-
-def _summary(result: Result) -> str:
-    return (
-        f"{result.key}: early stop at {result.early_stop_iteration:,}, "
-        f"test {result.early_stop_test_accuracy:.2%}, at the end {result.final_test_accuracy:.2%}"
-    )

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from app.lottery.prerequisites import trainings_in_a_row
 from app.lottery.settings import Pruning
-from app.pruning import density, schedule
-from app.runs.layout import METHODS, NetworkKey
+from app.pruning import When, density, schedule
+from app.runs.layout import NetworkKey
 
-BYTES_PER_METRICS_ROW = 130
+BYTES_PER_CELL = 19  # of metrics.csv
 BYTES_OF_TEXT = 4_000  # report.json, DONE, the row of results.csv
 
 
@@ -26,6 +26,7 @@ class Plan:
         sizes: of all weight tensors.
         kinds: layer kinds of the prunable ones.
         state_bytes: one copy of the weights.
+        metrics: how many are measured at each validation.
         iterations: length of a training.
         rows: validations in a training.
         seconds: measured or guessed length of a training.
@@ -36,6 +37,7 @@ class Plan:
     sizes: Mapping[str, int]
     kinds: Mapping[str, str]
     state_bytes: int
+    metrics: int
     iterations: int
     rows: int
     seconds: float
@@ -50,16 +52,17 @@ class Plan:
                 pools[kinds.get(name, name)] += size
             sizes, kinds = dict(pools), {kind: kind for kind in set(kinds.values())}
         prunable = {name: size for name, size in sizes.items() if name in kinds}
-        table = schedule(prunable, kinds, self.settings.rates, self.settings.rounds)
+        table = schedule(prunable, kinds, self.settings.rates_for(kinds), self.settings.rounds)
         return [density(sizes, counts) for counts in table]
 
     def disk_bytes(self) -> int:
         """What the finished experiment takes, W&B's files and the report aside."""
         keys = list(self.settings.networks())
         masks = sum(self.sizes[name] for name in self.kinds)
-        copies = self.settings.replicates * (1 if self.settings.rewind_to.startswith("0") else 2)
+        copies = self.settings.replicates * (2 if When.parse(self.settings.rewind_to).count else 1)
         copies += len(keys) * len(self.settings.keep)
-        return copies * self.state_bytes + len(keys) * (masks + self.rows * BYTES_PER_METRICS_ROW + BYTES_OF_TEXT)
+        cells = self.rows * (1 + self.metrics)
+        return copies * self.state_bytes + len(keys) * (masks + cells * BYTES_PER_CELL + BYTES_OF_TEXT)
 
     def render(self) -> Group:
         """The plan as a table and two lines, or three where there are workers."""
@@ -69,12 +72,18 @@ class Plan:
         table = Table(title="what would be trained", title_justify="left")
         for column in ("method", "networks", "finished", "iterations to go", "time to go"):
             table.add_column(column, justify="left" if column == "method" else "right")
-        for method in [*filter(total.__getitem__, METHODS), "all"]:
+        for method in [*filter(total.__getitem__, self.settings.method_names), "all"]:
             n, m = (len(keys), len(missing)) if method == "all" else (total[method], left[method])
             cells = f"{n:,}", f"{n - m:,}", f"{m * self.iterations:,}", clock(m * self.seconds)
             table.add_row(method, *cells, style="bold" if method == "all" else None)
+        rates = self.settings.rates_for(self.kinds)
+        pruned = ", ".join(f"{kind} {rates[kind]:g}" for kind in sorted(set(self.kinds.values())))
         remaining = ", ".join(f"{share:.2%}" for share in self.densities())
-        lines = [f"weights remaining by round: {remaining}", f"disk: {self.disk_bytes() / 1e6:,.1f} MB in all"]
+        lines = [
+            f"pruned per round, by layer kind: {pruned}",
+            f"weights remaining by round: {remaining}",
+            f"disk: {self.disk_bytes() / 1e6:,.1f} MB in all",
+        ]
         if (workers := self.settings.workers) > 1:
             seconds = trainings_in_a_row(self.settings, missing, workers) * self.seconds
             lines.append(f"time to go with {workers} workers: {clock(seconds)}")

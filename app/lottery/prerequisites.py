@@ -2,30 +2,49 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 
+from app.common.errors import UserError
 from app.lottery.settings import Pruning
-from app.runs.layout import CONTROLS, NetworkKey
+from app.runs.layout import NetworkKey
+
+Graph = dict[NetworkKey, set[NetworkKey]]
 
 
 def prerequisites(settings: Pruning, key: NetworkKey) -> tuple[NetworkKey, ...]:
     """The networks whose files a network is made from, but for what those themselves needed.
 
-    The dense network needs none; an iterative ticket the one of the round before; a control the iterative ticket whose
-    mask or counts it takes, and so does a one-shot ticket where there are iterative ones, beside the dense network
-    that it prunes.
-
     Args:
         settings: of the lottery.
         key: one of its networks.
     """
-    if key.method == "dense":
-        return ()
-    dense = NetworkKey(key.replicate, "dense", 0)
-    if key.method == "iterative":
-        return (NetworkKey(key.replicate, "iterative", key.round - 1) if key.round > 1 else dense,)
-    if key.method in CONTROLS or "iterative" in settings.methods:
-        return (NetworkKey(key.replicate, "iterative", key.round),)
-    return (dense,)
+    return settings.method(key).needs(key, settings.method_names)
+
+
+def graph(settings: Pruning, missing: Collection[NetworkKey]) -> Graph:
+    """The missing networks, each with those of them that must be trained before it.
+
+    Args:
+        settings: of the lottery.
+        missing: the networks to train; all others are taken for finished.
+
+    Raises:
+        UserError: methods of the user's own need networks that no method makes, or each other.
+    """
+    made = set(settings.networks())
+    wanted: Graph = {}
+    for key in settings.networks():
+        if key not in missing:
+            continue
+        needed = prerequisites(settings, key)
+        if unknown := [each for each in needed if each not in made]:
+            raise UserError(f"{key} needs {unknown[0]}, which no method of this lottery makes; add it to methods")
+        wanted[key] = {each for each in needed if each in missing}
+    try:
+        TopologicalSorter(wanted).prepare()
+    except CycleError as error:
+        raise UserError(f"methods need each other's networks in a circle: {error.args[1][0]}") from None
+    return wanted
 
 
 def series(key: NetworkKey) -> tuple[int, str, int]:
@@ -34,7 +53,7 @@ def series(key: NetworkKey) -> tuple[int, str, int]:
 
 
 def chain_lengths(settings: Pruning, missing: Collection[NetworkKey]) -> dict[NetworkKey, int]:
-    """How many networks, each in its turn, the longest chain has that begins with each network.
+    """How many networks the longest chain has that begins with each network, itself included.
 
     In a chain a network comes after one that it is made from, or after the round before in its series.
 
@@ -42,11 +61,14 @@ def chain_lengths(settings: Pruning, missing: Collection[NetworkKey]) -> dict[Ne
         settings: of the lottery.
         missing: the networks to train; all others are taken for finished.
     """
-    lengths = {key: 1 for key in settings.networks() if key in missing}
-    for key in reversed(list(lengths)):  # each comes after those that it needs
-        for before in (*prerequisites(settings, key), replace(key, round=key.round - 1)):
-            if before in lengths:
-                lengths[before] = max(lengths[before], lengths[key] + 1)
+    befores = graph(settings, missing)
+    for key in befores:
+        if (before := replace(key, round=key.round - 1)) in befores:
+            befores[key] = befores[key] | {before}
+    lengths = dict.fromkeys(befores, 1)
+    for key in reversed(tuple(TopologicalSorter(befores).static_order())):
+        for before in befores[key]:
+            lengths[before] = max(lengths[before], lengths[key] + 1)
     return lengths
 
 

@@ -6,19 +6,25 @@ begun one goes on from its checkpoint: running the same command again does what 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from lightning.pytorch import LightningModule
-from torch import Tensor
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
 
-from app import pruning
+from app.common import protocols
 from app.common.ranks import is_first
-from app.common.seeds import derive_seed, generator, seeded
+from app.common.seeds import derive_seed, seeded
+from app.common.states import load_plain_state
+from app.lottery.finished import FinishedNetworks
+from app.lottery.kept_files import finished_keys, save_start, tidy
+from app.lottery.methods import Origin
 from app.lottery.network import Job, read_result
 from app.lottery.settings import Pruning
-from app.pruning import Masks
-from app.runs import tensors
+from app.pruning import rewind
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.results import Result, write_results
+from app.runs.table import Result, write_results
+from callbacks import IterativePruningCallback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +32,22 @@ class Lottery:
     """One experiment in one run directory.
 
     Args:
-        model: trained again and again, in place; it offers `prunable_parameters()` and `reset_parameters()`.
+        model: trained again and again, in place.
+        data: what it is trained on; scores may look at its first batch.
         settings: what is pruned and which networks are trained.
         layout: where everything lies.
         seed: with the replicate and a purpose, the origin of every random draw.
         train: trains the model on a job until the job's directory is finished, and returns its row.
+        whole: the settings of the run directory, where it holds more than this lottery.
     """
 
     model: LightningModule
+    data: LightningDataModule
     settings: Pruning
     layout: RunLayout
     seed: int
     train: Callable[[Job], Result]
+    whole: Pruning | None = None
 
     def run(self) -> list[Result]:
         """Train every network of the experiment that is not finished; return the rows of all."""
@@ -50,102 +60,86 @@ class Lottery:
 
     def make(self, key: NetworkKey) -> Result:
         """Train one network, of which all that it is made from is finished; return its row."""
-        start, masks = self.starting_point(key)
-        pruning.rewind(self.model, start, masks)
-        return self.train(Job(key=key, start=start, masks=masks, seeds=self.seeds(key)))
+        ticket, method = self.callback(), self.settings.method(key)
+        origin = method.origin(key, self.networks_before)
+        self.draw(ticket, origin, key)
+        job = Job(key=key, start=origin.weights, ticket=ticket, seeds=self.seeds(key), callbacks=method.callbacks(key))
+        return self.train(job)
+
+    def callback(self) -> IterativePruningCallback:
+        """The callback that prunes and rewinds."""
+        settings = self.settings
+        return IterativePruningCallback(settings.rates, settings.scope, settings.rewind_to, score=settings.built_score)
+
+    def draw(self, ticket: IterativePruningCallback, origin: Origin, key: NetworkKey) -> None:
+        """Let the callback prune and rewind the model, as it does between two fits of a script."""
+        trained = origin.trained if origin.trained is not None else origin.weights
+        if any(value.dtype == torch.float64 for value in trained.values()):
+            self.model.double()  # or loading them would round what is ranked
+        if key.round == 0:
+            rewind(self.model, origin.weights, origin.masks)
+        else:
+            load_plain_state(self.model, trained, "the trained weights")
+            ticket.adopt(origin.masks, round=key.round - 1, rewind_point=origin.weights)
+            ticket.next_round(
+                self.model,
+                survivors_to_keep=origin.survivors,
+                score=origin.score,
+                make_batch=partial(self._first_batch, key),
+            )
+        ticket.adopt(ticket.masks or origin.masks, round=key.round)
+
+    def _first_batch(self, key: NetworkKey) -> Any:
+        """The first training batch of a replicate: the same on every rank, whatever this process has trained before."""
+        seeds = self.seeds(key)
+        # Of a trainer, data asks which rank it is, and then yields that rank's share.
+        trainer, self.data.trainer = self.data.trainer, None
+        try:
+            protocols.reseed(self.data, split=seeds["split"], order=seeds["order"])
+            self.data.setup("fit")
+            with seeded(seeds["training"]):
+                return next(iter(self.data.train_dataloader()))
+        finally:
+            self.data.trainer = trainer
+
+    @property
+    def networks_before(self) -> FinishedNetworks:
+        """What the finished networks left."""
+        return FinishedNetworks(model=self.model, settings=self.settings, layout=self.layout, seed=self.seed)
 
     def record(self, rows: Iterable[Result]) -> None:
-        """Write results.csv of the networks that are finished."""
-        if is_first():
-            write_results(self.layout.results, rows)
+        """Write results.csv of all networks of the run directory that are finished.
+
+        Args:
+            rows: of this lottery; the directory may hold more, of a larger one.
+        """
+        if not is_first():
+            return
+        found = {row.key: row for row in rows}
+        for key, files in self.layout.networks().items():
+            if key not in found and files.done.exists():
+                found[key] = read_result(files)
+        order = (self.whole or self.settings).method_names
+        place = {name: order.index(name) if name in order else len(order) for name in {key.method for key in found}}
+        keys = sorted(found, key=lambda key: (key.replicate, place[key.method], key.method, key.round, key.branch))
+        write_results(self.layout.results, [found[key] for key in keys])
 
     def conclude(self) -> list[Result]:
-        """Tidy up behind the last network; return the rows of all."""
+        """Write the results and delete what is needed no more; return the rows of all networks of this lottery."""
         rows = list(self.finished().values())
         self.record(rows)
         if is_first():
-            self._tidy()
+            tidy(self.whole or self.settings, self.layout)
         return rows
 
     def finished(self) -> dict[NetworkKey, Result]:
         """The rows of the networks that are done, in the order in which they are trained."""
-        layouts = {key: self.layout.network(key) for key in self.settings.networks()}
-        return {key: read_result(files) for key, files in layouts.items() if files.done.exists()}
-
-    def starting_point(self, key: NetworkKey) -> tuple[dict[str, Tensor], Masks]:
-        """Weights and masks that a network begins with, before they are multiplied."""
-        replicate, round = key.replicate, key.round
-        if key.method == "dense":
-            start = self._initial(replicate)
-            return start, pruning.dense_masks({name: start[name] for name in pruning.prunable_kinds(self.model)})
-        if key.method == "iterative":
-            return self._rewind_point(replicate), self._prune(replicate, round)
-        if key.method == "one_shot":
-            dense = self._final(NetworkKey(replicate, "dense", 0))
-            counts = self._counts(replicate, round)
-            return self._rewind_point(replicate), pruning.keep_largest({name: dense[name] for name in counts}, counts)
-        masks = self._mask(NetworkKey(replicate, "iterative", round))
-        purpose = f"{key.method}/round_{round:02d}/{key.branch}"
-        if key.method == "random_reinit":
-            return self._draw(derive_seed(self.seed, replicate, purpose)), masks
-        places = generator(derive_seed(self.seed, replicate, purpose))
-        return self._rewind_point(replicate), pruning.random_masks(masks, places)
+        if "start" in self.settings.keep:
+            for key in finished_keys(self.settings, self.layout):
+                save_start(self.settings.method(key), key, self.networks_before)  # or it counts as missing from now on
+        return {key: read_result(self.layout.network(key)) for key in finished_keys(self.settings, self.layout)}
 
     def seeds(self, key: NetworkKey) -> dict[str, int]:
         """The seeds of a network by purpose; all networks of a replicate see the same split and the same order."""
         purposes = ("initialisation", "split", "order", "training")
         return {purpose: derive_seed(self.seed, key.replicate, purpose) for purpose in purposes}
-
-    def _prune(self, replicate: int, round: int) -> Masks:
-        """The masks of iterative round `round`: the trained network before it without its smallest weights."""
-        before = NetworkKey(replicate, "iterative" if round > 1 else "dense", round - 1)
-        return pruning.prune(
-            self._final(before),
-            self._mask(before),
-            kinds=pruning.prunable_kinds(self.model),
-            rates=self.settings.rates,
-            scope=self.settings.scope,
-        )
-
-    def _counts(self, replicate: int, round: int) -> dict[str, int]:
-        """Survivors of each tensor after iterative round `round`."""
-        if "iterative" in self.settings.methods:
-            return pruning.survivors(self._mask(NetworkKey(replicate, "iterative", round)))
-        kinds = pruning.prunable_kinds(self.model)
-        sizes = {name: size for name, size in pruning.weight_sizes(self.model).items() if name in kinds}
-        return pruning.schedule(sizes, kinds, self.settings.rates, round)[round]
-
-    def _initial(self, replicate: int) -> dict[str, Tensor]:
-        path = self.layout.initial(replicate)
-        if path.exists():
-            return tensors.load_tensors(path)
-        start = self._draw(derive_seed(self.seed, replicate, "initialisation"))
-        if is_first():
-            tensors.save_tensors(path, start)
-        return start
-
-    def _draw(self, seed: int) -> dict[str, Tensor]:
-        """A fresh initialisation of the model, from a seed of its own.
-
-        Always drawn in single precision: in double, where a training may have left the model, the draws are others.
-        """
-        self.model.float()
-        with seeded(seed):
-            self.model.reset_parameters()  # type: ignore[operator]
-        return {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
-
-    def _rewind_point(self, replicate: int) -> dict[str, Tensor]:
-        return tensors.load_tensors(self.layout.start_point(replicate))
-
-    def _final(self, key: NetworkKey) -> dict[str, Tensor]:
-        return tensors.load_tensors(self.layout.network(key).final)
-
-    def _mask(self, key: NetworkKey) -> Masks:
-        return tensors.load_tensors(self.layout.network(key).mask)
-
-    def _tidy(self) -> None:
-        """Trained weights are needed until the last network is made from them, whether or not they are kept."""
-        for files in map(self.layout.network, self.settings.networks()):
-            files.checkpoint.unlink(missing_ok=True)  # of a process that was killed right after DONE
-            if "final" not in self.settings.keep:
-                files.final.unlink(missing_ok=True)

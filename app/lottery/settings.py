@@ -1,16 +1,21 @@
 """The options of the lottery, `--pruning.*`."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from app.common.errors import UserError
-from app.pruning.select import check_rates
-from app.pruning.when import When
+from app.common.plugins import build
+from app.lottery.methods import METHODS, Dense, Method
+from app.pruning import SCORES, Score, When, check_rates, usual_rates
 from app.runs.layout import NetworkKey
 
-Method = Literal["iterative", "one_shot"]
-Kept = Literal["final", "start"]
+Kept = Literal["final", "start", "best"]
+
+# What may grow in a run directory: more of it makes more networks or files, and changes none that is there.
+GROWING = ("rounds", "replicates", "random_reinit", "random_mask", "methods", "keep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +24,20 @@ class Pruning:
 
     Args:
         rounds: number of prunings, so rounds + 1 networks; round 0 is the dense one.
-        rates: share of the surviving weights removed per round, by layer kind, such as fc: 0.2.
+        rates: share of the surviving weights removed per round, by layer kind, such as fc: 0.2; where it is left out
+            0.2, and 0.1 for the output layer.
         scope: rank weights within each layer (layerwise) or across all layers of a kind (global).
         rewind_to: the moment whose weights survivors return to: 0it (the paper), 500it, 2ep.
-        methods: how tickets are found: iterative, one_shot, or both.
+        resume_schedule: tickets rewound to a later moment than 0 train on from there, with the schedule and the data
+            order of that moment (Frankle et al. 2020); if false, they train the full length from iteration 0.
+        score: which weights are kept: magnitude, or the class_path of a Score of your own.
+        methods: how tickets are found: iterative, one_shot, or the class_path of a Method of your own.
         random_reinit: control networks per iterative ticket with its mask and fresh weights.
         random_mask: control networks per iterative ticket with its layer densities in random places.
         replicates: fresh draws of initialisation, data split and data order.
-        keep: weights kept of each network besides its mask: final (trained), start (before training). Each costs
-            4 bytes per weight and network; the plan says the sum.
+        keep: weights kept of each network besides its mask: final (trained), start (before training), best (the
+            checkpoint of the best validation). The first two cost 4 bytes per weight and network; the plan says the
+            sum.
         plan: print what would be trained, with estimated time and disk, and stop.
         workers: processes that train networks side by side, each with --threads threads; the results stay the same to
             the bit. For trainings on one CPU.
@@ -35,10 +45,12 @@ class Pruning:
     """
 
     rounds: int = 15
-    rates: dict[str, float] = field(default_factory=lambda: {"fc": 0.2, "output": 0.1})
+    rates: dict[str, float] | None = None
     scope: Literal["layerwise", "global"] = "layerwise"
     rewind_to: str = "0it"
-    methods: list[Method] = field(default_factory=lambda: ["iterative"])
+    resume_schedule: bool = True
+    score: str | Score = "magnitude"
+    methods: list[str | Method] = field(default_factory=lambda: ["iterative"])
     random_reinit: int = 0
     random_mask: int = 0
     replicates: int = 1
@@ -48,28 +60,135 @@ class Pruning:
     oversubscribe: bool = False
 
     def __post_init__(self) -> None:
-        check_rates(self.rates)
+        if self.rates is not None:
+            check_rates(self.rates)
         When.parse(self.rewind_to)
         for name, least in {"rounds": 0, "random_reinit": 0, "random_mask": 0, "replicates": 1, "workers": 1}.items():
             if getattr(self, name) < least:
                 raise UserError(f"pruning.{name} is {getattr(self, name)}; the least that makes sense is {least}")
-        if "iterative" in self.methods:
-            return
-        if self.random_reinit or self.random_mask:
-            raise UserError("random_reinit and random_mask are controls of iterative tickets; add iterative to methods")
-        if self.scope == "global" and self.methods:
+        if unknown := [name for name in self.keep if name not in ("final", "start", "best")]:
+            raise UserError(f"pruning.keep names {', '.join(unknown)}; choose among final, start, best")
+        names = [method.name for method in self.all_methods]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise UserError(f"pruning.methods: {', '.join(sorted(doubled))} is there twice; name each method once")
+        for method in self.all_methods:
+            if method.of and method.of not in names:
+                raise UserError(f"{method.name} is a control of {method.of} tickets; add {method.of} to methods")
+        if self.scope == "global" and "one_shot" in names and "iterative" not in names:
             raise UserError(
                 "one_shot takes its layer counts from iterative; with scope: global add iterative to methods"
             )
 
+    @cached_property
+    def built_score(self) -> Score:
+        """The score as an object."""
+        return build(self.score, SCORES, Score, "pruning.score")  # type: ignore[type-abstract]
+
+    @cached_property
+    def all_methods(self) -> list[Method]:
+        """The dense network and all methods and controls, in the order in which their networks are trained."""
+        chosen = [_built(spec) for spec in self.methods]
+        controls = {"random_reinit": self.random_reinit, "random_mask": self.random_mask}
+        chosen += [METHODS[name](branches=branches) for name, branches in controls.items() if branches]
+        order = [*METHODS, *(method.name for method in chosen)]
+        chosen.sort(key=lambda method: (bool(method.of), order.index(method.name)))
+        return [Dense(), *(method for method in chosen if method.name != Dense.name)]
+
+    def method(self, key: NetworkKey) -> Method:
+        """The method that makes a network."""
+        return next(method for method in self.all_methods if method.name == key.method)
+
+    @property
+    def method_names(self) -> list[str]:
+        """Names of all methods."""
+        return [method.name for method in self.all_methods]
+
+    def rates_for(self, kinds: Mapping[str, str]) -> dict[str, float]:
+        """The rate of each layer kind of a network."""
+        return self.rates if self.rates is not None else usual_rates(kinds)
+
     def networks(self) -> Iterator[NetworkKey]:
         """All networks to train, each after those that it is made from; one method and branch after the other."""
-        rounds = range(1, self.rounds + 1)
         for replicate in range(self.replicates):
-            yield NetworkKey(replicate, "dense", 0)
-            for method in ("iterative", "one_shot"):
-                if method in self.methods:
-                    yield from (NetworkKey(replicate, method, round) for round in rounds)
-            for method in ("random_reinit", "random_mask"):
-                for branch in range(getattr(self, method)):
-                    yield from (NetworkKey(replicate, method, round, branch) for round in rounds)
+            for method in self.all_methods:
+                yield from method.networks(replicate, self.rounds)
+
+
+def read_settings(options: Mapping[str, Any], source: str) -> Pruning:
+    """The options that a run directory was made with.
+
+    Args:
+        options: what its configuration has as `pruning`.
+        source: where they are from, for the error.
+
+    Raises:
+        UserError: they are something else.
+    """
+    try:
+        # A directory from before there was the option trained its full length.
+        return Pruning(**{"resume_schedule": False} | dict(options))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{source}: no lottery's configuration ({error})") from None
+
+
+def merge(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a run directory that has grown: as many of everything as either asks for.
+
+    Args:
+        theirs: the directory's.
+        ours: the command's, which differs in what may grow only.
+
+    Raises:
+        UserError: a method of the same name was made with other arguments, or the two do not go together.
+    """
+    before, after = theirs.get("pruning") or {}, ours.get("pruning") or {}
+    grown = dict(before)
+    for name in GROWING:
+        old, new = before.get(name), after.get(name)
+        if name == "methods":
+            grown[name] = _all_methods(old or [], new or [])
+        elif isinstance(new, list):
+            grown[name] = [*(old or []), *(each for each in new if each not in (old or []))]
+        elif new is not None:
+            grown[name] = max(new, old or 0)
+    read_settings(grown, "this command and the run directory")
+    return {**theirs, "pruning": grown}
+
+
+def _all_methods(old: list[Any], new: list[Any]) -> list[Any]:
+    """The methods of both lists; one that is in both stays as the first has it."""
+    by_name = {_built(spec).name: spec for spec in old}
+    added = []
+    for spec in new:
+        method = _built(spec)
+        if method.name not in by_name:
+            added.append(spec)
+            continue
+        before = by_name[method.name]
+        if type(_built(before)) is not type(method) or _arguments(before) != _arguments(spec):
+            raise UserError(
+                f"pruning.methods: {method.name} was {before} in this run directory and is {spec} now; "
+                "choose another --experiment, or the same arguments to go on"
+            )
+    return [*old, *added]
+
+
+def _arguments(spec: Any) -> dict[str, Any]:
+    return dict(spec.get("init_args") or {}) if isinstance(spec, Mapping) else {}
+
+
+def _built(spec: Any) -> Method:
+    """A method from what a configuration says.
+
+    Raises:
+        UserError: there is none, or it has no name that a directory can have.
+    """
+    method = build(spec, METHODS, Method, "pruning.methods")  # type: ignore[type-abstract]
+    name = getattr(method, "name", "")
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UserError(
+            f"pruning.methods: {type(method).__name__}.name is {name!r}; give it a name of letters, digits and _"
+        )
+    return method

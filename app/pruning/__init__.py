@@ -1,23 +1,30 @@
-"""The Lottery Ticket Hypothesis as pure functions on tensors: no Lightning, no logging, no disk but what is passed."""
+"""The Lottery Ticket Hypothesis as pure functions on tensors: no Lightning, no logging, no files."""
 
-from app.pruning.masks import Masks, dense_masks, density, masked, prunable_kinds, rewind, survivors, weight_sizes
-from app.pruning.select import keep_largest, prune, pruned_count, random_masks, schedule
+from app.pruning.masks import Masks, check_names, dense_masks, density, masked, survivors, weight_sizes
+from app.pruning.rewind import rewind
+from app.pruning.scores import SCORES, Magnitude, Score
+from app.pruning.select import check_kinds, check_rates, keep, prune, pruned_count, schedule, usual_rates
 from app.pruning.when import When, rewind_iteration
 
 __all__ = [
+    "SCORES",
+    "Magnitude",
     "Masks",
+    "Score",
     "When",
+    "check_kinds",
+    "check_names",
+    "check_rates",
     "dense_masks",
     "density",
-    "keep_largest",
+    "keep",
     "masked",
-    "prunable_kinds",
     "prune",
     "pruned_count",
-    "random_masks",
     "rewind",
     "rewind_iteration",
     "schedule",
     "survivors",
+    "usual_rates",
     "weight_sizes",
 ]

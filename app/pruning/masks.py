@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from app.common.errors import UserError
+from app.common.protocols import prunable_parameters
+from app.common.states import plain_parameters
 
 Masks = dict[str, Tensor]
 
@@ -50,7 +52,7 @@ def survivors(masks: Mapping[str, Tensor]) -> dict[str, int]:
 
 def weight_sizes(module: nn.Module) -> dict[str, int]:
     """Sizes of all weight tensors: parameters of two or more dimensions, so no biases, no norms; tied ones once."""
-    return {name: parameter.numel() for name, parameter in module.named_parameters() if parameter.ndim >= 2}
+    return {name: parameter.numel() for name, parameter in plain_parameters(module).items() if parameter.ndim >= 2}
 
 
 def density(sizes: Mapping[str, int], counts: Mapping[str, int]) -> float:
@@ -64,37 +66,14 @@ def density(sizes: Mapping[str, int], counts: Mapping[str, int]) -> float:
     return sum(counts.get(name, size) for name, size in sizes.items()) / sum(sizes.values())
 
 
-def prunable_kinds(module: nn.Module) -> dict[str, str]:
-    """What the network itself declares prunable: parameter name to layer kind ("fc", "conv", "output", ...).
-
-    Raises:
-        UserError: the module declares nothing, or names that are not among its parameters.
-    """
-    declare = getattr(module, "prunable_parameters", None)
-    if declare is None:
-        raise UserError(
-            f"{type(module).__name__} does not say what may be pruned; give it a method prunable_parameters() "
-            "that returns {parameter name: layer kind}"
-        )
-    kinds: dict[str, str] = dict(declare())
-    parameters = dict(module.named_parameters())
-    unknown = [name for name in kinds if name not in parameters]
-    if unknown or not kinds:
-        raise UserError(
-            f"{type(module).__name__}.prunable_parameters() names {', '.join(unknown) or 'nothing'}; "
-            f"its parameters are {', '.join(parameters)} (a tied tensor goes by its first name)"
-        )
-    return kinds
-
-
 def check_names(masks: Mapping[str, Tensor], module: nn.Module, source: str) -> None:
     """Masks made for one network do not fit another.
 
     Raises:
         UserError: names or shapes differ from what `module` declares prunable; `source` says where the masks are from.
     """
-    parameters = dict(module.named_parameters())
-    ours, theirs = set(prunable_kinds(module)), set(masks)
+    parameters = plain_parameters(module)
+    ours, theirs = set(prunable_parameters(module)), set(masks)
     if ours != theirs:
         raise UserError(
             f"{source} masks {', '.join(sorted(theirs - ours)) or 'nothing new'}, this network has "
@@ -107,36 +86,3 @@ def check_names(masks: Mapping[str, Tensor], module: nn.Module, source: str) -> 
                 f"{source} masks {name} with shape {tuple(mask.shape)}, "
                 f"this network's has {tuple(parameters[name].shape)}; use the network it was made for"
             )
-
-
-def check_state(state: Mapping[str, Tensor], module: nn.Module, source: str) -> None:
-    """A state of one network does not fit another; said before PyTorch says it, over many lines.
-
-    Raises:
-        UserError: names or shapes differ from the module's; `source` says where the state is from.
-    """
-    ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    theirs = {name: tuple(value.shape) for name, value in state.items()}
-    if different := [name for name in sorted(ours | theirs) if ours.get(name) != theirs.get(name)]:
-        raise UserError(
-            f"{source} are another network's: {', '.join(different)} differ in name or shape; "
-            "were parameters renamed? Go on with the code that began it, or begin anew elsewhere"
-        )
-
-
-@torch.no_grad()
-def rewind(module: nn.Module, point: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """Set a network to `masks * point`, in place: every Parameter stays the object that it was.
-
-    Args:
-        point: the module's state (parameters and buffers) at the moment to return to.
-        masks: survivors; parameters without a mask, and all buffers, are taken from `point` as they are.
-
-    Raises:
-        UserError: names or shapes of `point` are not the module's.
-    """
-    check_state(point, module, "the weights to rewind to")
-    module.load_state_dict(dict(point))
-    parameters = dict(module.named_parameters())
-    for name, mask in masks.items():
-        clear_(parameters[name], as_bits(mask, parameters[name]))

@@ -1,7 +1,6 @@
-"""Which weights go: magnitude pruning (Frankle & Carbin, section 2), one-shot and random counterparts.
+"""Which weights survive a pruning: a pure function from scores, masks and rates to masks.
 
-Pure functions from weights and masks to masks. Everything is ranked on the CPU and stably, so that one input has one
-answer on every machine and every rank.
+Everything is ranked on the CPU and stably, so that one input has one answer on every machine and every rank.
 """
 
 import warnings
@@ -15,23 +14,34 @@ from app.common.errors import RunError, UserError
 from app.pruning.masks import Masks, survivors
 
 SCOPES = ("layerwise", "global")
+# The paper's rates for LeNet: the output layer at half the rate of the others.
+USUAL_RATE, OUTPUT_RATE = 0.2, 0.1
+
+
+def usual_rates(kinds: Mapping[str, str]) -> dict[str, float]:
+    """The rates where none are given: 0.2 by layer kind, 0.1 for the output layer (Frankle & Carbin, Figure 2)."""
+    return {kind: OUTPUT_RATE if kind == "output" else USUAL_RATE for kind in sorted(set(kinds.values()))}
 
 
 def check_rates(rates: Mapping[str, float]) -> None:
-    """Every rate is a share of the surviving weights, strictly between 0 and 1.
+    """Make sure that every rate is a share of the surviving weights, strictly between 0 and 1.
 
     Raises:
-        UserError: no rates, or one outside (0, 1).
+        UserError: no rates, or one that is not a number in (0, 1).
     """
+    if not isinstance(rates, Mapping):
+        raise UserError(f"rates is {rates!r}; expected a rate per layer kind, such as fc: 0.2")
     if not rates:
         raise UserError("rates is empty; give a rate per layer kind, such as fc: 0.2")
     for kind, rate in rates.items():
+        if isinstance(rate, bool) or not isinstance(rate, int | float):
+            raise UserError(f"rates.{kind} is {rate!r}; expected a number between 0 and 1")
         if not 0 < rate < 1:
             raise UserError(f"rates.{kind} is {rate:g}; it is the share pruned per round, so choose it between 0 and 1")
 
 
 def check_kinds(kinds: Mapping[str, str], rates: Mapping[str, float]) -> None:
-    """Every prunable tensor has a rate, and every rate has a tensor.
+    """Make sure that every layer kind has a rate, and that every rate has layers.
 
     Raises:
         UserError: naming the kinds without a counterpart.
@@ -58,80 +68,85 @@ def schedule(
 
 
 def prune(
-    weights: Mapping[str, Tensor],
+    scores: Mapping[str, Tensor],
     masks: Mapping[str, Tensor],
     *,
     kinds: Mapping[str, str],
     rates: Mapping[str, float],
     scope: str = "layerwise",
 ) -> Masks:
-    """Remove the smallest surviving weights: exactly round(rate * survivors) of each pool.
+    """Remove the surviving weights of the lowest scores: exactly round(rate * survivors) of each pool.
 
     Args:
-        weights: trained weights by name.
+        scores: of the weights, by name.
         masks: survivors so far, same names and shapes.
         kinds: layer kind of each name.
         rates: share of the survivors to remove, by layer kind.
         scope: "layerwise": every tensor is a pool of its own. "global": the tensors of one kind are ranked together.
 
     Returns:
-        New masks on the CPU, subsets of the old. Among equal magnitudes the first go first: by name, then position.
+        New masks on the CPU, subsets of the old. Among equal scores the first go first: by name, then position.
 
     Raises:
-        RunError: a surviving weight is not finite, so that it cannot be ranked.
+        RunError: the score of a surviving weight is not finite, so that it cannot be ranked.
     """
     names = sorted(masks)
     pools = [[name] for name in names]
     if scope == "global":
         pools = [[name for name in names if kinds[name] == kind] for kind in sorted({kinds[name] for name in names})]
-    pruned = {name: mask.detach().cpu().clone() for name, mask in masks.items()}
-    for pool in pools:
-        _prune_pool({name: weights[name] for name in pool}, pruned, rates[kinds[pool[0]]])
-    _tell_emptied(masks, pruned)
-    return pruned
+    counts = survivors(masks)
+    totals = [sum(counts[name] for name in pool) for pool in pools]
+    goes = [pruned_count(rates[kinds[pool[0]]], total) for pool, total in zip(pools, totals, strict=True)]
+    return _remove(scores, masks, dict(zip(map(tuple, pools), goes, strict=True)))
 
 
-def _prune_pool(weights: Mapping[str, Tensor], masks: Masks, rate: float) -> None:
-    """Clear, in `masks`, the smallest survivors of one pool of tensors."""
-    places = {name: masks[name].flatten().nonzero().squeeze(1) for name in weights}
-    magnitudes = torch.cat([_magnitudes(weight, name)[places[name]] for name, weight in weights.items()])
-    doomed = torch.zeros(len(magnitudes), dtype=torch.bool)
-    doomed[magnitudes.sort(stable=True).indices[: pruned_count(rate, len(magnitudes))]] = True
-    for name, gone in zip(weights, torch.split(doomed, [len(place) for place in places.values()]), strict=True):
-        masks[name].view(-1)[places[name][gone]] = False
+def keep(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], counts: Mapping[str, int]) -> Masks:
+    """Keep exactly `counts[name]` surviving weights of each tensor, those of the highest scores.
+
+    Args:
+        scores: of the weights, by name.
+        masks: survivors so far, same names and shapes.
+        counts: how many stay of each tensor; a tensor without a count keeps all.
+
+    Returns:
+        As for `prune`.
+
+    Raises:
+        RunError: as for `prune`.
+        ValueError: a tensor has fewer survivors than are to stay.
+    """
+    left = survivors(masks)
+    return _remove(scores, masks, {(name,): left[name] - counts.get(name, left[name]) for name in sorted(masks)})
 
 
-def keep_largest(weights: Mapping[str, Tensor], counts: Mapping[str, int]) -> Masks:
-    """One-shot pruning: of each tensor keep exactly `counts[name]` weights, the largest; among equals the last stay."""
-    masks = {}
-    for name, weight in weights.items():
-        order = _magnitudes(weight, name).sort(stable=True).indices
-        mask = torch.zeros(weight.numel(), dtype=torch.bool)
-        mask[order[len(order) - counts[name] :]] = True
-        masks[name] = mask.view(weight.shape)
-    return masks
+def _remove(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], goes: Mapping[tuple[str, ...], int]) -> Masks:
+    """The masks without so many weights of each pool of tensors, those of the lowest scores."""
+    left = {name: mask.detach().cpu().clone() for name, mask in masks.items()}
+    for pool, count in goes.items():
+        if count < 0:
+            raise ValueError(f"{', '.join(pool)}: {-count} more are to stay than are left")
+        if count == 0:
+            continue
+        places = {name: left[name].flatten().nonzero().squeeze(1) for name in pool}
+        ranked = torch.cat([_finite(scores[name], places[name], name) for name in pool])
+        lowest = torch.zeros(len(ranked), dtype=torch.bool)
+        lowest[ranked.sort(stable=True).indices[:count]] = True
+        for name, gone in zip(pool, torch.split(lowest, [len(place) for place in places.values()]), strict=True):
+            left[name].view(-1)[places[name][gone]] = False
+    _warn_of_emptied(masks, left)
+    return left
 
 
-def random_masks(masks: Mapping[str, Tensor], generator: torch.Generator) -> Masks:
-    """The control of random sparsity: as many survivors in each tensor as `masks` has, in random places."""
-    drawn = {}
-    for name in sorted(masks):
-        mask = torch.zeros(masks[name].numel(), dtype=torch.bool)
-        mask[torch.randperm(mask.numel(), generator=generator)[: int(masks[name].sum())]] = True
-        drawn[name] = mask.view(masks[name].shape)
-    return drawn
-
-
-def _magnitudes(weight: Tensor, name: str) -> Tensor:
-    """|w|, flat, on the CPU."""
-    magnitudes = weight.detach().cpu().flatten().abs()
-    if not torch.isfinite(magnitudes).all():
+def _finite(scores: Tensor, places: Tensor, name: str) -> Tensor:
+    """The scores at some places, flat, on the CPU."""
+    chosen = scores.detach().cpu().flatten()[places]
+    if not torch.isfinite(chosen).all():
         raise RunError(f"{name} holds weights that are not finite, so they cannot be ranked; did the training diverge?")
-    return magnitudes
+    return chosen
 
 
-def _tell_emptied(before: Mapping[str, Tensor], after: Masks) -> None:
+def _warn_of_emptied(before: Mapping[str, Tensor], after: Masks) -> None:
     old, new = survivors(before), survivors(after)
     emptied = [name for name in new if old[name] and not new[name]]
     if emptied:
-        warnings.warn(f"pruning leaves no weight in {', '.join(emptied)}: nothing passes there any more", stacklevel=3)
+        warnings.warn(f"pruning leaves no weight in {', '.join(emptied)}: nothing passes there any more", stacklevel=4)

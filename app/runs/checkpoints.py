@@ -1,40 +1,46 @@
-"""Lightning's checkpoints, read without running what is in them."""
+"""Reads and writes Lightning's checkpoints without executing code that they may contain."""
 
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from torch import nn
 
 from app.common.errors import UserError
-from app.common.states import check_shapes
+from app.common.states import check_shapes, load_plain_state, plain_name, same_names
+from app.runs.tensors import load_tensors
+
+# The key under which Lightning's `load_from_checkpoint` finds a model's arguments.
+HYPER_PARAMETERS = "hyper_parameters"
+OURS = "trees_and_tickets"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds, on the CPU.
+    """Read a checkpoint to the CPU.
 
     Args:
         path: a file saved by Lightning.
 
     Raises:
-        UserError: it is missing, is no checkpoint of Lightning's, or holds more than tensors and plain values.
+        UserError: the file is missing, is no checkpoint of Lightning, or holds more than tensors and plain values.
     """
     try:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; a checkpoint of ours is runs/EXPERIMENT/seed_S/best.ckpt") from None
+        raise UserError(f"{path}: no such file; fit saves checkpoints as runs/EXPERIMENT/seed_S/best.ckpt") from None
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: not a readable file ({error.strerror})") from None
     except pickle.UnpicklingError as error:
         if re.search("Unsupported (global|class)|Trying to", str(error)):
             raise UserError(
-                f"{path}: holds code besides weights and is not opened; import-authors takes the ON-LSTM authors' own"
+                f"{path}: holds code besides weights and is not opened; import-authors reads the ON-LSTM authors' files"
             ) from None
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     except KeyError:
-        raise UserError(f"{path}: not a checkpoint (no file of PyTorch's)") from None
+        raise UserError(f"{path}: not a checkpoint (not a file of PyTorch)") from None
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, OSError) as error:
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
@@ -42,33 +48,89 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(module: LightningModule, path: Path) -> None:
-    """Put a checkpoint's weights, and what else the module keeps there, into a module that no Trainer has seen.
+def describe(checkpoint: dict[str, Any], config: Mapping[str, Any]) -> None:
+    """Add the model and the data of a configuration to a checkpoint.
+
+    Args:
+        checkpoint: the checkpoint that is about to be saved.
+        config: the whole configuration; if it has no class path of a model, nothing is added.
+    """
+    model = config.get("model")
+    if not isinstance(model, Mapping) or "class_path" not in model:
+        return
+    checkpoint[OURS] = {"model": model, "data": config.get("data")}
+    checkpoint[HYPER_PARAMETERS] = {
+        "_instantiator": "lightning.pytorch.cli.instantiate_module",
+        "_class_path": model["class_path"],
+        **(model.get("init_args") or {}),
+    }
+
+
+def description(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What `describe` has added: "model" and "data", each with class_path and init_args; otherwise empty."""
+    found = checkpoint.get(OURS)
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load trained weights into a module without a Trainer.
+
+    Args:
+        module: a LightningModule also loads what else it saves in checkpoints.
+        path: a checkpoint, or the final.safetensors of a network of a lottery.
 
     Raises:
-        UserError: as `read_checkpoint` does; the checkpoint is of another module.
+        UserError: as `read_checkpoint`, or the weights belong to another module.
     """
+    if path.suffix == ".safetensors":
+        load_plain_state(module, load_tensors(path), f"{path}: the weights")
+        return
     checkpoint = read_checkpoint(path)
     _check(module, checkpoint, path)
-    module.on_load_checkpoint(checkpoint)
-    module.load_state_dict(checkpoint["state_dict"])
+    if hasattr(module, "on_load_checkpoint"):
+        module.on_load_checkpoint(checkpoint)  # type: ignore[operator]
+    module.load_state_dict(same_names(module, checkpoint["state_dict"]))
 
 
-def check_weights(module: LightningModule, path: Path) -> None:
-    """Make sure that a checkpoint's weights are those of a module, before Lightning loads them.
+def check_weights(module: nn.Module, path: Path) -> None:
+    """Check that a checkpoint's weights fit a module, before Lightning loads them.
 
     Raises:
-        UserError: as `read_checkpoint` does; the checkpoint is of another module.
+        UserError: as `read_checkpoint`, or the checkpoint belongs to another module.
     """
     _check(module, read_checkpoint(path), path)
 
 
-def _check(module: LightningModule, checkpoint: dict[str, Any], path: Path) -> None:
-    if module.strict_loading:
+def _check(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
+    if getattr(module, "strict_loading", True):
         try:
             check_shapes(module.state_dict(), checkpoint["state_dict"])
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
+
+
+def ticket_checkpoint(
+    moment: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor],
+    callbacks: Mapping[str, Any],
+    *,
+    fresh: tuple[str, ...],
+) -> dict[str, Any]:
+    """The checkpoint from which a ticket starts if its training begins later than at iteration 0.
+
+    Schedulers, loops, the loader's position and random numbers are those of the dense training at that moment; the
+    optimiser is reset, as in the code of Frankle et al. (2020).
+
+    Args:
+        moment: the checkpoint of the dense training at that moment.
+        weights: the ticket's state, by plain name.
+        callbacks: states of callbacks that replace those in `moment`, by state key.
+        fresh: prefixes of the state keys of callbacks whose states in `moment` are dropped.
+    """
+    optimizers = [{**state, "state": {}} for state in moment.get("optimizer_states", [])]
+    kept = {key: state for key, state in moment.get("callbacks", {}).items() if not key.startswith(fresh)}
+    state = {plain_name(name): weights[plain_name(name)] for name in moment["state_dict"]}
+    return {**moment, "state_dict": state, "optimizer_states": optimizers, "callbacks": kept | dict(callbacks)}
 
 
 def _first_line(error: Exception) -> str:

@@ -1,19 +1,17 @@
-"""config.yaml of a run directory: whose it is, and whether a command goes on with it."""
+"""config.yaml of a run directory, and whether a command may continue in the directory."""
 
 import warnings
-from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import yaml
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.runs.best_validation import Best
 from app.runs.layout import RunDirectory
 from app.runs.provenance import versions
 
-# Where things are and how they are shown; the networks that come out do not depend on them.
+# Options that set where files are and what is shown; the trained networks do not depend on them.
 WITHOUT_EFFECT = (
     "config",
     "experiment",
@@ -34,9 +32,28 @@ WITHOUT_EFFECT = (
     "weights_only",
 )
 
+# Newer options that an old run directory may lack, with the values that it was made with.
+BEFORE_OPTIONS: dict[str, Any] = {
+    "best.monitor": "val_loss",
+    "best.mode": "min",
+    "pruning.score": "magnitude",
+    "pruning.resume_schedule": False,
+}
+
+# Options that have Lightning's own defaults now; before run directories had a schema.json, every training had the
+# defaults of a lottery.
+FORMER_DEFAULTS = (
+    "trainer.use_distributed_sampler",
+    "trainer.num_sanity_val_steps",
+    "trainer.val_check_interval",
+    "trainer.check_val_every_n_epoch",
+)
+
+Config = dict[str, Any]
+
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one level with dotted keys."""
+    """Turn nested mappings into one level with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
@@ -47,7 +64,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def effective(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration, flat, that decides which networks are trained and how."""
+    """The part of a configuration, with dotted keys, that determines the trained networks."""
     return {
         key: value
         for key, value in flatten(config).items()
@@ -56,9 +73,24 @@ def effective(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], free: Collection[str] = ()) -> list[str]:
-    """What differs in effect, as "key: theirs -> ours", sorted; `free` names keys that may."""
-    kept = [{key: value for key, value in effective(config).items() if key not in free} for config in (theirs, ours)]
-    return _changes(*kept)
+    """The differences that affect the networks, as "key: theirs -> ours", sorted.
+
+    Args:
+        ours: the configuration of the command.
+        theirs: the configuration of the run directory.
+        free: keys that may differ, including all keys below them.
+    """
+    before, after = (
+        {key: value for key, value in effective(each).items() if not _is_in(key, free)} for each in (theirs, ours)
+    )
+    for key, value in BEFORE_OPTIONS.items():
+        if key in after:
+            before.setdefault(key, value)
+    return _changes(before, after)
+
+
+def _is_in(key: str, free: Collection[str]) -> bool:
+    return any(key == each or key.startswith(f"{each}.") for each in free)
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -66,17 +98,26 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
 
 
-def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str] = (), *, begun: bool = True) -> None:
-    """Write config.yaml into a new run directory, or make sure that an existing one was made by the same.
+def claim(
+    layout: RunDirectory,
+    config: Mapping[str, Any],
+    free: Collection[str] = (),
+    *,
+    begun: bool = True,
+    merge: Callable[[Config, Config], Config] | None = None,
+) -> None:
+    """Write config.yaml into a new run directory, or check that the command may continue in an existing one.
 
     Args:
         layout: the run directory.
         config: the whole configuration.
-        free: keys that may have changed since, such as the length of a training.
-        begun: whether anything has been saved there; if not, whoever comes may begin, whatever was tried before.
+        free: keys that may differ, such as the length of a training.
+        begun: whether anything has been saved there; if not, the configuration replaces the one that is there.
+        merge: combines the configurations of the directory and of the command into a new config.yaml; by default
+            config.yaml stays as it is.
 
     Raises:
-        UserError: the directory was made by a configuration that trains other networks, or holds something else.
+        UserError: the directory was made by a configuration that trains other networks, or is no run directory.
     """
     if not layout.config.exists():
         if layout.root.exists() and any(path.name != layout.lock.name for path in layout.root.iterdir()):
@@ -86,30 +127,41 @@ def claim(layout: RunDirectory, config: Mapping[str, Any], free: Collection[str]
     if not begun:
         _write(layout, config)
         return
-    # Directories from before the option had its default.
-    theirs = {"best": asdict(Best())} | read_config(layout)
+    theirs = read_config(layout)
     made_with = theirs.pop("versions", {})
+    if not layout.schema.exists():
+        free = [*free, *_renamed_defaults(config, theirs)]
     if different := differences(config, theirs, free):
         raise UserError(
             f"{layout.root} was made by a different configuration ({'; '.join(different)}); "
-            "choose another --experiment, or the same configuration to go on"
+            "choose another --experiment, or continue with the same configuration"
         )
+    if merge is not None and (merged := merge(theirs, dict(config))) != theirs:
+        _write(layout, merged, made_with)
     if changed := _changes(made_with, versions()):
         warnings.warn(
-            f"{layout.root} was begun with other versions ({'; '.join(changed)}): bits may differ", stacklevel=2
+            f"{layout.root} was begun with other versions ({'; '.join(changed)}); bits of results may differ",
+            stacklevel=2,
         )
 
 
-def _write(layout: RunDirectory, config: Mapping[str, Any]) -> None:
-    document = {"versions": versions()} | dict(config)
+def _renamed_defaults(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """The Trainer options whose former default an old directory holds and whose value now is Lightning's default."""
+    mine, before = flatten(ours), flatten(theirs)
+    same = {"trainer.val_check_interval": (1.0, None)}
+    return [key for key in FORMER_DEFAULTS if key not in same or {mine.get(key), before.get(key)} <= {*same[key]}]
+
+
+def _write(layout: RunDirectory, config: Mapping[str, Any], made_with: Mapping[str, str] | None = None) -> None:
+    document = {"versions": dict(made_with or versions())} | dict(config)
     write_atomically(layout.config, yaml.safe_dump(document, sort_keys=False))
 
 
-def read_config(layout: RunDirectory) -> dict[str, Any]:
+def read_config(layout: RunDirectory) -> Config:
     """config.yaml as nested dictionaries.
 
     Raises:
-        UserError: it is missing or is not YAML.
+        UserError: the file is missing or is not YAML.
     """
     try:
         config = yaml.safe_load(layout.config.read_text())

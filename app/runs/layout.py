@@ -1,56 +1,82 @@
-"""Every path and file name of a run directory, and the identity of a trained network in it.
+"""The paths of a run directory, and the identities of the trained networks in it.
 
-runs/EXPERIMENT/
-  config.yaml  results.csv  report/  wandb/
+runs/EXPERIMENT/                                 a lottery: a tree of trained networks
+  config.yaml  schema.json  results.csv  report/  wandb/
   replicate_R/
-    initial.safetensors  rewind.safetensors
+    initial.safetensors  rewind.safetensors  rewind.ckpt
     round_00/                                    dense
-    iterative/round_NN/   one_shot/round_NN/     tickets
-    iterative/round_NN/random_reinit_K/          controls
-    iterative/round_NN/random_mask_K/
+    METHOD/round_NN/                             tickets
+    METHOD/round_NN/CONTROL_K/                   controls of a ticket
 
 runs/EXPERIMENT/seed_S/                          one network, trained by `fit`
-  config.yaml  metrics.csv  report.json  last.ckpt  best.ckpt  parse/  syntax/  wandb/
+  config.yaml  schema.json
+
+The directory of either kind of network holds
+  metrics.csv  report.json  last.ckpt  best.ckpt
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-SEED = re.compile(r"seed_(\d+)")  # directory of one seed of an experiment, below the experiment's
-METHODS = ("dense", "iterative", "one_shot", "random_reinit", "random_mask")
-CONTROLS = ("random_reinit", "random_mask")
+SEED = re.compile(r"seed_(\d+)")  # directory of one seed, below that of the experiment
+DENSE = "dense"
+_NETWORK = re.compile(
+    r"replicate_(?P<replicate>\d+)/"
+    r"(?:round_00|(?P<method>[^/]+)/round_(?P<round>\d+)(?:/(?P<control>[^/]+)_(?P<branch>\d+))?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkKey:
-    """Which trained network: one row of results.csv, one directory.
+    """The identity of one network of a lottery: one row of results.csv, one directory.
 
     Args:
-        replicate: which draw of initialisation, split and data order, from 0.
-        method: one of `METHODS`.
-        round: how many prunings its density corresponds to; 0 only for `dense`.
-        branch: which of the K control networks of a ticket, from 0; 0 for all others.
+        replicate: number of the sample of initialisation, split and data order, from 0.
+        method: name of the method that made the network.
+        round: the number of prunings that its density corresponds to; 0 only for the dense network.
+        branch: number of the network among the K that a control trains for one ticket, from 0; 0 for all others.
+        of: name of the method whose ticket this network is a control of; empty for all others. It determines the
+            directory and is not part of the identity.
     """
 
     replicate: int
     method: str
     round: int
     branch: int = 0
-
-    @property
-    def order(self) -> tuple[int, int, int, int]:
-        """Sort key: by replicate, then method in the order of `METHODS`, then round, then branch."""
-        return self.replicate, METHODS.index(self.method), self.round, self.branch
+    of: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        branch = f" {self.branch}" if self.method in CONTROLS else ""
+        branch = f" {self.branch}" if self.of else ""
         return f"replicate {self.replicate}, {self.method}{branch}, round {self.round}"
 
+    @property
+    def path(self) -> str:
+        """The network's directory, relative to the run directory."""
+        base, round_dir = f"replicate_{self.replicate}", f"round_{self.round:02d}"
+        if self.round == 0:
+            return f"{base}/{round_dir}"
+        if self.of:
+            return f"{base}/{self.of}/{round_dir}/{self.method}_{self.branch}"
+        return f"{base}/{self.method}/{round_dir}"
 
-@dataclass(frozen=True, slots=True)
-class NetworkLayout:
-    """The files of one trained network."""
+    @classmethod
+    def of_path(cls, path: str) -> "NetworkKey | None":
+        """The key of a network's directory, relative to the run directory; None for any other directory."""
+        match = _NETWORK.fullmatch(path)
+        if match is None:
+            return None
+        replicate = int(match["replicate"])
+        if match["method"] is None:
+            return cls(replicate, DENSE, 0)
+        if match["control"] is not None:
+            return cls(replicate, match["control"], int(match["round"]), int(match["branch"]), of=match["method"])
+        return cls(replicate, match["method"], int(match["round"]))
+
+
+@dataclass(frozen=True)
+class TrainingLayout:
+    """The files of one network, trained by `fit` or in a lottery."""
 
     root: Path
 
@@ -58,21 +84,6 @@ class NetworkLayout:
     def metrics(self) -> Path:
         """One row per validation."""
         return self.root / "metrics.csv"
-
-    @property
-    def mask(self) -> Path:
-        """Which weights are left, bool."""
-        return self.root / "mask.safetensors"
-
-    @property
-    def start(self) -> Path:
-        """The weights before training, where they are kept for each network."""
-        return self.root / "start.safetensors"
-
-    @property
-    def final(self) -> Path:
-        """The trained weights."""
-        return self.root / "final.safetensors"
 
     @property
     def report(self) -> Path:
@@ -80,67 +91,72 @@ class NetworkLayout:
         return self.root / "report.json"
 
     @property
-    def checkpoint(self) -> Path:
-        """Where a training in progress stands; gone once the network is done."""
+    def last(self) -> Path:
+        """The checkpoint from which a training resumes; a lottery deletes it when the network is finished."""
         return self.root / "last.ckpt"
 
     @property
+    def best(self) -> Path:
+        """The checkpoint of the best validation so far; in a lottery only if the settings keep it."""
+        return self.root / "best.ckpt"
+
+    @property
+    def mask(self) -> Path:
+        """The masks, bool; only in a lottery."""
+        return self.root / "mask.safetensors"
+
+    @property
+    def start(self) -> Path:
+        """The masked weights before training; only if a lottery keeps them for each network."""
+        return self.root / "start.safetensors"
+
+    @property
+    def final(self) -> Path:
+        """The trained weights of a network of a lottery."""
+        return self.root / "final.safetensors"
+
+    @property
     def done(self) -> Path:
-        """There once everything else is."""
+        """An empty file that marks a finished network of a lottery."""
         return self.root / "DONE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunDirectory:
-    """What every run directory has."""
+    """The files that every run directory has."""
 
     root: Path
 
     @property
     def config(self) -> Path:
-        """What was asked for."""
+        """The configuration that the run was made with."""
         return self.root / "config.yaml"
 
     @property
+    def schema(self) -> Path:
+        """The metrics of its networks and the methods that made them."""
+        return self.root / "schema.json"
+
+    @property
     def lock(self) -> Path:
-        """Held by the process that works here; released by the system when that process ends, however it ends."""
+        """The file that a working process locks; the system releases it when this process ends for any reason."""
         return self.root / ".lock"
 
 
-@dataclass(frozen=True, slots=True)
-class FitLayout(RunDirectory):
+@dataclass(frozen=True)
+class FitLayout(RunDirectory, TrainingLayout):
     """The files of one training by `fit`."""
 
     @property
     def name(self) -> str:
-        """The experiment's name and the seed's."""
+        """The name of the experiment and the directory of the seed."""
         root = self.root.resolve()
         return f"{root.parent.name}/{root.name}"
 
-    @property
-    def metrics(self) -> Path:
-        """One row per validation."""
-        return self.root / "metrics.csv"
 
-    @property
-    def report(self) -> Path:
-        """Checksums, seed and versions."""
-        return self.root / "report.json"
-
-    @property
-    def last(self) -> Path:
-        """Where the training stands."""
-        return self.root / "last.ckpt"
-
-    @property
-    def best(self) -> Path:
-        """Where the validation loss was least so far."""
-        return self.root / "best.ckpt"
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunLayout(RunDirectory):
-    """The files of one experiment."""
+    """The files of one lottery."""
 
     @property
     def name(self) -> str:
@@ -165,26 +181,43 @@ class RunLayout(RunDirectory):
         """The weights at iteration 0, before any training."""
         return self.replicate(replicate) / "initial.safetensors"
 
-    def rewind_point(self, replicate: int) -> Path:
-        """The weights that tickets are rewound to, where that is not iteration 0."""
+    def rewind_weights(self, replicate: int) -> Path:
+        """The weights that tickets are rewound to, unless these are the initial ones."""
         return self.replicate(replicate) / "rewind.safetensors"
 
-    def start_point(self, replicate: int) -> Path:
-        """The weights that tickets start from: the rewind point, or the initial weights where that is iteration 0."""
-        later = self.rewind_point(replicate)
+    def rewind_checkpoint(self, replicate: int) -> Path:
+        """The state of the dense training at the rewind point, if tickets resume its schedule."""
+        return self.replicate(replicate) / "rewind.ckpt"
+
+    def start_weights(self, replicate: int) -> Path:
+        """The weights that tickets start from: those of the rewind point, or else the initial ones."""
+        later = self.rewind_weights(replicate)
         return later if later.exists() else self.initial(replicate)
 
-    def network(self, key: NetworkKey) -> NetworkLayout:
-        """The files of one trained network."""
-        base, round_dir = self.replicate(key.replicate), f"round_{key.round:02d}"
-        if key.method == "dense":
-            return NetworkLayout(base / round_dir)
-        if key.method in CONTROLS:
-            return NetworkLayout(base / "iterative" / round_dir / f"{key.method}_{key.branch}")
-        return NetworkLayout(base / key.method / round_dir)
+    def network(self, key: NetworkKey) -> TrainingLayout:
+        """The files of one network."""
+        return TrainingLayout(self.root / key.path)
+
+    def networks(self) -> dict[NetworkKey, TrainingLayout]:
+        """All networks that have a directory with rows of metrics, in no particular order."""
+        found = {}
+        for path in self.root.glob("replicate_*/**/metrics.csv"):
+            if (key := NetworkKey.of_path(path.parent.relative_to(self.root).as_posix())) is not None:
+                found[key] = TrainingLayout(path.parent)
+        return found
 
 
 def seed_directories(root: Path) -> list[Path]:
-    """The directories of an experiment's trainings by `fit`, by seed; none in any other directory."""
+    """The directories of an experiment's trainings by `fit`, in the order of seeds; empty if there are none."""
     found = [(int(match[1]), path) for path in root.glob("seed_*") if (match := SEED.fullmatch(path.name))]
     return [path for _, path in sorted(found) if path.is_dir()]
+
+
+def run_of(network: Path) -> RunLayout | None:
+    """The lottery that a network's directory belongs to; None if it belongs to none."""
+    network = network.resolve()
+    for parent in network.parents:
+        if re.fullmatch(r"replicate_\d+", parent.name):
+            run = RunLayout(parent.parent)
+            return run if NetworkKey.of_path(network.relative_to(run.root).as_posix()) is not None else None
+    return None

@@ -1,4 +1,4 @@
-"""What a result came from: versions, and checksums of files."""
+"""The origin of results: versions of packages and checksums of files."""
 
 import hashlib
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that can change a bit of a result."""
+    """Versions of all packages that can change a bit of a result."""
     packages = {name: version(name) for name in ("trees-and-tickets", "torch", "lightning", "torchmetrics", "numpy")}
     return packages | {"python": platform.python_version()}
 

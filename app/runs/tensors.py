@@ -15,7 +15,7 @@ from app.common.files import write_atomically
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors as safetensors, atomically and with the same bytes for the same values."""
-    # Cloned because tied tensors share memory, which the format does not have.
+    # Cloned, because tied tensors share memory, which the format does not support.
     plain = {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
     write_atomically(path, safetensors.torch.save(plain))
 
@@ -29,13 +29,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(path.read_bytes())
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; the same lottery command again trains what is missing") from None
+        raise UserError(f"{path}: no such file; run the same lottery command again to train what is missing") from None
     except safetensors.SafetensorError as error:
         raise UserError(f"{path}: not a safetensors file ({error}); delete it and its DONE and train again") from None
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values: two states are the same exactly if their digests are."""
+    """SHA-256 over names, types, shapes and values: two states are equal exactly if their digests are."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()

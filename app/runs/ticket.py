@@ -1,6 +1,6 @@
-"""A ticket from a run directory into any plain module."""
+"""Loads a ticket from a run directory into any plain module."""
 
-import re
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -8,38 +8,45 @@ from typing import Literal
 from torch import Tensor, nn
 
 from app.common.errors import UserError
-from app.pruning.masks import Masks, check_names, rewind
-from app.runs.layout import NetworkKey, NetworkLayout, RunLayout
-from app.runs.tensors import load_tensors
+from app.common.states import plain_parameters
+from app.pruning import Masks, check_names, rewind
+from app.runs.layout import NetworkKey, TrainingLayout, run_of
+from app.runs.tensors import digest, load_tensors
+
+NET = "net."  # the prefix of the network's parameters in our LightningModules
 
 
 def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["start", "final"] = "start") -> Masks:
-    """Put a ticket from a run directory into a plain module, in place; needs neither Lightning nor our classes.
+    """Load a ticket from a run directory into a plain module, in place, without Lightning or our classes.
 
     Args:
-        directory: of one trained network, such as `runs/lenet/replicate_0/iterative/round_07`.
-        module: the network itself (a `LeNet`) or what wraps it, as long as names agree up to a leading prefix `net.`.
-        weights: "start" for the ticket as it was drawn (mask times rewound weights), "final" for the trained network.
+        directory: the directory of one trained network, such as `runs/lenet/replicate_0/iterative/round_07`.
+        module: the network itself (a `LeNet`) or a module around it; names must agree up to a leading prefix `net.`.
+        weights: "start" for the untrained ticket (mask times rewound weights), "final" for the trained network.
 
     Returns:
-        The masks, bool, by the module's parameter names. Multiply them into weights after every step to train on.
+        The masks, bool, by the module's parameter names. To train the ticket, multiply the weights by them after every
+        step.
 
     Raises:
-        UserError: there is no finished network, the weights asked for were not kept, or they are another network's.
+        UserError: the network is not finished, the requested weights were not kept, or they belong to another network.
     """
-    network = NetworkLayout(Path(directory).resolve())
+    network = TrainingLayout(Path(directory).resolve())
     if weights not in ("start", "final"):
         raise UserError(f"weights is {weights!r}; choose 'start' or 'final'")
     if not network.done.exists():
         raise UserError(f"{directory}: no finished network there (no {network.done.name} file)")
     if weights == "final" and not network.final.exists():
-        raise UserError(f"{network.final}: trained weights were not kept; run with pruning.keep [final] elsewhere")
-    prefix = "" if any(name.startswith("net.") for name, _ in module.named_parameters()) else "net."
+        raise UserError(
+            f"{network.final}: trained weights were not kept; the lottery command with pruning.keep [final] trains "
+            "the network again and keeps them"
+        )
+    prefix = "" if any(name.startswith(NET) for name in plain_parameters(module)) else NET
     masks = _without(prefix, load_tensors(network.mask))
     if hasattr(module, "prunable_parameters"):
         check_names(masks, module, str(network.mask))
-    path = network.final if weights == "final" else _start_weights(network)
-    rewind(module, _without(prefix, load_tensors(path)), masks)
+    state = load_tensors(network.final) if weights == "final" else _starting_state(network)
+    rewind(module, _without(prefix, state), masks)
     return masks
 
 
@@ -47,17 +54,27 @@ def _without(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
-def _start_weights(network: NetworkLayout) -> Path:
-    """Where the weights lie that this network began from."""
+def _starting_state(network: TrainingLayout) -> dict[str, Tensor]:
+    """The state that the training of a network started from."""
     if network.start.exists():
-        return network.start
-    if network.root.name.startswith("random_reinit"):
+        return load_tensors(network.start)
+    run = run_of(network.root)
+    key = NetworkKey.of_path(network.root.relative_to(run.root).as_posix()) if run is not None else None
+    if run is None or key is None:
         raise UserError(
-            f"{network.root}: the fresh weights of this control were not kept; run with pruning.keep [start]"
+            f"{network.root}: not inside a replicate of a run directory, so its starting weights are unknown"
         )
-    for parent in network.root.parents:
-        if match := re.fullmatch(r"replicate_(\d+)", parent.name):
-            run, replicate = RunLayout(parent.parent), int(match[1])
-            dense = network.root == run.network(NetworkKey(replicate, "dense", 0)).root
-            return run.initial(replicate) if dense else run.start_point(replicate)
-    raise UserError(f"{network.root}: not inside a replicate of a run directory, so its starting weights are unknown")
+    state = load_tensors(run.initial(key.replicate) if key.round == 0 else run.start_weights(key.replicate))
+    if digest(state) != _recorded_start(network):
+        raise UserError(
+            f"{network.root}: its starting weights were sampled for this network alone and not kept; the lottery "
+            "command with pruning.keep [final, start] keeps them"
+        )
+    return state
+
+
+def _recorded_start(network: TrainingLayout) -> str:
+    try:
+        return str(json.loads(network.report.read_text())["checksums"]["start"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{network.report}: not the report of a finished network ({error})") from None

@@ -7,51 +7,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from typing_extensions import override
 
+from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers, write_atomically
+from app.common.metrics import Schema
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed
 from app.common.signals import stop_on_interrupt
-from app.runs.best_validation import Best, configured_best
+from app.runs.best_validation import BestValidation, configured_best
 from app.runs.checkpoints import read_checkpoint
 from app.runs.config import claim, flatten
-from app.runs.history import HistoryFile, read_history
 from app.runs.layout import FitLayout
 from app.runs.lock import locked
 from app.runs.provenance import versions
-from app.training.run_loggers import begin_fit, finish
+from app.runs.schema import write_schema
+from app.runs.table import read_metrics
+from app.training.length import resuming_note, training_iterations
+from app.training.logger_runs import begin_fit, finish
 from app.training.trainer_factory import TrainerFactory
-from callbacks import ExperimentProgress, MetricsRecorder, ResumeCheckpoint, StopOnNonFinite
-from callbacks.trainer_state import ENDLESS
+from app.training.training import Training
+from callbacks import ExperimentProgress
 
 # A training may be made longer: nothing before its end depends on where that is.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
 
 
 class ValidationNotes(Callback):
-    """Says what every validation found, in a line that stays.
+    """Prints what every validation measured, in a line that stays.
 
     Args:
         progress: where lines go.
-        names: the metrics to tell.
+        schema: the metrics to print; all that is logged where it is left out.
     """
 
-    def __init__(self, progress: ExperimentProgress, names: list[str]) -> None:
+    def __init__(self, progress: ExperimentProgress, schema: Schema | None) -> None:
         self.progress = progress
-        self.names = names
+        self.schema = schema
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        found = trainer.callback_metrics
-        told = _told({name: float(found[name]) for name in self.names if name in found})
+        logged = trainer.callback_metrics
+        names = [name for name in logged if name != "step"] if self.schema is None else list(self.schema)
+        told = _told({name: float(logged[name]) for name in names if name in logged}, self.schema)
         self.progress.note(f"epoch {trainer.current_epoch + 1} · iteration {trainer.global_step:,} · {told}")
 
 
@@ -60,7 +64,7 @@ class Fit:
     """A training with a run directory.
 
     Args:
-        model: what is trained; names what it logs in `metric_names`, and in `detail_names` what is only recorded.
+        model: what is trained.
         data: what it is trained on.
         layout: where everything is written.
         seed: of all random draws.
@@ -88,14 +92,14 @@ class Fit:
 
         Raises:
             UserError: the run directory belongs to another configuration, the training has no length, or nothing logs
-                what is to be best.
+                the metric that the best validation is chosen by.
             Interrupted: asked to stop; the checkpoint is up to date.
         """
         finished = self._is_finished()
-        self._reseed()
+        protocols.reseed(self.data, split=self._seeds["split"], order=self._seeds["order"])
         self.data.prepare_data()
         self.data.setup("fit")
-        iterations = self._iterations()
+        iterations = training_iterations(self.config["trainer"], self.data)
         if not is_first():
             if not finished:
                 self._train(iterations)
@@ -113,72 +117,56 @@ class Fit:
             finally:
                 self._write_report(finished=finished)
 
-    def _reseed(self) -> None:
-        """Every draw of its own: what the data draws does not depend on what the network drew."""
-        reseed = getattr(self.data, "reseed", None)
-        if reseed is not None:
-            reseed(split=derive_seed(self.seed, 0, "split"), order=derive_seed(self.seed, 0, "order"))
+    @property
+    def _seeds(self) -> dict[str, int]:
+        """Every draw has its own: what the data draws does not depend on what the network drew."""
+        return {purpose: derive_seed(self.seed, 0, purpose) for purpose in ("split", "order", "training")}
 
     def _train(self, iterations: int) -> None:
+        if self.layout.last.exists():
+            self._check_length(read_checkpoint(self.layout.last))
         loggers = self.make_loggers()
         begin_fit(loggers, self.layout, self.config)
-        best = ModelCheckpoint(
-            self.layout.root,
-            filename=self.layout.best.stem,
-            monitor=self._best.monitor,
-            mode=self._best.mode,
-            enable_version_counter=False,
-            save_on_train_epoch_end=False,
-        )
+        declared = protocols.metric_schema(self.model)
+        if is_first():
+            write_schema(self.layout, declared or ())
+        overview = None if declared is None else Schema(metric for metric in declared if not metric.detail)
         with stop_on_interrupt() as stop, ExperimentProgress(iterations) as progress:
-            names = list(getattr(self.model, "metric_names", (self._best.monitor,)))
-            callbacks = [StopOnNonFinite(), progress, best]
-            trainer = self.make_trainer(self.layout.root, callbacks, loggers, enable_checkpointing=True)
-            present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-            for callback in present:
-                names += callback.metric_names(self.model) if hasattr(callback, "metric_names") else []
-            self._best.check(names)
-            # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
-            present += [
-                MetricsRecorder(HistoryFile(self.layout.metrics, names + self._details), names + self._details),
-                ValidationNotes(progress, names),
-                ResumeCheckpoint(self.layout.last, every_seconds=self.checkpoint_seconds, stop=stop, keep=True),
-            ]
-            seed_everything(derive_seed(self.seed, 0, "training"), workers=True, verbose=False)
             progress.note(f"{self.layout.root}: {self._parameters:,} parameters, seed {self.seed}")
-            progress.begin(self.layout.name, None, iterations)
-            checkpoint = self.layout.last if self.layout.last.exists() else self.start
-            if checkpoint == self.layout.last:
-                self._check_length(read_checkpoint(checkpoint), trainer)
+            if note := resuming_note(self.data):
+                progress.note(note)
+            training = Training(
+                model=self.model,
+                data=self.data,
+                files=self.layout,
+                label=self.layout.name,
+                iterations=iterations,
+                seeds=self._seeds,
+                config=self.config,
+                best=self._best,
+                make_trainer=self.make_trainer,
+                loggers=loggers,
+                progress=progress,
+                checkpoint_seconds=self.checkpoint_seconds,
+                stop=stop,
+                last=[ValidationNotes(progress, overview)],
+                keep_best=True,
+                keep_last=True,
+                start=self.start,
+            )
             try:
-                trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
+                training.run()
             finally:
                 finish(loggers)
             progress.end(self._summary())
 
     @property
-    def _best(self) -> Best:
+    def _best(self) -> BestValidation:
         return configured_best(self.config)
-
-    @property
-    def _details(self) -> list[str]:
-        """What is recorded of every validation, but too much to tell in a line."""
-        return list(getattr(self.model, "detail_names", ()))
 
     @property
     def _parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
-
-    def _iterations(self) -> int:
-        """Length of the training; an estimate where the epochs differ in theirs."""
-        arguments: Mapping[str, Any] = self.config["trainer"]
-        max_epochs, max_steps = arguments["max_epochs"], arguments["max_steps"]
-        ends = [max_steps] if max_steps > 0 else []
-        if max_epochs is not None and max_epochs > 0:
-            ends.append(max_epochs * int(getattr(self.data, "iterations_per_epoch", ENDLESS)))
-        if not ends:
-            raise UserError("a training has no length; set trainer.max_epochs or trainer.max_steps")
-        return int(min(ends))
 
     def _lengths(self) -> dict[str, Any]:
         return {name: value for name, value in flatten(self.config).items() if name in LENGTHS}
@@ -191,18 +179,16 @@ class Fit:
             return False
         return self.layout.last.exists() and bool(report.get("finished") == self._lengths())
 
-    def _check_length(self, checkpoint: Mapping[str, Any], trainer: Trainer) -> None:
-        for name, done, end in (
-            ("trainer.max_epochs", checkpoint["epoch"], trainer.max_epochs),
-            ("trainer.max_steps", checkpoint["global_step"], trainer.max_steps),
-        ):
+    def _check_length(self, checkpoint: Mapping[str, Any]) -> None:
+        for name, done in (("max_epochs", checkpoint["epoch"]), ("max_steps", checkpoint["global_step"])):
+            end = self.config["trainer"][name]
             if end is not None and 0 <= end < done:
                 raise UserError(
-                    f"{self.layout.root} is past {name} {end}; make it longer, or choose another --experiment"
+                    f"{self.layout.root} is past trainer.{name} {end}; make it longer, or choose another --experiment"
                 )
 
     def _write_report(self, *, finished: bool) -> None:
-        found = read_history(self.layout.metrics) if self.layout.metrics.exists() else []
+        found = read_metrics(self.layout.metrics) if self.layout.metrics.exists() else []
         told = [self._best.of(found), found[-1]] if found else []
         rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in told]
         report = {
@@ -210,7 +196,7 @@ class Fit:
             "versions": versions(),
             "threads": self.threads,
             "parameters": self._parameters,
-            "checksums": {"data": getattr(self.data, "checksums", {})},
+            "checksums": {"data": protocols.checksums(self.data)},
             "best": rows[0] if rows else None,
             "last": rows[-1] if rows else None,
             "finished": self._lengths() if finished else None,
@@ -218,13 +204,15 @@ class Fit:
         write_atomically(self.layout.report, json.dumps(report, indent=2) + "\n")
 
     def _summary(self) -> str:
-        rows = read_history(self.layout.metrics)
+        rows = read_metrics(self.layout.metrics)
         if not rows:
             return f"{self.layout.name}: done"
-        best = self._best.of(rows)
-        told = {name: value for name, value in best.items() if name not in ("iteration", *self._details)}
-        return f"{self.layout.name}: best at iteration {best['iteration']:,}: {_told(told)}"
+        best, schema = self._best.of(rows), Schema(protocols.metric_schema(self.model) or ())
+        told = {name: value for name, value in best.items() if name != "iteration" and not schema[name].detail}
+        return f"{self.layout.name}: best at iteration {best['iteration']:,}: {_told(told, schema)}"
 
 
-def _told(metrics: Mapping[str, float]) -> str:
-    return " · ".join(f"{name} {value:.5g}" for name, value in metrics.items() if not math.isnan(value))
+def _told(metrics: Mapping[str, float], schema: Schema | None) -> str:
+    """Metrics in one line, by the names that they have in metrics.csv."""
+    known = schema if schema is not None else Schema()
+    return " · ".join(f"{name} {known[name].write(value)}" for name, value in metrics.items() if not math.isnan(value))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
 from app.common.errors import UserError
+from app.common.lightning_internals import OpenWandbLogger
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -57,7 +57,7 @@ class _Round:
     offset: int
 
 
-class RoundsWandbLogger(WandbLogger):
+class RoundsWandbLogger(OpenWandbLogger):
     """A `WandbLogger` that keeps one W&B run open over many trainings, with steps that never go back.
 
     Without `begin_run` and `begin_round` it is a plain logger for one training. W&B starts with the first value that
@@ -82,15 +82,14 @@ class RoundsWandbLogger(WandbLogger):
         save_dir: str = ".",
     ) -> None:
         super().__init__(project=project, offline=offline, entity=entity, tags=tags, save_dir=save_dir)
-        del self._wandb_init["anonymous"]  # W&B warns of it, even of None
         self._round: _Round | None = None
         self._last_step = 0
         self._exit_code = 0
         self._hooks: tuple[Any, Any] | None = None  # the interpreter's, while W&B's are in their place
 
+    @override
     def __getstate__(self) -> dict[str, Any]:
-        # Lightning's own starts a run here: copying a configuration would leave one behind.
-        return {**self.__dict__, "_experiment": None, "_hooks": None}
+        return {**super().__getstate__(), "_hooks": None}
 
     @property
     @override
@@ -102,9 +101,9 @@ class RoundsWandbLogger(WandbLogger):
         """
         if rank_zero_only.rank > 0:  # type: ignore[attr-defined]
             return super().experiment  # type: ignore[no-any-return]  # on which every method does nothing
-        if self._experiment is None:
-            self._experiment = self._start()
-        return self._experiment
+        if self.open_run is None:
+            self.open_run = self._start()
+        return self.open_run
 
     def begin_run(self, *, run_id: str, name: str, group: str, save_dir: Path, config: dict[str, Any]) -> None:
         """Name the W&B run that the following rounds belong to; any other that is open is finished first.
@@ -117,11 +116,11 @@ class RoundsWandbLogger(WandbLogger):
             save_dir: directory in which W&B makes its directory `wandb`.
             config: the run's configuration as W&B shows it; plain values and dictionaries, without "." in keys.
         """
-        if self._experiment is not None and run_id == self._id:
+        if self.open_run is not None and run_id == self.run_id:
             return
         self._close()
-        self._id, self._name, self._save_dir, self._round = run_id, name, str(save_dir), None
-        self._wandb_init.update(id=run_id, name=name, group=group, dir=str(save_dir), config=config)
+        self._round = None
+        self.describe_run(run_id=run_id, name=name, directory=str(save_dir), group=group, config=config)
 
     def begin_round(self, *, round: int, density: float, offset: int) -> None:
         """Log what follows as belonging to a round.
@@ -188,9 +187,9 @@ class RoundsWandbLogger(WandbLogger):
         with _no_telemetry():
             import wandb
 
-        mode = os.environ.get("WANDB_MODE") or ("offline" if self._offline else None)
-        directory = None if mode == "disabled" else self._save_dir  # W&B would make it, and leave it empty
-        options = {**self._wandb_init, "dir": directory, "mode": mode, "reinit": "finish_previous"}
+        mode = os.environ.get("WANDB_MODE") or ("offline" if self.is_offline else None)
+        directory = None if mode == "disabled" else self.save_dir  # W&B would make it, and leave it empty
+        options = {**self.init_options, "dir": directory, "mode": mode, "reinit": "finish_previous"}
         self._hooks = self._hooks or (sys.exit, sys.excepthook)
         try:
             with _no_telemetry():
@@ -210,6 +209,6 @@ class RoundsWandbLogger(WandbLogger):
         run.log({**row, GLOBAL_STEP: self._last_step}, step=max(self._last_step, run.step), commit=True)
 
     def _close(self) -> None:
-        if self._experiment is not None:
-            self._experiment.finish(exit_code=self._exit_code)
-            self._experiment, self._exit_code = None, 0
+        if self.open_run is not None:
+            self.open_run.finish(exit_code=self._exit_code)
+            self.open_run, self._exit_code = None, 0

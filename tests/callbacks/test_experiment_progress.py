@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from callbacks.experiment_progress import ExperimentProgress, Speed, format_density, format_duration
+from callbacks.experiment_progress import ExperimentProgress, format_density
 
 WIDTH = 80
 
@@ -64,30 +64,6 @@ def screen(written):
     return "\n".join(row.rstrip() for row in rows).rstrip("\n").split("\n")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (11.2, "11 s"),
-        (59, "59 s"),
-        (59.6, "0:01:00"),
-        (185, "0:03:05"),
-        (3723, "1:02:03"),
-        (4e5, "111:06:40"),
-    ],
-)
-def test_durations_are_read_at_a_glance(seconds, text):
-    assert format_duration(seconds) == text
-
-
-@given(st.floats(60, 4e5))
-def test_no_second_of_a_duration_is_lost(seconds):
-    hours, minutes, rest = map(int, format_duration(seconds).split(":"))
-    assert minutes < 60
-    assert rest < 60
-    assert 3600 * hours + 60 * minutes + rest == pytest.approx(seconds, abs=0.5)
-
-
 def test_densities_have_three_digits():
     assert [format_density(density) for density in (1.0, 0.8, 0.8**3, 0.0358, 0.00104)] == [
         "100 %",
@@ -96,17 +72,6 @@ def test_densities_have_three_digits():
         "3.58 %",
         "0.104 %",
     ]
-
-
-def test_speed_counts_what_lies_between_iterations_and_forgets():
-    speed = Speed()
-    assert speed.seconds_for(10) is None
-    speed.add(5.0, 0)  # an evaluation
-    speed.add(5.0, 100)
-    assert speed.seconds_for(1000) == pytest.approx(100.0, rel=0.01)
-    for _ in range(100):
-        speed.add(60.0, 60)  # ten times slower, for ten half-lives
-    assert speed.seconds_for(1000) == pytest.approx(1000.0, rel=0.01)
 
 
 def test_a_log_file_gets_a_line_per_network_and_one_every_half_minute():
@@ -169,6 +134,21 @@ def test_a_terminal_names_everything_in_two_lines_that_do_not_wrap():
         assert re.fullmatch(r"[━╸╺ ]+ 17 % · \d+:\d\d:\d\d left", bar)
         assert max(map(len, (where, bar))) < WIDTH
     assert screen(experiment.stream.getvalue()) == ["replicate 0 · iterative · round 0 done"]
+
+
+@pytest.mark.parametrize("width", [*range(1, 12), 20, 40, 60])
+def test_no_line_wraps_on_a_narrow_terminal(width):
+    experiment = Experiment(total=300, terminal=True, width=width)
+    with experiment.progress as progress:
+        progress.begin("replicate 10 · random_reinit 2 · round 12", 0.0687, 100, worker=0)
+        progress.begin("replicate 11", 1.0, 100, worker=1)
+        for step in range(1, 11):
+            experiment.now += 20
+            progress.reach(step, worker=0)
+        lines = screen(experiment.stream.getvalue())
+        assert len(lines) == 3 or width < 5  # where the bar is blank
+        assert max(map(len, lines)) <= max(width - 3, 1)  # room for the terminal to echo a ^C
+    assert screen(experiment.stream.getvalue()) == [""]
 
 
 def test_a_terminal_is_redrawn_five_times_a_second_and_no_more():

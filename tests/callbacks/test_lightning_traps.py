@@ -1,6 +1,7 @@
-"""What we build on in Lightning without its promising it: an alarm for the day when it changes.
+"""Undocumented behaviour of Lightning that this code relies on; the tests fail when a new version changes it.
 
-None of these says what is right, only what is so in the versions that we allow.
+They state what the supported versions do, not what would be right. Private parts have their tests in
+tests/common/test_lightning_internals.py.
 """
 
 import os
@@ -32,27 +33,6 @@ def one_process_ddp() -> Iterator[dict[str, object]]:
 
 
 # Many fits
-
-
-@pytest.mark.parametrize("length", [{"max_steps": 5}, {"max_epochs": 2}])
-def test_a_second_fit_of_one_trainer_trains_nothing(length: dict[str, int]) -> None:
-    steps = []
-    trainer = tiny_trainer([Probe(on_train_batch_end=lambda trainer, _: steps.append(trainer.global_step))], **length)
-    module, data = TinyModule(), TinyData()
-    trainer.fit(module, data)
-    first = len(steps)
-    trainer.fit(module, data)
-    assert first == len(steps) > 0
-
-
-def test_early_stopping_remembers_the_fit_before() -> None:
-    stopping = EarlyStopping("val_loss", patience=2, min_delta=100)
-    module, data, lengths = TinyModule(), TinyData(), []
-    for _ in range(2):
-        trainer = tiny_trainer([stopping], max_steps=20, **with_validation(2))
-        trainer.fit(module, data)
-        lengths.append(trainer.global_step)
-    assert lengths == [6, 2]  # a first value and two that bring nothing, then at once
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty:UserWarning")

@@ -176,8 +176,8 @@ def test_evaluating_asks_for_no_trees() -> None:
 
 
 def test_the_names_of_a_module() -> None:
-    assert ParseLogging().metric_names(language_model()) == NAMES
-    assert ParseLogging().metric_names(LanguageModel(LSTM(4, [4]), 8)) == NAMES[:1]
+    for model, names in ((language_model(), NAMES), (LanguageModel(LSTM(4, [4]), 8), NAMES[:1])):
+        assert [metric.name for metric in ParseLogging().metric_schema(model)] == names
 
 
 def test_a_single_layer() -> None:
@@ -228,7 +228,7 @@ def test_it_says_that_a_sample_is_one(tmp_path: Path) -> None:
 
 
 def test_a_split_of_no_treebank() -> None:
-    with pytest.raises(UserError, match="split is 'wsj10' of no treebank"):
+    with pytest.raises(UserError, match="split is 'wsj10', but no treebank is given"):
         ParseLogging(split="wsj10")
 
 

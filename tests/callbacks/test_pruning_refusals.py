@@ -40,18 +40,21 @@ def test_options_that_make_no_sense_are_refused(arguments: dict[str, Any], messa
     assert "\n" not in str(raised.value)
 
 
-def test_a_module_that_declares_nothing_is_refused(module: TinyModule) -> None:
+def test_a_module_that_declares_nothing_is_pruned_by_default(module: TinyModule) -> None:
     module.net.prunable_parameters = dict
-    with pytest.raises(UserError, match="TinyModule"):
+    ticket = IterativePruningCallback(RATES)
+    draw(ticket, module, 1)
+    assert set(ticket.masks) == {"net.fc.weight", "net.output.weight"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [(["net.fc.weight"], "returns a list; expected"), ({"net.fc": "fc"}, "names net.fc; its parameters are")],
+)
+def test_a_declaration_that_makes_no_sense_is_refused(module: TinyModule, declared: Any, said: str) -> None:
+    module.prunable_parameters = lambda: declared
+    with pytest.raises(UserError, match=said):
         draw(IterativePruningCallback(RATES), module, 1)
-
-    class Silent(TinyModule):
-        @property
-        def prunable_parameters(self) -> None:
-            raise AttributeError
-
-    with pytest.raises(UserError, match=r"Silent does not say what may be pruned.*prunable_parameters\(\)"):
-        draw(IterativePruningCallback(RATES), Silent(), 1)
 
 
 def test_kinds_without_a_rate_and_rates_without_a_kind_are_refused(module: TinyModule) -> None:

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from app.common.errors import Interrupted
 from app.modules import Classifier
-from callbacks import FinalTrainAccuracy, IterativePruningCallback, MetricsRecorder, ResumeCheckpoint
+from callbacks import FinalMetrics, IterativePruningCallback, MetricsRecorder, ResumeCheckpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 
@@ -72,7 +72,7 @@ class Process:
         self.module = Classifier(TinyNet(dropout=0.4, norm=True), momentum, falling, num_classes=3)
         self.data = TinyData(rows=ROWS, eval_batch_size=20)
         self.pruning = IterativePruningCallback(RATES, rewind_to="1it")
-        self.accuracy = FinalTrainAccuracy()
+        self.accuracy = FinalMetrics()
         recorder = MetricsRecorder(sink, NAMES)
         self.trainer = tiny_trainer([self.pruning, recorder, self.accuracy, *callbacks], **MODES[mode])
 
@@ -80,12 +80,12 @@ class Process:
         self.trainer.fit(self.module, self.data, ckpt_path=checkpoint if checkpoint and checkpoint.exists() else None)
         self.rng = torch.get_rng_state()
 
-    def end(self) -> tuple[dict[str, Tensor], dict[str, Tensor], float, int]:
+    def end(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, float], int]:
         """All that two trainings can differ in."""
         optimizer = self.trainer.optimizers[0].state_dict()["state"]
         momenta = {str(key): state["momentum_buffer"] for key, state in optimizer.items()}
         state = weights(self.module) | momenta | {"rng": self.rng}
-        return state, dict(self.pruning.rewind_point), self.accuracy.value, self.trainer.global_step
+        return state, dict(self.pruning.rewind_point), self.accuracy.values, self.trainer.global_step
 
 
 def assert_same_end(one: Process, other: Process, one_rows: Rows, other_rows: Rows, what: Any) -> None:

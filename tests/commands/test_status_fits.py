@@ -127,3 +127,11 @@ def test_names_are_no_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     text, ((name, *_),) = status(run, monkeypatch=monkeypatch, capsys=capsys)
     assert "[b]: best at least val_loss" in text
     assert name == "[b]"
+
+
+def test_a_loss_may_be_below_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """The negative log-likelihood of continuous data."""
+    write_rows(tmp_path / "e/seed_0", [{"iteration": n, "val_loss": -0.5 * n} for n in (1, 2)])
+    write_notes(tmp_path / "e/seed_0")
+    _, (line,) = status(tmp_path / "e", monkeypatch=monkeypatch, capsys=capsys)
+    assert line[-1] == "-1.0000 / -1.0000"

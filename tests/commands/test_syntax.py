@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-import yaml
-from helpers.command import REPOSITORY, app
+from helpers.command import app
+from helpers.configs import composed, spec
 from helpers.tiny_grammar import write_tiny_grammar
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
@@ -49,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Tables(DummyLogger):
-    """A logger that takes tables, as W&B's does."""
+    """A logger with `log_table`, like W&B's."""
 
     logged: ClassVar[list[Any]] = []
 
@@ -63,7 +63,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_templates_are_judged_as_the_model_says(
+def test_templates_are_scored_with_the_models_probabilities(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("--templates", "own.txt", "--output", str(tmp_path))
@@ -141,18 +141,21 @@ def test_models_side_by_side(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], r"tiny\.pcfg has no minimal pairs; give some in its words by --pairs"),
+        ([], r"tiny\.pcfg has no minimal pairs; name a file of some in its words with --pairs"),
         (["--pairs", "own.tsv", "--templates", "own.txt"], r"--pairs and --templates are both given"),
         (["--pairs", "none.tsv"], r"none\.tsv: cannot be read"),
         (["--pairs", "bad.tsv"], r"bad\.tsv, line 1: 1 column"),
         (["--templates", "own.tsv"], r"own\.tsv, line 1: .* is not understood"),
-        (["--templates", "empty.txt"], r"empty\.txt, line 3: makes a sentence without a word"),
+        (["--templates", "empty.txt"], r"empty\.txt, line 3: makes a sentence without words"),
         (["--pairs", "own.tsv", "--ckpt_path", "own.tsv"], r"own\.tsv: not a checkpoint"),
         (["--pairs", "own.tsv", "--experiment", "other"], r"runs/other/seed_0/best\.ckpt: no such file"),
-        (["--pairs", "own.tsv", "--model.net.layer_sizes", "[8, 8]"], r"of another model"),
+        (
+            ["--pairs", "own.tsv", "--model.net.layer_sizes", "[8, 8]"],
+            r"model\.init_args\.net\.init_args\.layer_sizes is \[8, 8\] on the command line and \[12, 8\] in runs",
+        ),
         (
             ["--pairs", "own.tsv", "--model", "app.modules.Classifier", "--model.net", "app.nets.LeNet"],
-            r"a language model",
+            r"model\.class_path is app\.modules\.Classifier on the command line and app\.modules\.LanguageModel in",
         ),
     ],
 )
@@ -179,10 +182,10 @@ def test_the_grammar_has_pairs_of_its_own() -> None:
     assert Grammar().templates == ENGLISH
 
 
-def test_the_papers_configurations_are_the_papers() -> None:
+def test_the_papers_configurations_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     nets = {}
     for name in ("on_lstm", "lstm"):
-        config = yaml.safe_load((REPOSITORY / f"configs/syntax/{name}.yaml").read_text())
+        config = composed(f"syntax/{name}.yaml", monkeypatch=monkeypatch)
         model, data, trainer = config["model"]["init_args"], config["data"]["init_args"], config["trainer"]
         nets[name] = model.pop("net")
         assert nets[name]["init_args"]["input_size"] == 200
@@ -190,8 +193,9 @@ def test_the_papers_configurations_are_the_papers() -> None:
         assert nets[name]["init_args"].get("chunk_size", 10) == 10
         assert model["tied"] is False
         assert {model["dropout_input"], model["dropout_output"], nets[name]["init_args"]["dropout"]} == {0.2}
-        assert model["optimizer"] == {"class_path": "torch.optim.SGD", "init_args": {"lr": 20.0}}
-        assert model["lr_scheduler"]["init_args"] == {"factor": 0.25, "patience": 0, "threshold": 0.0}
+        assert model["optimizer"] == spec("torch.optim.SGD", lr=20.0)
+        plateau = {"factor": 0.25, "patience": 0, "threshold": 0.0}
+        assert model["lr_scheduler"] == spec("torch.optim.lr_scheduler.ReduceLROnPlateau", **plateau)
         assert (data["batch_size"], data["bptt"]) == (128, 35)
         assert (trainer["max_epochs"], trainer["gradient_clip_val"]) == (40, 0.25)
     assert nets["on_lstm"]["class_path"] == "app.nets.ONLSTM"

@@ -1,4 +1,4 @@
-"""Look-alikes of the ON-LSTM authors' classes, under the names of their modules, and files saved with them.
+"""LineStyle-alikes of the ON-LSTM authors' classes, under the names of their modules, and files saved with them.
 
 Written for these tests from the names and attributes that their files hold; the equations are written once more, one
 number at a time, so that they check ours.

@@ -1,4 +1,4 @@
-"""Run directories of `fit` with made-up numbers that look like a language model's, written through app.runs.history."""
+"""Run directories of `fit` with made-up numbers that look like a language model's, written through app.runs.table."""
 
 import json
 import math
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.report.fits.provenance import Provenance
-from app.report.fits.reading import Fit, FitExperiment
-from app.runs.history import HistoryFile
-from app.runs.layout import FitLayout
+from app.report.fit_run import FitRun, TrainedNetwork
+from app.report.provenance import Provenance
+from app.runs.layout import FitLayout, TrainingLayout
+from app.runs.table import MetricsFile
 
 DATA = {"train.txt": "ab" * 32, "valid.txt": "cd" * 32}
 SCORES = """\
@@ -25,7 +25,7 @@ right-branching,10,558,0.40404,0.4,0.38,0.49,3.85,0.21
 def write_rows(root: Path, rows: Sequence[dict[str, float]]) -> None:
     """metrics.csv with the columns of the first row."""
     root.mkdir(parents=True, exist_ok=True)
-    table = HistoryFile(FitLayout(root).metrics, [name for name in rows[0] if name != "iteration"])
+    table = MetricsFile(FitLayout(root).metrics, [name for name in rows[0] if name != "iteration"])
     table.cut(0)
     for row in rows:
         table.append(row)
@@ -97,14 +97,16 @@ def write_parse(run: Path, sentences: tuple[int, ...] = (2, 10, 348, 662)) -> No
             (run / f"parse/sentence_{number}.{kind}").write_text(f"<svg>{kind} {number}</svg>")
 
 
-def made_up(*rows: list[dict[str, float]], name: str = "e") -> FitExperiment:
+def made_up(*rows: list[dict[str, float]], name: str = "e") -> FitRun:
     """An experiment that is in no file."""
-    return FitExperiment(
+    return FitRun(
         name=name,
-        fits=[
-            Fit(
-                layout=FitLayout(Path("nowhere")),
-                provenance=Provenance(seed=seed, parameters=1, threads=1, versions={}, data={}),
+        trainings=[
+            TrainedNetwork(
+                layout=TrainingLayout(Path("nowhere")),
+                provenance=Provenance(
+                    seeds={"seed": seed}, parameters=1, density=None, threads=1, versions={}, data={}
+                ),
                 config={},
                 rows=each,
             )

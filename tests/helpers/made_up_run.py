@@ -1,14 +1,46 @@
-"""A run directory with made-up numbers that look like LeNet on MNIST, written through app.runs.results."""
+"""A run directory with made-up numbers that look like LeNet on MNIST, written through app.runs.table."""
 
 import math
 import random
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from app.runs.layout import CONTROLS, NetworkKey, RunLayout
-from app.runs.results import Metrics, MetricsFile, Result, early_stop, write_results
+from app.common.metrics import Metric, accuracy, loss, perplexity
+from app.report.lottery_run import LotteryRun
+from app.runs.best_validation import BestValidation
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.schema import MethodNote, RunSchema, write_schema
+from app.runs.table import EARLY_STOP, FINAL, HEAD, SECONDS, MetricsFile, MetricsRow, Result, write_results
 
+CONTROLS = ("random_reinit", "random_mask")
+METHODS = (
+    MethodNote(name="dense"),
+    MethodNote(name="iterative", note="pruned a little every round, the survivors rewound"),
+    MethodNote(name="one_shot", label="one-shot", note="the trained dense network pruned once"),
+    MethodNote(name="random_reinit", note="a ticket's mask with fresh weights", of="iterative"),
+    MethodNote(
+        name="random_mask",
+        note="a ticket's density per layer in random places, weights from the rewind point",
+        of="iterative",
+    ),
+)
+NAMES = tuple(method.name for method in METHODS)
+METRICS = (
+    loss("train_loss"),
+    accuracy("train_accuracy"),
+    loss("val_loss", "Validation loss"),
+    accuracy("val_accuracy", "Validation accuracy"),
+    loss("test_loss"),
+    accuracy("test_accuracy"),
+)
+LANGUAGE_METRICS = (
+    loss("train_loss"),
+    loss("val_loss", "Validation loss"),
+    perplexity("val_perplexity", "Validation perplexity"),
+    loss("test_loss"),
+    perplexity("test_perplexity", "Test perplexity"),
+)
 SIZES = ((235_200 + 30_000, 0.8), (1_000, 0.9))
 
 
@@ -24,7 +56,9 @@ def keys(rounds: int, replicates: int, methods: tuple[str, ...], reinits: int, m
         for round_ in range(1, rounds + 1):
             made += [NetworkKey(replicate, method, round_) for method in methods]
             made += [
-                NetworkKey(replicate, name, round_, branch) for name in CONTROLS for branch in range(branches[name])
+                NetworkKey(replicate, name, round_, branch, of="iterative")
+                for name in CONTROLS
+                for branch in range(branches[name])
             ]
     return made
 
@@ -43,7 +77,7 @@ def _character(key: NetworkKey) -> tuple[float, float]:
     return 0.30 - 0.12 * weak * bump + 0.2 * late * worse, 0.022 - 0.0037 * weak * bump + 0.006 * late * worse
 
 
-def learning_curve(key: NetworkKey, *, iterations: int, every: int, draw: random.Random) -> list[Metrics]:
+def learning_curve(key: NetworkKey, *, iterations: int, every: int, draw: random.Random) -> list[MetricsRow]:
     stop, error = _character(key)
     stop *= iterations * draw.uniform(0.88, 1.12)
     error *= draw.uniform(0.97, 1.03)
@@ -52,17 +86,24 @@ def learning_curve(key: NetworkKey, *, iterations: int, every: int, draw: random
         wrong = error + (0.9 - error) / (1 + 30 * t / stop) ** 1.6 * draw.uniform(0.95, 1.05)
         val_loss = 0.07 + 2.2 / (1 + 40 * t / stop) + (1.5 * max(0.0, t - stop) + 0.1 * abs(t - stop)) / iterations
         rows.append(
-            Metrics(
-                iteration=t,
-                train_loss=math.nan if t == 0 else 3.3 * wrong,
-                train_accuracy=math.nan if t == 0 else 1 - 0.8 * wrong,
-                val_loss=val_loss,
-                val_accuracy=1 - wrong,
-                test_loss=3.5 * wrong,
-                test_accuracy=round(10_000 * (1 - wrong)) / 10_000,
-            )
+            {
+                "iteration": t,
+                "train_loss": math.nan if t == 0 else 3.3 * wrong,
+                "train_accuracy": math.nan if t == 0 else 1 - 0.8 * wrong,
+                "val_loss": val_loss,
+                "val_accuracy": 1 - wrong,
+                "test_loss": 3.5 * wrong,
+                "test_accuracy": round(10_000 * (1 - wrong)) / 10_000,
+            }
         )
     return rows
+
+
+def as_language_model(row: MetricsRow) -> MetricsRow:
+    """Losses and perplexities instead of accuracies."""
+    losses = {name: value + 4 for name, value in row.items() if name.endswith("_loss")}
+    perplexities = {f"{part}_perplexity": math.exp(losses[f"{part}_loss"]) for part in ("val", "test")}
+    return {"iteration": row["iteration"], **losses, **perplexities}
 
 
 def write_run(
@@ -77,18 +118,42 @@ def write_run(
     every: int = 100,
     experiment: str | None = None,
     keep: Callable[[NetworkKey], bool] = lambda key: True,
+    measure: Callable[[MetricsRow], MetricsRow] = lambda row: row,
+    metrics: Iterable[Metric] | None = METRICS,
+    notes: Iterable[MethodNote] = METHODS,
+    rename: Callable[[NetworkKey], NetworkKey] = lambda key: key,
 ) -> list[Result]:
-    """Write results.csv and every metrics.csv; `keep` says which networks are finished."""
+    """Write schema.json, results.csv and every metrics.csv.
+
+    Args:
+        root: the run directory.
+        rounds: of pruning.
+        replicates: of everything.
+        methods: that prune.
+        reinits: random reinitialisations of each ticket.
+        masks: random masks of each ticket.
+        iterations: of a training.
+        every: iterations between validations.
+        experiment: its name; the directory's where left out.
+        keep: which networks are finished.
+        measure: what a network measures, from a row of an image classifier's.
+        metrics: of schema.json; None to write none, as in run directories from before there was one.
+        notes: on the methods.
+        rename: another name of a network's method.
+    """
     layout, results = RunLayout(root), []
-    for key in filter(keep, keys(rounds, replicates, methods, reinits, masks)):
-        rows = learning_curve(key, iterations=iterations, every=every, draw=random.Random(f"{root.name} {key}"))
+    for given in filter(keep, keys(rounds, replicates, methods, reinits, masks)):
+        key = rename(given)
+        curve = learning_curve(given, iterations=iterations, every=every, draw=random.Random(f"{root.name} {given}"))
+        rows = [measure(row) for row in curve]
         network = layout.network(key)
         network.root.mkdir(parents=True)
-        table = MetricsFile(network.metrics)
+        table = MetricsFile(network.metrics, [name for name in rows[0] if name != "iteration"])
         table.cut(0)
         for row in rows:
-            table.append(asdict(row))
-        stop = early_stop(rows)
+            table.append(row)
+        stop = BestValidation().of(rows)
+        told = {EARLY_STOP: stop, FINAL: rows[-1]}
         results.append(
             Result(
                 experiment=experiment or layout.name,
@@ -97,29 +162,45 @@ def write_run(
                 round=key.round,
                 branch=key.branch,
                 density=density(key.round),
-                early_stop_iteration=stop.iteration,
-                early_stop_val_loss=stop.val_loss,
-                early_stop_test_accuracy=stop.test_accuracy,
-                final_test_accuracy=rows[-1].test_accuracy,
-                final_train_accuracy=rows[-1].train_accuracy,
+                early_stop_iteration=int(stop["iteration"]),
+                values={
+                    f"{prefix}{name}": value
+                    for prefix, row in told.items()
+                    for name, value in row.items()
+                    if name != "iteration"
+                },
                 seconds=12.5,
             )
         )
     write_results(layout.results, results)
+    if metrics is not None:
+        write_schema(layout, metrics, notes)
     return results
 
 
 def result(method: str, round_: int, replicate: int = 0, branch: int = 0, **values: float) -> Result:
     """A row with the values that matter to a test; a round leaves 80 % of the weights."""
-    row = {
-        "density": 0.8**round_,
-        "early_stop_iteration": 100,
-        "early_stop_val_loss": 0.1,
-        "early_stop_test_accuracy": 0.9,
-        "final_test_accuracy": 0.9,
-        "final_train_accuracy": 1.0,
-        "seconds": 1.0,
-    }
-    return Result(
-        experiment="made-up", replicate=replicate, method=method, round=round_, branch=branch, **(row | values)
+    row = Result(
+        experiment="made-up",
+        replicate=replicate,
+        method=method,
+        round=round_,
+        branch=branch,
+        density=0.8**round_,
+        early_stop_iteration=100,
+        values={"early_stop_test_accuracy": 0.9, "final_test_accuracy": 0.9},
+        seconds=1.0,
     )
+    return changed(row, **values)
+
+
+def changed(row: Result, **changes: object) -> Result:
+    """A row with other values, by column."""
+    head = {name: value for name, value in changes.items() if name in (*HEAD, SECONDS)}
+    values = {name: value for name, value in changes.items() if name not in head}
+    return replace(row, **head, values={**row.values, **values})
+
+
+def lottery_of(rows: Iterable[Result], name: str = "made-up") -> LotteryRun:
+    """An experiment that is in no file, with all methods declared."""
+    return LotteryRun(name=name, schema=RunSchema(methods=METHODS), results=list(rows))

@@ -1,5 +1,6 @@
 """A lottery small enough for a second: a tiny network on made-up images."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,17 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
+from app.lottery.loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning
 from app.modules import Classifier
+from app.pruning import When
+from app.runs.best_validation import BestValidation
 from app.runs.layout import RunLayout
-from app.training.run_loggers import LotteryLoggers
 from callbacks import ExperimentProgress
 from datamodules import InMemoryDataModule
-from datamodules.in_memory import Source, Split, SplitSizes, rows_except
+from datamodules.in_memory_data_module import Source, Split, SplitSizes, rows_except
 
 
 class Blobs(InMemoryDataModule):
@@ -88,10 +91,27 @@ def lottery(root: Path, seed: int = 0, make_loggers: Any = list, **settings: Any
         settings=options,
         layout=layout,
         iterations=ITERATIONS,
+        rewind_iteration=When.parse(options.rewind_to).iteration(3),
+        best=BestValidation(),
+        config={},
         threads=torch.get_num_threads(),
         make_trainer=make_trainer,
         loggers=LotteryLoggers(make=make_loggers, layout=layout, config={"pruning": settings}),
         progress=ExperimentProgress(1),
     )
     data.prepare()
-    return Lottery(model=model, settings=options, layout=layout, seed=seed, train=training)
+    return Lottery(model=model, data=data, settings=options, layout=layout, seed=seed, train=training)
+
+
+def everything(root: Path) -> dict[str, object]:
+    """All that must be the same of two runs: weights, masks, metrics.csv, and results.csv without seconds and name."""
+    files: dict[str, object] = {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.suffix == ".safetensors" or path.name == "metrics.csv"
+    }
+    with open(root / "results.csv") as file:
+        files["rows"] = [
+            {k: v for k, v in row.items() if k not in ("seconds", "experiment")} for row in csv.DictReader(file)
+        ]
+    return files

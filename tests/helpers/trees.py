@@ -1,4 +1,4 @@
-"""Trees for tests, made and read by plain recursion, which the code under test does without."""
+"""Trees for tests, by plain recursion, which the code under test avoids."""
 
 import random
 from functools import cache

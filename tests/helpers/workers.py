@@ -18,6 +18,7 @@ TINY = (
     *("--model", "app.modules.Classifier", "--model.net", "helpers.tiny_lottery.TinyNet", "--model.num_classes", "3"),
     *("--data", "helpers.tiny_lottery.Blobs", "--data.batch_size", "30"),
     *("--trainer.accelerator", "cpu", "--trainer.max_steps", "40", "--trainer.val_check_interval", "10"),
+    *("--trainer.check_val_every_n_epoch", "null"),
     *("--pruning.rounds", "2", "--pruning.replicates", "2", "--pruning.methods", "[iterative, one_shot]"),
     *("--pruning.random_reinit", "1", "--pruning.keep", "[final, start]", "--pruning.oversubscribe", "true"),
 )

@@ -37,10 +37,10 @@ def test_a_network_is_read_from_its_prerequisites(
     owner = {drawn.layout.network(key).root: key for key in drawn.settings.networks()}
     read: list[Path] = []
     load = tensors.load_tensors
-    monkeypatch.setattr(tensors, "load_tensors", lambda path: (read.append(path), load(path))[1])
+    monkeypatch.setattr("app.lottery.finished.load_tensors", lambda path: (read.append(path), load(path))[1])
     for key in drawn.settings.networks():
         read.clear()
-        drawn.starting_point(key)
+        drawn.settings.method(key).origin(key, drawn.networks_before)
         made_from = {owner[path.parent] for path in read if path.parent in owner}
         needed = set(prerequisites(drawn.settings, key))
         assert needed <= made_from

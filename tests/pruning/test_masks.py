@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from app.common.errors import UserError
-from app.pruning import dense_masks, density, prunable_kinds, rewind, survivors, weight_sizes
+from app.common.protocols import prunable_parameters
+from app.pruning import dense_masks, density, rewind, survivors, weight_sizes
 from app.pruning.masks import as_bits, check_names, clear_
 
 
@@ -54,16 +55,17 @@ def test_rewinding_to_another_network_is_a_users_mistake() -> None:
 
 
 def test_a_module_says_what_may_be_pruned() -> None:
-    assert prunable_kinds(Tied()) == {"encoder.weight": "embedding"}
-    with pytest.raises(UserError, match="Linear does not say what may be pruned"):
-        prunable_kinds(nn.Linear(2, 2))
+    assert prunable_parameters(Tied()) == {"encoder.weight": "embedding"}
+    assert prunable_parameters(nn.Linear(2, 2)) == {"weight": "output"}
+    with pytest.raises(UserError, match="Embedding has no weights to prune"):
+        prunable_parameters(nn.Embedding(2, 2))
 
 
 def test_what_it_says_must_exist() -> None:
     module = Tied()
     module.prunable_parameters = lambda: {"decoder.weight": "fc"}  # the second name of the tied weight
     with pytest.raises(UserError, match=r"decoder\.weight.*first name"):
-        prunable_kinds(module)
+        prunable_parameters(module)
 
 
 def test_masks_of_another_network_are_refused() -> None:

@@ -9,25 +9,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.common.errors import RunError, UserError
+from app.common.protocols import prunable_parameters
 from app.nets import LeNet
 from app.pruning import (
+    Masks,
+    check_kinds,
+    check_rates,
     dense_masks,
     density,
-    keep_largest,
-    prunable_kinds,
-    prune,
+    keep,
     pruned_count,
-    random_masks,
     schedule,
+    select,
     survivors,
     weight_sizes,
 )
-from app.pruning.select import check_kinds, check_rates
+from app.pruning.scores import Magnitude, RandomOrder
 
 LENET_RATES = {"fc": 0.2, "output": 0.1}
 rates = st.decimals(min_value="0.01", max_value="0.99", places=2).map(float)
 # Few distinct values, so that ties are the rule.
 tensors = st.lists(st.integers(-3, 3), min_size=1, max_size=30).map(lambda values: torch.tensor(values) / 2)
+
+
+def magnitudes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return Magnitude()(weights, weights, weights, dict)
+
+
+def prune(weights: dict[str, torch.Tensor], masks: Masks, **options: object) -> Masks:
+    """Magnitude pruning: the lowest |w| go."""
+    return select.prune(magnitudes(weights), masks, **options)
+
+
+def keep_largest(weights: dict[str, torch.Tensor], counts: dict[str, int]) -> Masks:
+    """One-shot pruning of a dense network to exact counts."""
+    return keep(magnitudes(weights), dense_masks(weights), counts)
+
+
+def random_masks(masks: Masks, generator: torch.Generator) -> Masks:
+    """As many survivors in random places."""
+    dense = dense_masks(masks)
+    return keep(RandomOrder(generator)({}, {}, dense, dict), dense, survivors(masks))
 
 
 def brute_force(weight: list[float], mask: list[bool], rate: float) -> list[bool]:
@@ -53,13 +75,13 @@ def brute_force(weight: list[float], mask: list[bool], rate: float) -> list[bool
 )
 def test_lenet_keeps_the_papers_counts(round: int, counts: list[int]) -> None:
     net = LeNet()
-    table = schedule(weight_sizes(net), prunable_kinds(net), LENET_RATES, 17)
+    table = schedule(weight_sizes(net), prunable_parameters(net), LENET_RATES, 17)
     assert list(table[round].values()) == counts
 
 
 def test_pruning_lenet_gives_what_the_schedule_says() -> None:
     net = LeNet()
-    weights, kinds = {n: p.detach() for n, p in net.named_parameters() if p.ndim > 1}, prunable_kinds(net)
+    weights, kinds = {n: p.detach() for n, p in net.named_parameters() if p.ndim > 1}, prunable_parameters(net)
     masks = dense_masks(weights)
     for counts in schedule(weight_sizes(net), kinds, LENET_RATES, 17):
         assert survivors(masks) == counts
@@ -69,7 +91,7 @@ def test_pruning_lenet_gives_what_the_schedule_says() -> None:
 def test_density_of_fifteen_rounds_is_the_papers() -> None:
     net = LeNet()
     sizes = weight_sizes(net)
-    table = schedule(sizes, prunable_kinds(net), LENET_RATES, 15)
+    table = schedule(sizes, prunable_parameters(net), LENET_RATES, 15)
     percent = [round(100 * density(sizes, counts), 2) for counts in table]
     paper = [100, 80.04, 64.06, 51.28, 41.05, 32.87, 26.32, 21.07, 16.88, 13.52, 10.83, 8.68, 6.95, 5.57, 4.47, 3.58]
     assert percent == paper
@@ -128,7 +150,11 @@ def test_global_keeps_kinds_apart() -> None:
 @given(tensors, st.data())
 def test_keep_largest_is_the_complement_of_brute_force(weight: torch.Tensor, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, len(weight)))
-    mask = keep_largest({"w": weight}, {"w": count})["w"]
+    if count:
+        mask = keep_largest({"w": weight}, {"w": count})["w"]
+    else:
+        with pytest.warns(UserWarning, match="no weight in w"):
+            mask = keep_largest({"w": weight}, {"w": count})["w"]
     order = sorted(range(len(weight)), key=lambda i: (abs(weight[i].item()), i))
     assert mask.nonzero().flatten().tolist() == sorted(order[len(order) - count :])
 
@@ -159,6 +185,20 @@ def test_random_masks_keep_the_counts_in_other_places() -> None:
     assert all(drawn[name].equal(again[name]) for name in masks)
 
 
+def test_random_masks_are_the_first_of_a_random_permutation() -> None:
+    drawn = random_masks({"b": torch.arange(9) < 4, "a": torch.arange(6) < 2}, torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(3)
+    for name, size, count in (("a", 6, 2), ("b", 9, 4)):
+        expected = torch.zeros(size, dtype=torch.bool)
+        expected[torch.randperm(size, generator=generator)[:count]] = True
+        assert drawn[name].equal(expected)
+
+
+def test_more_than_are_left_cannot_stay() -> None:
+    with pytest.raises(ValueError, match="1 more are to stay than are left"):
+        keep({"w": torch.ones(2)}, {"w": torch.tensor([True, False])}, {"w": 2})
+
+
 def test_random_masks_are_uniform() -> None:
     mask, generator = {"w": torch.arange(20) < 5}, torch.Generator().manual_seed(0)
     hits = sum(random_masks(mask, generator)["w"].float() for _ in range(4000))
@@ -178,7 +218,7 @@ def test_weights_that_are_not_finite_cannot_be_ranked() -> None:
         prune(weights, dense_masks(weights), kinds={"w": "fc"}, rates={"fc": 0.5})
 
 
-@pytest.mark.parametrize("rate", [0, 1, -0.2, 1.2, math.nan])
+@pytest.mark.parametrize("rate", [0, 1, -0.2, 1.2, math.nan, "much"])
 def test_rates_lie_between_0_and_1(rate: float) -> None:
     with pytest.raises(UserError, match=r"rates\.fc is .*between 0 and 1"):
         check_rates({"fc": rate})

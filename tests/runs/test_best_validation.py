@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.common.errors import UserError
-from app.runs.best_validation import Best, configured_best
-from app.runs.history import read_history
+from app.runs.best_validation import BestValidation, configured_best
+from app.runs.table import read_metrics
 
 COLUMN = "val_perplexity"
 
@@ -21,7 +21,7 @@ COLUMN = "val_perplexity"
 @given(st.lists(st.one_of(st.integers(-3, 3), st.just(math.nan)), min_size=1), st.sampled_from(["min", "max"]))
 def test_it_is_the_first_that_no_other_beats(values: list[float], mode) -> None:
     rows = [{"number": number, "x": value} for number, value in enumerate(values)]
-    found = Best(monitor="x", mode=mode).of(rows)
+    found = BestValidation(monitor="x", mode=mode).of(rows)
     measured = [value for value in values if not math.isnan(value)]
     if measured:
         assert found["number"] == values.index((min if mode == "min" else max)(measured))
@@ -30,8 +30,8 @@ def test_it_is_the_first_that_no_other_beats(values: list[float], mode) -> None:
 
 
 def test_what_a_configuration_says() -> None:
-    assert configured_best({}) == Best(monitor="val_loss", mode="min")
-    assert configured_best({"best": {"monitor": "x", "mode": "max"}}) == Best(monitor="x", mode="max")
+    assert configured_best({}) == BestValidation(monitor="val_loss", mode="min")
+    assert configured_best({"best": {"monitor": "x", "mode": "max"}}) == BestValidation(monitor="x", mode="max")
     for wrong in ({"metric": "x"}, {"mode": "most"}, "val_loss"):
         with pytest.raises(UserError, match="expected"):
             configured_best({"best": wrong})
@@ -49,7 +49,7 @@ def worst(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_best_ckpt_and_report_json(worst: Path) -> None:
-    rows = read_history(worst / "metrics.csv")
+    rows = read_metrics(worst / "metrics.csv")
     highest = max(rows, key=lambda row: row[COLUMN])
     assert highest is not min(rows, key=lambda row: row["val_loss"])
     assert torch.load(worst / "best.ckpt", weights_only=True)["global_step"] == highest["iteration"]
@@ -57,7 +57,7 @@ def test_best_ckpt_and_report_json(worst: Path) -> None:
 
 
 def test_status_and_report_say_so(worst: Path) -> None:
-    highest = max(row[COLUMN] for row in read_history(worst / "metrics.csv"))
+    highest = max(row[COLUMN] for row in read_metrics(worst / "metrics.csv"))
     status = app("status", "runs/tiny", cwd=worst.parents[2])
     assert f"best at highest {COLUMN}" in status.stdout
     assert f"/ {highest:,.2f}" in status.stdout
@@ -83,7 +83,6 @@ def test_a_directory_from_before_the_option_goes_on(tmp_path: Path) -> None:
         (("fit", "--config", "tiny.yaml", "--runs", "other", "--best.monitor", "val_f1"), "best.monitor is 'val_f1'; "),
         (("fit", "--config", "tiny.yaml", "--runs", "other", "--best.mode", "most"), "best.mode"),
         (("fit", "--config", "tiny.yaml", "--best.monitor", "val_loss"), "best.monitor: val_perplexity -> val_loss"),
-        (("lottery", "--config", "tiny.yaml", "--best.mode", "max"), "best is for fit"),
     ],
 )
 def test_a_mistake_gets_one_line(worst: Path, arguments: tuple[str, ...], said: str) -> None:

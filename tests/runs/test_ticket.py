@@ -1,5 +1,6 @@
 """Tensors on disk, and a ticket back from a run directory made by hand."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from app.common.errors import UserError
+from app.common.files import write_atomically
 from app.modules import Classifier
 from app.nets import LeNet
-from app.runs.layout import NetworkKey, NetworkLayout, RunLayout
+from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.tensors import digest, load_tensors, save_tensors
 from app.runs.ticket import load_ticket
 
@@ -39,6 +41,11 @@ INITIAL, LATER, TRAINED = (lenet(seed) for seed in range(3))
 MASKS = {name: torch.rand(INITIAL[name].shape) < 0.4 for name in LeNet().prunable_parameters()}
 
 
+def note_start(files: TrainingLayout, state: State) -> None:
+    """Write down in report.json which weights a network began from."""
+    write_atomically(files.report, json.dumps({"checksums": {"start": digest(wrapped(state))}}))
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunLayout:
     """A run that rewinds to iteration 0, with one network of every method; the final weights of each are kept."""
@@ -48,19 +55,21 @@ def run(tmp_path: Path) -> RunLayout:
         NetworkKey(0, "dense", 0),
         NetworkKey(0, "iterative", 7),
         NetworkKey(0, "one_shot", 7),
-        NetworkKey(0, "random_mask", 7),
-        NetworkKey(0, "random_reinit", 7, 1),
+        NetworkKey(0, "random_mask", 7, of="iterative"),
+        NetworkKey(0, "random_reinit", 7, 1, of="iterative"),
     ):
         files = layout.network(key)
+        note_start(files, TRAINED if key.method == "random_reinit" else INITIAL)
         save_tensors(files.mask, wrapped(MASKS))
         save_tensors(files.final, wrapped(masked(TRAINED, MASKS)))
         files.done.touch()
     return layout
 
 
-def ticket_of(run: RunLayout, method: str = "iterative") -> NetworkLayout:
+def ticket_of(run: RunLayout, method: str = "iterative") -> TrainingLayout:
     round, branch = (0 if method == "dense" else 7), (1 if method == "random_reinit" else 0)
-    return run.network(NetworkKey(0, method, round, branch))
+    of = "iterative" if method.startswith("random") else ""
+    return run.network(NetworkKey(0, method, round, branch, of=of))
 
 
 # Tensors on disk
@@ -178,14 +187,15 @@ def test_final_weights_are_the_trained_ones(run: RunLayout, kind: str, method: s
 
 
 def test_a_late_ticket_starts_at_the_rewind_point(run: RunLayout) -> None:
-    save_tensors(run.rewind_point(0), wrapped(LATER))
+    save_tensors(run.rewind_weights(0), wrapped(LATER))
+    note_start(ticket_of(run), LATER)
     module = LeNet()
     load_ticket(ticket_of(run).root, module)
     assert same(weights(module), masked(LATER, MASKS))
 
 
 def test_the_dense_network_of_a_late_run_starts_at_its_initial_weights(run: RunLayout) -> None:
-    save_tensors(run.rewind_point(0), wrapped(LATER))
+    save_tensors(run.rewind_weights(0), wrapped(LATER))
     module = LeNet()
     load_ticket(ticket_of(run, "dense").root, module)
     assert same(weights(module), masked(INITIAL, MASKS))
@@ -204,6 +214,7 @@ def test_a_relative_path_and_another_replicate(run: RunLayout, monkeypatch: pyte
     save_tensors(run.initial(12), wrapped(LATER))
     monkeypatch.chdir(run.replicate(12) / "iterative")
     module = LeNet()
+    note_start(TrainingLayout(Path("round_07")), LATER)
     load_ticket("round_07", module)
     assert same(weights(module), masked(LATER, MASKS))
 
@@ -266,12 +277,12 @@ def test_final_weights_that_were_not_kept(run: RunLayout) -> None:
 
 
 def test_fresh_weights_of_a_control_that_were_not_kept(run: RunLayout) -> None:
-    assert "were not kept; run with pruning.keep [start]" in refusal(ticket_of(run, "random_reinit").root)
+    assert "with pruning.keep [final, start] keeps them" in refusal(ticket_of(run, "random_reinit").root)
 
 
 def test_the_folder_that_one_is_in_is_known_by_its_real_name(run: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ticket_of(run, "random_reinit").root)
-    assert "the fresh weights of this control were not kept" in refusal(".")
+    assert "were sampled for this network alone and not kept" in refusal(".")
 
 
 @pytest.mark.parametrize("folder", ["elsewhere", "replicate_of_the_paper"])

@@ -67,7 +67,7 @@ def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 def test_what_a_run_directory_holds(finished: Path) -> None:
     run = finished / "runs" / RUN
     assert {path.name for path in run.iterdir()} == {
-        *("config.yaml", "metrics.csv", "report.json", "last.ckpt", "best.ckpt", ".lock"),
+        *("config.yaml", "schema.json", "metrics.csv", "report.json", "last.ckpt", "best.ckpt", ".lock"),
     }
     found = rows(run)
     assert len(found) == 6

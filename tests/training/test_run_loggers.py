@@ -8,7 +8,7 @@ import wandb
 from helpers import wandb_offline
 from helpers.tiny_lottery import ITERATIONS, lottery
 
-from app.runs.results import read_results
+from app.runs.table import read_results
 from app.training.rounds_wandb_logger import RoundsWandbLogger
 
 
@@ -48,5 +48,5 @@ def test_one_run_per_replicate_method_and_branch(tmp_path: Path) -> None:
         for summary in summaries:
             row = rows[method, summary["round/round"], branch]
             assert summary["round/density"] == pytest.approx(row.density)
-            assert summary["round/early_stop_test_accuracy"] == pytest.approx(row.early_stop_test_accuracy)
+            assert summary["round/early_stop_test_accuracy"] == pytest.approx(row.value("early_stop_test_accuracy"))
             assert summary["round/early_stop_iteration"] == row.early_stop_iteration

@@ -1,6 +1,6 @@
 """Several processes that train the networks of one lottery side by side.
 
-One hands out networks (agenda, crew, process), the others train them (superior, serve). They are this command line
-again, started anew: nothing of a process that has trained goes into another, and each network is a function of the
-configuration and of files.
+The parent process assigns networks (schedule, pool, process), and the workers train them (parent, serve). A worker is a
+new process of the same command line, so that it inherits no state of an earlier training: each network depends only on
+the configuration and on files.
 """

@@ -1,4 +1,4 @@
-"""Whether there is room for workers here."""
+"""Checks that the workers fit this machine."""
 
 import os
 
@@ -11,24 +11,24 @@ from app.lottery.settings import Pruning
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_workers(settings: Pruning, trainer: Trainer, threads: int) -> None:
-    """Make sure that workers suit the trainings and the machine.
+    """Check that the workers fit the trainings and this machine.
 
     Args:
-        settings: of the lottery.
-        trainer: of the configuration.
-        threads: of every training.
+        settings: the settings of the lottery.
+        trainer: the Trainer of the configuration.
+        threads: the number of threads of every training.
 
     Raises:
-        UserError: trainings on several devices or on none of the CPU, or more threads than cores.
+        UserError: a training uses several devices or does not run on the CPU, or there are more threads than cores.
     """
     n = settings.workers
-    alone = isinstance(trainer.strategy, SingleDeviceStrategy) and isinstance(trainer.accelerator, CPUAccelerator)
-    if n > 1 and not alone:
+    one_cpu = isinstance(trainer.strategy, SingleDeviceStrategy) and isinstance(trainer.accelerator, CPUAccelerator)
+    if n > 1 and not one_cpu:
         raise UserError(
             f"pruning.workers is {n}, which is for trainings on one CPU device each; use --trainer.accelerator cpu, "
             "--trainer.devices 1 and no strategy, or --pruning.workers 1"

@@ -1,4 +1,4 @@
-"""What a worker and the process that started it tell each other."""
+"""The messages between a worker and its parent process."""
 
 from dataclasses import dataclass
 
@@ -14,22 +14,22 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """To a worker: there is nothing to train for now; close what you keep open for the next round."""
+    """To a worker: there is nothing to train now; close what is kept open for the next round."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """To a worker: save what you train, between two iterations, and end."""
+    """To a worker: save the training between two iterations, and end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """From a worker: it keeps nothing open and waits to be told what to train."""
+    """From a worker: it keeps nothing open and waits for an order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """From a worker: its training begins."""
+    """From a worker: a training begins."""
 
     label: str
     density: float | None
@@ -38,7 +38,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """From a worker: how far its training is; `resumed` where an earlier process came so far."""
+    """From a worker: the iteration of its training; `resumed` if an earlier process reached it."""
 
     iteration: int
     resumed: bool = False
@@ -46,22 +46,22 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """From a worker: the one line that is kept of its training."""
+    """From a worker: the line that is printed about its training."""
 
     summary: str
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """From a worker: the network's directory is finished."""
+class Completed:
+    """From a worker: the network's directory is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """From a worker: its network cannot be trained, for this reason; it ends."""
+    """From a worker: its network cannot be trained for this reason, and the worker ends."""
 
     reason: str
 
 
 Order = Train | Release | Stop
-Report = Ready | Begun | Reached | Summed | Finished | Failed
+Report = Ready | Begun | Reached | Summed | Completed | Failed

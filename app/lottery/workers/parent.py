@@ -1,4 +1,4 @@
-"""The process that a worker works for, as seen from the worker."""
+"""The worker's side of the connection to its parent process."""
 
 import os
 from multiprocessing.connection import Connection
@@ -9,12 +9,12 @@ from typing import Any
 from app.lottery.workers.messages import Begun, Order, Reached, Report, Stop, Summed
 
 
-class Superior:
-    """The process that started this one, as seen from here. When it ends, however it ends, so does this one, at once.
+class Parent:
+    """The process that started this worker. When it ends for any reason, this process exits at once.
 
     Args:
-        connection: descriptor of the connection to it.
-        lock: descriptor of the run directory's lock, to be kept for as long as this process is there.
+        connection: descriptor of the connection to the parent.
+        lock: descriptor of the run directory's lock, which this process holds until it ends.
 
     Attributes:
         config: the whole parsed configuration.
@@ -22,7 +22,7 @@ class Superior:
 
     def __init__(self, connection: int, lock: int) -> None:
         for descriptor in (connection, lock):
-            os.set_inheritable(descriptor, False)  # what this process starts may outlive it
+            os.set_inheritable(descriptor, False)  # processes that this one starts may outlive it
         self._connection = Connection(connection)
         self.config: dict[str, Any] = self._receive()
         self._orders: SimpleQueue[Order] = SimpleQueue()
@@ -30,30 +30,30 @@ class Superior:
         Thread(target=self._listen, daemon=True).start()
 
     def next_order(self) -> Order:
-        """Wait for what it asks for next."""
+        """Wait for the next order."""
         return self._orders.get()
 
     def stop(self) -> bool:
-        """Whether it has asked to stop."""
+        """Whether the parent has asked to stop."""
         return self._stop.is_set()
 
     def tell(self, report: Report) -> None:
-        """Send it a message."""
+        """Send a message to the parent; exit if the parent has ended."""
         try:
             self._connection.send(report)
         except OSError:
             os._exit(1)
 
     def begin(self, label: str, density: float | None, iterations: int) -> None:
-        """A training begins."""
+        """Report that a training begins."""
         self.tell(Begun(label, density, iterations))
 
     def reach(self, iteration: int, *, resumed: bool = False) -> None:
-        """It has come so far."""
+        """Report the iteration of the training."""
         self.tell(Reached(iteration, resumed))
 
     def end(self, summary: str) -> None:
-        """It is finished."""
+        """Report the summary of a finished training."""
         self.tell(Summed(summary))
 
     def _listen(self) -> None:

@@ -1,4 +1,4 @@
-"""Several workers on one lottery: hands out networks, shows how far they are, and sees to those that fail."""
+"""A pool of workers that trains one lottery: assigns networks, shows their progress, and handles failures."""
 
 import sys
 from collections.abc import Callable
@@ -7,29 +7,29 @@ from enum import Enum, auto
 from multiprocessing.connection import wait
 
 from app.common.errors import explain
-from app.lottery.workers.messages import Begun, Failed, Finished, Reached, Ready, Release, Report, Stop, Summed, Train
+from app.lottery.workers.messages import Begun, Completed, Failed, Reached, Ready, Release, Report, Stop, Summed, Train
 from app.lottery.workers.process import Worker
-from app.lottery.workers.schedule import Agenda
+from app.lottery.workers.schedule import Schedule
 from app.runs.layout import NetworkKey
 from callbacks import ExperimentProgress
 
-LOOK_UP_SECONDS = 0.2  # how long a request to stop may wait
+LOOK_UP_SECONDS = 0.2  # the longest delay of a request to stop
 
 
 class State(Enum):
-    """What a worker is doing."""
+    """The state of a worker."""
 
     STARTING = auto()
     IDLE = auto()
     TRAINING = auto()
-    BETWEEN = auto()  # has trained, and keeps open what the next round may go on with
+    BETWEEN = auto()  # has trained, and keeps open what the next round may use
     CLOSING = auto()
     STOPPING = auto()
 
 
 @dataclass
-class Hand:
-    """One worker of the crew."""
+class PoolMember:
+    """A worker of the pool, its state, and the reason of its failure, if any."""
 
     worker: Worker
     state: State = State.STARTING
@@ -37,119 +37,121 @@ class Hand:
 
 
 @dataclass(kw_only=True)
-class Crew:
-    """Trains all that an agenda holds.
+class WorkerPool:
+    """Trains all networks of a schedule.
 
-    A network that fails, or whose worker dies, is not tried again; those that are made from it are left out, all others
-    go on, and a new worker takes the place of the old one.
+    A network that fails, or whose worker dies, is not tried again. The networks that are made from it are left out, all
+    others continue, and a new worker replaces the old one.
 
     Args:
-        size: number of workers.
-        agenda: for as many.
-        start: makes a worker.
-        finished: is told of each network whose directory is finished.
-        progress: one display for all.
-        iterations: length of every training.
-        stop: asked a few times a second whether to stop.
+        size: the number of workers.
+        schedule: the schedule for this number of workers.
+        start: starts a worker.
+        finished: called with each network whose directory is complete.
+        progress: one display for all workers.
+        iterations: the length of every training.
+        stop: called a few times a second; True if the pool should stop.
     """
 
     size: int
-    agenda: Agenda
+    schedule: Schedule
     start: Callable[[], Worker]
     finished: Callable[[NetworkKey], None]
     progress: ExperimentProgress
     iterations: int
     stop: Callable[[], bool]
     _failures: list[str] = field(default_factory=list)
-    _hands: dict[int, Hand] = field(default_factory=dict)
-    _said: set[str] = field(default_factory=set)
+    _members: dict[int, PoolMember] = field(default_factory=dict)
+    _printed: set[str] = field(default_factory=set)
 
     def run(self) -> list[str]:
-        """Train until nothing is left that can be trained, or until asked to stop; every worker has ended then.
+        """Train until nothing is left to train, or until asked to stop; then every worker has ended.
 
         Returns:
-            a line for each failure.
+            One line for each failure.
         """
         try:
             for number in range(self.size):
-                self._hands[number] = Hand(self.start())
-            while self._hands:
-                for number, hand in self._hands.items():
-                    self._direct(number, hand)
-                self._listen()
+                self._members[number] = PoolMember(self.start())
+            while self._members:
+                for number, member in self._members.items():
+                    self._send_order(number, member)
+                self._receive()
             return self._failures
         finally:
-            for hand in self._hands.values():  # where something of our own has failed
-                hand.worker.kill()
-                hand.worker.end()
+            for member in self._members.values():  # only after an error in this process
+                member.worker.kill()
+                member.worker.end()
 
-    def _direct(self, number: int, hand: Hand) -> None:
-        if hand.state is State.STOPPING:
+    def _send_order(self, number: int, member: PoolMember) -> None:
+        if member.state is State.STOPPING:
             return
-        if self.stop() or self.agenda.is_over:
-            if hand.state is State.STARTING:
-                hand.worker.kill()
-            hand.worker.order(Stop())
-            hand.state = State.STOPPING
-        elif hand.state in (State.IDLE, State.BETWEEN):
-            key = self.agenda.take(number)
+        if self.stop() or self.schedule.is_over:
+            if member.state is State.STARTING:
+                member.worker.kill()
+            member.worker.order(Stop())
+            member.state = State.STOPPING
+        elif member.state in (State.IDLE, State.BETWEEN):
+            key = self.schedule.take(number)
             if key is not None:
-                hand.worker.order(Train(key))
-                hand.state = State.TRAINING
-            elif hand.state is State.BETWEEN:
-                hand.worker.order(Release())
-                hand.state = State.CLOSING
+                member.worker.order(Train(key))
+                member.state = State.TRAINING
+            elif member.state is State.BETWEEN:
+                member.worker.order(Release())
+                member.state = State.CLOSING
 
-    def _listen(self) -> None:
-        handles = [handle for hand in self._hands.values() for handle in hand.worker.handles]
+    def _receive(self) -> None:
+        handles = [handle for member in self._members.values() for handle in member.worker.handles]
         wait(handles, timeout=LOOK_UP_SECONDS)
-        for number, hand in list(self._hands.items()):
-            reports = list(hand.worker.reports())
-            for line in hand.worker.printed():
-                if line not in self._said:  # each of them warns of the same
-                    self._said.add(line)
+        for number, member in list(self._members.items()):
+            reports = list(member.worker.reports())
+            for line in member.worker.printed():
+                if line not in self._printed:  # every worker prints the same warnings
+                    self._printed.add(line)
                     print(line, file=sys.stderr)
             for report in reports:
                 if report is None:
-                    self._see_off(number, hand)
+                    self._remove(number, member)
                 else:
-                    self._take_in(number, hand, report)
+                    self._process(number, member, report)
 
-    def _take_in(self, number: int, hand: Hand, report: Report) -> None:
+    def _process(self, number: int, member: PoolMember, report: Report) -> None:
         match report:
             case Ready():
-                self.agenda.released(number)
-                hand.state = State.IDLE if hand.state is not State.STOPPING else hand.state
+                self.schedule.released(number)
+                member.state = State.IDLE if member.state is not State.STOPPING else member.state
             case Begun(label, density, iterations):
-                self.agenda.begun(number)
+                self.schedule.begun(number)
                 self.progress.begin(label, density, iterations, worker=number)
             case Reached(iteration, resumed):
                 self.progress.reach(iteration, worker=number, resumed=resumed)
             case Summed(summary):
                 self.progress.end(summary, worker=number)
-            case Finished():
-                self.finished(self.agenda.finish(number))
-                hand.state = State.BETWEEN if hand.state is not State.STOPPING else hand.state
+            case Completed():
+                self.finished(self.schedule.finish(number))
+                member.state = State.BETWEEN if member.state is not State.STOPPING else member.state
             case Failed(reason):
-                hand.failure = reason
+                member.failure = reason
 
-    def _see_off(self, number: int, hand: Hand) -> None:
-        """A worker has ended: as it was asked to, or not."""
-        how = hand.worker.end()
-        del self._hands[number]
-        if hand.failure is None and hand.state is State.STOPPING:
+    def _remove(self, number: int, member: PoolMember) -> None:
+        """Remove a worker that has ended; if it was not asked to, record the failure and start a new one."""
+        how = member.worker.end()
+        del self._members[number]
+        if member.failure is None and member.state is State.STOPPING:
             return
-        key = self.agenda.training(number)
+        key = self.schedule.training(number)
         if key is None:
-            self.agenda.released(number)
-            self._failures.append(f"a worker process {how}" + (" at its start" if hand.state is State.STARTING else ""))
+            self.schedule.released(number)
+            self._failures.append(
+                f"a worker process {how}" + (" at its start" if member.state is State.STARTING else "")
+            )
             return
-        left_out = self.agenda.fail(number)
+        left_out = self.schedule.fail(number)
         self.progress.leave_out((1 + len(left_out)) * self.iterations, worker=number)
         self.progress.note(f"{key}: failed" + (f"; {len(left_out)} made from it are left out" if left_out else ""))
-        self._failures.append(f"{key}: {hand.failure or f'its worker process {how}'}")
-        if not self.stop() and not self.agenda.is_over:
+        self._failures.append(f"{key}: {member.failure or f'its worker process {how}'}")
+        if not self.stop() and not self.schedule.is_over:
             try:
-                self._hands[number] = Hand(self.start())
-            except OSError as error:  # the others go on
-                self._failures.append(f"no worker can take the place of that one: {explain(error)}")
+                self._members[number] = PoolMember(self.start())
+            except OSError as error:  # the other workers continue
+                self._failures.append(f"no worker can be started to replace it: {explain(error)}")

@@ -1,4 +1,4 @@
-"""A worker as seen from the process that starts it."""
+"""The parent's side of a worker process."""
 
 import os
 import signal
@@ -13,20 +13,19 @@ from app.lottery.workers.messages import Order, Report
 
 
 class Worker:
-    """A process of our own command line that trains what it is told; it ends when this process does.
+    """A process of this command line that trains networks on orders and ends when this process ends.
 
-    It does not see Ctrl-C and SIGTERM, which a terminal or a scheduler may send to all: it is for this process to stop
-    it.
+    It blocks SIGINT and SIGTERM, which a terminal or a scheduler may send to all processes: only this process stops it.
 
     Args:
         config: the whole parsed configuration.
-        lock: descriptor of the run directory's lock; a worker that is slow to end keeps others out until it has.
+        lock: descriptor of the run directory's lock, which the worker holds until it has ended.
     """
 
     def __init__(self, config: Mapping[str, Any], lock: int) -> None:
         self._connection, theirs = Pipe()
         command = [sys.executable, "-m", "app", "lottery-worker", str(theirs.fileno()), str(lock)]
-        with _signals_blocked():  # which a new process inherits
+        with _signals_blocked():  # a new process inherits the blocked signals
             self._process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(), lock),
@@ -39,22 +38,22 @@ class Worker:
         self._output = self._process.stdout.fileno()
         os.set_blocking(self._output, False)
         self._unfinished = b""
-        self.last_line = ""  # of what it has printed
-        with suppress(OSError):  # it has died already
+        self.last_line = ""  # the last line that it has printed
+        with suppress(OSError):  # it has ended already
             self._connection.send(config)
 
     @property
     def handles(self) -> tuple[int, int]:
-        """Descriptors that can be read from where there is news."""
+        """Descriptors that become readable when there is something new."""
         return self._connection.fileno(), self._output
 
     def order(self, order: Order) -> None:
-        """Tell it what to do."""
-        with suppress(OSError):  # it has died, which reading from it will show
+        """Send an order."""
+        with suppress(OSError):  # it has ended, which `reports` will show
             self._connection.send(order)
 
     def reports(self) -> Iterator[Report | None]:
-        """What it has told since the last time; None at its end."""
+        """The reports since the last call; None if the worker has ended."""
         try:
             while self._connection.poll():
                 yield self._connection.recv()
@@ -62,7 +61,7 @@ class Worker:
             yield None
 
     def printed(self) -> list[str]:
-        """The whole lines that it has printed since the last time."""
+        """The complete lines that it has printed since the last call."""
         found = b""
         with suppress(BlockingIOError):
             while chunk := os.read(self._output, 65536):
@@ -73,10 +72,10 @@ class Worker:
         return texts
 
     def end(self) -> str:
-        """Wait for its end, and close what led to it.
+        """Wait until the process has ended, and close the connections to it.
 
         Returns:
-            how it ended, such as "was killed by SIGKILL".
+            How it ended, such as "was killed by SIGKILL".
         """
         code = self._process.wait()
         assert self._process.stdout is not None
@@ -88,7 +87,7 @@ class Worker:
         return f"ended with exit code {code}" + (f" ({self.last_line})" if self.last_line else "")
 
     def kill(self) -> None:
-        """End it at once: what it has saved is whole."""
+        """Kill the process at once; files are written atomically and stay complete."""
         self._process.kill()
 
 

@@ -1,31 +1,31 @@
-"""A worker: trains one network after the other, as it is told."""
+"""The main loop of a worker."""
 
 import sys
 import traceback
 from collections.abc import Callable
 
 from app.common.errors import Interrupted, RunError, UserError, explain
-from app.lottery.workers.messages import Failed, Finished, Ready, Release, Train
-from app.lottery.workers.parent import Superior
+from app.lottery.workers.messages import Completed, Failed, Ready, Release, Train
+from app.lottery.workers.parent import Parent
 from app.runs.layout import NetworkKey
 
 
-def serve(superior: Superior, train: Callable[[NetworkKey], object], release: Callable[[], None]) -> None:
-    """Train what is ordered until told to stop, or until a network fails.
+def serve(parent: Parent, train: Callable[[NetworkKey], object], release: Callable[[], None]) -> None:
+    """Train the networks that the parent orders, until it asks to stop or a network fails.
 
-    What a failed training leaves in memory is not worth a thought: the worker ends, and a new one takes its place.
+    After a failed training the worker ends, and a new one with fresh memory replaces it.
 
     Args:
-        superior: orders, and is told.
-        train: trains a network until its directory is finished; raises `Interrupted` where it was asked to stop.
+        parent: the process that sends orders and receives reports.
+        train: trains a network until its directory is complete; raises `Interrupted` if it was asked to stop.
         release: closes what is kept open between the rounds of a series.
     """
-    superior.tell(Ready())
-    while not superior.stop():
-        order = superior.next_order()
+    parent.tell(Ready())
+    while not parent.stop():
+        order = parent.next_order()
         if isinstance(order, Release):
             release()
-            superior.tell(Ready())
+            parent.tell(Ready())
         if not isinstance(order, Train):
             continue
         try:
@@ -33,9 +33,9 @@ def serve(superior: Superior, train: Callable[[NetworkKey], object], release: Ca
         except Interrupted:
             return
         except Exception as error:
-            superior.tell(Failed(_reason(error)))
+            parent.tell(Failed(_reason(error)))
             return
-        superior.tell(Finished())
+        parent.tell(Completed())
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ import pytest
 from helpers.command import SMALL, app, needs_digits
 
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.results import read_metrics, read_results
+from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
 
 pytestmark = needs_digits
@@ -36,16 +36,18 @@ def test_two_processes_are_one_up_to_rounding(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in ranks[0].splitlines()] == [["2", "0"], ["2", "1"], ["2", "1"]]
 
     one, two = RunLayout(tmp_path / "runs/one"), RunLayout(tmp_path / "runs/two")
-    keys = [NetworkKey(0, "dense", 0), NetworkKey(0, "iterative", 1), NetworkKey(0, "random_reinit", 1)]
+    keys = [NetworkKey(0, "dense", 0), NetworkKey(0, "iterative", 1), NetworkKey(0, "random_reinit", 1, of="iterative")]
     for key in keys:
         masks = load_tensors(one.network(key).mask), load_tensors(two.network(key).mask)
         weights = load_tensors(one.network(key).final), load_tensors(two.network(key).final)
         assert all(masks[0][name].equal(masks[1][name]) for name in masks[0])
         assert max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 1e-9
         for a, b in zip(read_metrics(one.network(key).metrics), read_metrics(two.network(key).metrics), strict=True):
-            assert (a.iteration, a.val_accuracy, a.test_accuracy) == (b.iteration, b.val_accuracy, b.test_accuracy)
-            assert (a.val_loss, a.test_loss) == pytest.approx((b.val_loss, b.test_loss), abs=1e-9)
-            if a.iteration:
-                assert (a.train_loss, a.train_accuracy) == pytest.approx((b.train_loss, b.train_accuracy), abs=1e-9)
+            for name in ("iteration", "val_accuracy", "test_accuracy"):
+                assert a[name] == b[name]
+            for name in ("val_loss", "test_loss", *(("train_loss", "train_accuracy") if a["iteration"] else ())):
+                assert a[name] == pytest.approx(b[name], abs=1e-9)
     results = read_results(one.results), read_results(two.results)
-    assert [row.final_train_accuracy for row in results[0]] == [row.final_train_accuracy for row in results[1]]
+    assert [row.value("final_train_accuracy") for row in results[0]] == [
+        row.value("final_train_accuracy") for row in results[1]
+    ]

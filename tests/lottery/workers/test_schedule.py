@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.lottery.prerequisites import prerequisites, series, trainings_in_a_row
 from app.lottery.settings import Pruning
-from app.lottery.workers.schedule import Agenda
+from app.lottery.workers.schedule import Schedule
 from app.runs.layout import NetworkKey
 
 
@@ -39,40 +39,40 @@ class Play:
     now: int = 0
 
     def run(self) -> "Play":
-        agenda = Agenda(self.settings, self.finished, self.workers)
+        schedule = Schedule(self.settings, self.finished, self.workers)
         done = set(self.finished)
         ends: dict[int, int] = {}
-        while not agenda.is_over:
-            self._hand_out(agenda, ends, done)
+        while not schedule.is_over:
+            self._hand_out(schedule, ends, done)
             assert ends, "nobody trains, and there is something to train"
             self.now = min(ends.values())
             for worker in [worker for worker, end in ends.items() if end == self.now]:
                 del ends[worker]
-                key = agenda.training(worker)
+                key = schedule.training(worker)
                 assert key is not None
                 if key in self.fails:
-                    self.left_out += agenda.fail(worker)
+                    self.left_out += schedule.fail(worker)
                 else:
-                    done.add(agenda.finish(worker))
+                    done.add(schedule.finish(worker))
         return self
 
-    def _hand_out(self, agenda: Agenda, ends: dict[int, int], done: set[NetworkKey]) -> None:
+    def _hand_out(self, schedule: Schedule, ends: dict[int, int], done: set[NetworkKey]) -> None:
         handed = True
         while handed:  # who closes a series makes it free for others
             handed = False
             for worker in range(self.workers):
                 if worker in ends:
                     continue
-                key = agenda.take(worker)
+                key = schedule.take(worker)
                 if key is None:
-                    agenda.released(worker)
+                    schedule.released(worker)
                     continue
                 assert key not in self.trained
                 assert key not in self.finished
                 assert done.issuperset(prerequisites(self.settings, key))
-                in_hand = [agenda.training(other) for other in ends]
+                in_hand = [schedule.training(other) for other in ends]
                 assert series(key) not in [series(other) for other in in_hand if other is not None]
-                agenda.begun(worker)
+                schedule.begun(worker)
                 self.trained[key] = worker
                 ends[worker] = self.now + self.seconds.get(key, 1)
                 handed = True

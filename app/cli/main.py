@@ -1,0 +1,102 @@
+"""Run a subcommand that needs a model, and turn the user's mistakes into one line."""
+
+import logging
+import sys
+import warnings
+from argparse import ArgumentError
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.cli.parser import CLI, MEASURES
+from app.cli.trained_model import TrainedModel, trained_model
+from app.common.errors import UserError
+from app.lottery.workers.parent import Parent
+
+CKPT_PATH = "--ckpt_path"
+
+
+def main(argv: list[str]) -> None:
+    """Run a subcommand that needs a model.
+
+    Args:
+        argv: the command line; `parse RUN`, `syntax RUN`, `test RUN`, ... name a trained network by its run directory.
+
+    Raises:
+        UserError: for what the command line or a configuration file gets wrong.
+    """
+    argv, trained = _named_network(argv)
+    # Lightning warns where arguments come from two places.
+    sys.argv[1:] = argv
+    _run(None, trained=trained)
+
+
+def work(parent: Parent) -> None:
+    """Train networks of a lottery for the process that started this one, with its configuration.
+
+    Raises:
+        UserError: what the configuration names is no longer what it was.
+    """
+    del sys.argv[1:]
+    _run({"subcommand": "lottery", "lottery": parent.config}, parent)
+
+
+def _named_network(argv: list[str]) -> tuple[list[str], TrainedModel | None]:
+    """The command line with a run directory replaced by its checkpoint, and what is known of the network there."""
+    if not argv or argv[0] not in MEASURES:
+        return argv, None
+    command, *rest = argv
+    if rest and not rest[0].startswith("-"):
+        trained = trained_model(Path(rest[0]))
+        return [command, *([] if _value(CKPT_PATH, rest) else [CKPT_PATH, str(trained.weights)]), *rest[1:]], trained
+    named = _value(CKPT_PATH, rest)
+    configured = any(_value(option, rest) for option in ("--config", "-c", "--model"))
+    if named is None or configured or not Path(named).is_file():
+        return argv, None
+    return argv, trained_model(Path(named))
+
+
+def _value(option: str, argv: list[str]) -> str | None:
+    """The value of an option on a command line."""
+    for place, argument in enumerate(argv):
+        name, equals, value = argument.partition("=")
+        if name == option:
+            return value if equals else next(iter(argv[place + 1 :]), None)
+    return None
+
+
+def _run(arguments: dict[str, Any] | None, parent: Parent | None = None, trained: TrainedModel | None = None) -> None:
+    quiet()
+    try:
+        CLI(arguments, parent, trained)
+    except Exception as error:
+        if (mistake := _mistake(error)) is None:
+            raise
+        raise mistake from None
+
+
+def _mistake(error: BaseException) -> UserError | None:
+    """The user's mistake behind an exception, as one line; None where there is none.
+
+    jsonargparse says what it finds over several lines, and wraps its own words around what our constructors find.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    if cause is None and isinstance(error, ArgumentError | yaml.YAMLError):
+        return UserError(" ".join(str(error).split()))
+    return cause
+
+
+def quiet() -> None:
+    """Silence what Lightning says of every new Trainer: a lottery makes hundreds, and one line at the start says it."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
+    # The run directory is ours, and a training that goes on finds its checkpoints there.
+    warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+    # Commands that only measure need the weights of a checkpoint and nothing of the callbacks that were there.
+    warnings.filterwarnings("ignore", message=r"Be aware that when using `ckpt_path`, callbacks used to create")
+    # Ours are logged with every validation, not every so many steps.
+    warnings.filterwarnings("ignore", message=r"The number of training batches .* smaller than the logging interval")

@@ -1,0 +1,197 @@
+"""The private parts of Lightning that this code relies on; no other file uses any.
+
+Every function and class here has a test in tests/common/test_lightning_internals.py, which fails when a new version of
+Lightning changes that part. Only this file and `ranks` import Lightning in this room.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.fabric.utilities.types import _Stateful
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loops.utilities import _reset_progress
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from wandb import Run
+    from wandb.sdk.lib import RunDisabled
+
+
+def reset_loops(trainer: Trainer) -> None:
+    """Set the counts of epochs and batches to 0, so that a second `fit` of the same Trainer trains."""
+    _reset_progress(trainer.fit_loop)
+    trainer.fit_loop.epoch_loop._batches_that_stepped = 0
+
+
+def reset_early_stopping(callback: EarlyStopping) -> None:
+    """Reset the best score and the number of validations without improvement."""
+    best = torch.full_like(callback.best_score, -torch.inf if callback.monitor_op is torch.gt else torch.inf)
+    callback.load_state_dict({"wait_count": 0, "stopped_epoch": 0, "best_score": best, "patience": callback.patience})
+
+
+def is_accumulating(trainer: Trainer) -> bool:
+    """Whether the gradients of this batch are still being accumulated; checkpoints do not hold them."""
+    return bool(trainer.fit_loop.epoch_loop._should_accumulate())
+
+
+def validation_follows(trainer: Trainer) -> bool:
+    """Whether Lightning validates right after this batch."""
+    fit_loop = trainer.fit_loop
+    assert fit_loop._data_fetcher is not None
+    return bool(fit_loop.epoch_loop._should_check_val_fx(fit_loop._data_fetcher))
+
+
+def is_last_batch(trainer: Trainer) -> bool:
+    """Whether this batch is the last of its epoch."""
+    return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
+def train_loaders(trainer: Trainer) -> list[Any]:
+    """The training loaders; an empty list before the training has begun."""
+    combined = trainer.fit_loop._combined_loader
+    return list(combined.flattened) if combined is not None else []
+
+
+def is_stateful_loader(loader: Any) -> bool:
+    """Whether Lightning saves and restores the position of this loader, or of every loader of a collection."""
+    return all(isinstance(each, _Stateful) for each in CombinedLoader(loader, "max_size_cycle").flattened)
+
+
+def finish_epoch_of_checkpoint(trainer: Trainer) -> bool:
+    """Begin a new epoch if the checkpoint was made at the last batch of one.
+
+    Lightning has counted this epoch but would restart inside it.
+
+    Returns:
+        Whether the new epoch is the first thing that Lightning runs. It then takes its batches from the iterator that
+        Lightning has made of the loader already; otherwise Lightning makes another at the beginning of an epoch.
+    """
+    epochs, epoch_loop = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop
+    if epochs.ready != getattr(epochs, "processed", None):
+        return False
+    trainer.fit_loop.reset_restart_stage()
+    if not epoch_loop.restarted_on_train_batch_end:
+        return False
+    # Count batches from 0 again; Lightning does so itself only if the loader has a length.
+    epoch_loop.batch_progress.increment_completed()
+    epoch_loop.batch_progress.reset_on_run()
+    epoch_loop.scheduler_progress.reset_on_run()
+    epoch_loop.automatic_optimization.optim_progress.reset_on_run()
+    epoch_loop.val_loop.batch_progress.total.reset()
+    epoch_loop.reset_restart_stage()
+    return True
+
+
+def is_attached(module: LightningModule) -> bool:
+    """Whether the module belongs to a Trainer; `module.trainer` raises an error if it does not."""
+    return module._trainer is not None
+
+
+def starts_by_spawning(trainer: Trainer) -> bool:
+    """Whether the strategy trains in processes that it starts by spawn or fork and that end with the training."""
+    return bool(getattr(trainer.strategy, "_start_method", "popen") != "popen")
+
+
+def state_key(callback: Callback, **arguments: Any) -> str:
+    """The key of a callback's state in a checkpoint, made of its class and these arguments."""
+    return callback._generate_state_key(**arguments)
+
+
+class CheapHooks(LightningModule):
+    """A LightningModule that records the name of the current hook at less cost."""
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning sets the name of the current hook about forty times per iteration; PyTorch's `__setattr__` would
+        # check each time whether the value is a parameter, a module or a buffer.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+
+class OpenCLI(LightningCLI):
+    """LightningCLI with public names for the private methods that a subclass needs."""
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        # Lightning's own method would silently replace options of the command line by hyper-parameters of the
+        # checkpoint.
+        self.check_ckpt_path()
+
+    def check_ckpt_path(self) -> None:
+        """Check the checkpoint's path in `self.config`; called before anything is instantiated."""
+
+    @override
+    def _set_seed(self) -> None:
+        self.check_seed()
+        super()._set_seed()
+
+    def check_seed(self) -> None:
+        """Called before the seed is set."""
+
+    def value(self, key: str) -> Any:
+        """A value of the subcommand's parsed configuration; None if there is no such key."""
+        return self._get(self.config, key)
+
+    def plain_config(self) -> dict[str, Any]:
+        """The subcommand's whole parsed configuration as plain dictionaries, lists and values."""
+        self._dump_config()
+        return dict(self.config_dump)
+
+
+class OpenWandbLogger(WandbLogger):
+    """WandbLogger with public names for the private attributes that a subclass needs.
+
+    Args:
+        arguments: of `WandbLogger`.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        del self._wandb_init["anonymous"]  # W&B warns about this option, even if it is None
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        # Lightning's own method starts a run, so that copying a configuration would leave one behind.
+        return {**self.__dict__, "_experiment": None}
+
+    @property
+    def open_run(self) -> "Run | RunDisabled | None":
+        """The W&B run that is open, if any; never starts one."""
+        return self._experiment
+
+    @open_run.setter
+    def open_run(self, run: "Run | RunDisabled | None") -> None:
+        self._experiment = run
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the logger was made with `offline=True`."""
+        return bool(self._offline)
+
+    @property
+    def run_id(self) -> str | None:
+        """The identity of the run; None until W&B chooses one."""
+        return self._id
+
+    @property
+    def init_options(self) -> dict[str, Any]:
+        """The arguments that Lightning would pass to `wandb.init`."""
+        return dict(self._wandb_init)
+
+    def describe_run(self, *, run_id: str, name: str, directory: str, **options: Any) -> None:
+        """Set what the next run is started with.
+
+        Args:
+            run_id: its identity.
+            name: its name in W&B.
+            directory: where W&B makes its directory `wandb`.
+            options: further arguments of `wandb.init`.
+        """
+        self._id, self._name, self._save_dir = run_id, name, directory
+        self._wandb_init.update(id=run_id, name=name, dir=directory, **options)

@@ -1,0 +1,52 @@
+"""Makes objects, such as scores and methods, from a name or a class path in a configuration."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from app.common.errors import UserError
+
+T = TypeVar("T")
+
+
+def build(spec: Any, known: Mapping[str, type[T]], base: type[T], option: str) -> T:
+    """Make the object that a configuration specifies.
+
+    Args:
+        spec: one of the known names, a class path, a mapping with class_path and init_args, or the object itself.
+        known: the classes that have a name, by name.
+        base: the required base class.
+        option: name of the option, for the error message.
+
+    Raises:
+        UserError: the name or class does not exist, the class has another base, or it does not accept the arguments.
+    """
+    if isinstance(spec, base):
+        return spec
+    if isinstance(spec, str) and spec in known:
+        return known[spec]()
+    path, arguments = (spec, {}) if isinstance(spec, str) else _parts(spec, option)
+    kind = known.get(path) or _import(path, known, option)
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise UserError(f"{option}: {path} is not a subclass of {base.__module__}.{base.__qualname__}")
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise UserError(f"{option}: {path}: {error}") from None
+
+
+def _parts(spec: Any, option: str) -> tuple[str, dict[str, Any]]:
+    try:
+        return str(spec["class_path"]), dict(spec.get("init_args") or {})
+    except (TypeError, KeyError, AttributeError, ValueError):
+        raise UserError(f"{option} is {spec!r}; expected a name, or class_path and init_args") from None
+
+
+def _import(path: str, known: Mapping[str, type], option: str) -> Any:
+    module, _, name = path.rpartition(".")
+    if not module:
+        raise UserError(f"{option} is {path!r}; expected one of {', '.join(known)}, or the path of a class")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise UserError(f"{option}: {path} cannot be imported ({error})") from None

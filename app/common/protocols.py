@@ -1,0 +1,199 @@
+"""The optional interface of a user's module and data; defaults allow any pair of them in a lottery.
+
+| attribute                          | of     | default                                                               |
+|------------------------------------|--------|-----------------------------------------------------------------------|
+| `prunable_parameters()`            | module | weights of two or more dimensions, without embeddings and norms       |
+| `reset_parameters()`               | module | the method of every submodule                                         |
+| `metric_schema`                    | module | the logged metrics, with direction and unit inferred from their names |
+| `final_metrics(datamodule)`        | module | none                                                                  |
+| `reseed(split=, order=)`           | data   | none: torch's global generator is seeded before every training        |
+| `iterations_per_epoch`             | data   | the length of its training loader                                     |
+| `checksums`                        | data   | none                                                                  |
+| `state_dict()`, `load_state_dict()`| loader | a training is saved at the ends of epochs only                        |
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from app.common.errors import UserError
+from app.common.metrics import Metric
+from app.common.states import plain_name, plain_parameters
+
+NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+CONVOLUTIONS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+OUTPUT = "output"
+
+
+@runtime_checkable
+class Prunable(Protocol):
+    """A module that declares its prunable parameters."""
+
+    def prunable_parameters(self) -> Mapping[str, str]:
+        """Layer kinds by parameter name, such as {"fc1.weight": "fc", "output.weight": "output"}."""
+
+
+@runtime_checkable
+class Resettable(Protocol):
+    """A module that can reinitialise its parameters, from torch's global generator."""
+
+    def reset_parameters(self) -> None:
+        """Reinitialise all parameters in place."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A module that declares the metrics that it logs at every validation."""
+
+    metric_schema: Iterable[Metric]
+
+
+@runtime_checkable
+class FinallyMeasured(Protocol):
+    """A module with metrics that are measured only at the end of training."""
+
+    def final_metrics(self, datamodule: Any) -> Mapping[str, float]:
+        """Values by name of the metric; they replace those of the last validation in `final_METRIC`."""
+
+
+@runtime_checkable
+class Reseeded(Protocol):
+    """Data with separate seeds for its split and its order."""
+
+    def reseed(self, *, split: int, order: int) -> None:
+        """Use these seeds from now on."""
+
+
+@runtime_checkable
+class StatefulLoader(Protocol):
+    """A loader that can resume in the middle of an epoch."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position of the loader."""
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Resume at a position."""
+
+
+def prunable_parameters(module: nn.Module) -> dict[str, str]:
+    """The prunable parameters of a module: plain names and layer kinds ("fc", "conv", "output", ...).
+
+    Raises:
+        UserError: the module declares unknown names, or something other than names and kinds, or has no prunable
+            parameters.
+    """
+    declared = module.prunable_parameters() if isinstance(module, Prunable) else None
+    whose = f"{type(module).__name__}.prunable_parameters()"
+    if declared is not None and not isinstance(declared, Mapping):
+        raise UserError(f"{whose} returns a {type(declared).__name__}; expected {{parameter name: layer kind}}")
+    kinds = {plain_name(name): kind for name, kind in (declared or default_prunable(module)).items()}
+    parameters = plain_parameters(module)
+    if unknown := [name for name in kinds if name not in parameters]:
+        raise UserError(
+            f"{whose} names {', '.join(unknown)}; "
+            f"its parameters are {', '.join(parameters)} (a tied tensor goes by its first name)"
+        )
+    if not kinds:
+        raise UserError(
+            f"{type(module).__name__} has no weights to prune; give it a method prunable_parameters() that returns "
+            "{parameter name: layer kind}"
+        )
+    return kinds
+
+
+def declares_prunable(module: nn.Module) -> bool:
+    """Whether the module declares its prunable parameters itself."""
+    return isinstance(module, Prunable) and bool(module.prunable_parameters())
+
+
+def default_prunable(module: nn.Module) -> dict[str, str]:
+    """Every trainable weight of two or more dimensions, except embeddings and norms, with the kind of its layer.
+
+    The kinds are "conv", "fc", "ih" and "hh" of recurrent layers, and "weight" for all others. The weight of the last
+    linear layer is "output". A weight that is tied to an embedding counts as an embedding.
+    """
+    owners: dict[int, list[tuple[nn.Module, str]]] = {}
+    for owner in module.modules():
+        for leaf, parameter in owner.named_parameters(recurse=False):
+            owners.setdefault(id(parameter), []).append((owner, leaf))
+    kinds: dict[str, str] = {}
+    last_linear = None
+    for name, parameter in plain_parameters(module).items():
+        mine = owners[id(parameter)]
+        if parameter.ndim < 2 or not parameter.requires_grad:
+            continue
+        if any(isinstance(owner, EMBEDDINGS + NORMS) for owner, _ in mine):
+            continue
+        owner, leaf = mine[0]
+        kinds[name] = _kind(owner, leaf)
+        if isinstance(owner, nn.Linear):
+            last_linear = name
+    if last_linear is not None:
+        kinds[last_linear] = OUTPUT
+    return kinds
+
+
+def _kind(owner: nn.Module, leaf: str) -> str:
+    if isinstance(owner, CONVOLUTIONS):
+        return "conv"
+    if isinstance(owner, nn.Linear | nn.Bilinear):
+        return "fc"
+    for kind in ("ih", "hh"):
+        if kind in leaf.split("_"):
+            return kind
+    return "weight"
+
+
+def reset_parameters(module: nn.Module) -> None:
+    """Reinitialise all parameters of a module from torch's global generator, and reset its running statistics.
+
+    Raises:
+        UserError: a parameter belongs to a module without `reset_parameters`.
+    """
+    own = getattr(module, "reset_parameters", None)
+    if own is not None:
+        own()
+        return
+    # PyTorch's attention and Transformer have such a method, which leaves some tensors of their submodules as they are.
+    some = getattr(module, "_reset_parameters", None)
+    stuck = [name for name, _ in module.named_parameters(recurse=False)]
+    if stuck and some is None:
+        raise UserError(
+            f"{type(module).__name__} cannot reinitialise its parameter {stuck[0]}; give it a method reset_parameters()"
+        )
+    for child in module.children():
+        reset_parameters(child)
+    if some is not None:
+        some()
+
+
+def metric_schema(module: nn.Module) -> list[Metric] | None:
+    """The metrics that a module declares; None if it declares none, and all logged metrics are to be recorded."""
+    return list(module.metric_schema) if isinstance(module, Measured) else None
+
+
+def final_metrics(module: nn.Module, datamodule: Any) -> dict[str, float]:
+    """The metrics that a module measures at the end of training; empty if it has none."""
+    return dict(module.final_metrics(datamodule)) if isinstance(module, FinallyMeasured) else {}
+
+
+def reseed(datamodule: Any, *, split: int, order: int) -> None:
+    """Set the seeds of data that has them."""
+    if isinstance(datamodule, Reseeded):
+        datamodule.reseed(split=split, order=order)
+
+
+def checksums(datamodule: Any) -> dict[str, str]:
+    """SHA-256 of the files that the data was read from, hexadecimal, by name."""
+    return dict(getattr(datamodule, "checksums", {}))
+
+
+def can_go_on_anywhere(loaders: Iterable[Any]) -> bool:
+    """Whether all loaders can resume in the middle of an epoch."""
+    return all(isinstance(loader, StatefulLoader) for loader in loaders)

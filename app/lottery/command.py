@@ -1,0 +1,165 @@
+"""The `lottery` subcommand: from parsed options to an experiment in its run directory."""
+
+import math
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from rich.console import Console
+
+from app.common import protocols
+from app.common.errors import UserError
+from app.common.files import remove_leftovers
+from app.common.lightning_internals import is_stateful_loader
+from app.common.ranks import is_first
+from app.lottery.experiment import Experiment
+from app.lottery.plan import Plan
+from app.lottery.settings import GROWING, Pruning, merge, read_settings
+from app.lottery.workers.limits import check_workers
+from app.pruning import check_kinds, rewind_iteration, weight_sizes
+from app.runs.config import claim, read_config
+from app.runs.layout import RunLayout
+from app.runs.lock import locked
+from app.runs.schema import write_schema
+from app.training.length import resuming_note, steps_per_epoch, training_iterations
+from callbacks.trainer_state import refuse_strategy
+
+
+def run_lottery(
+    trainer: Trainer, model: LightningModule, data: LightningDataModule, settings: Pruning, context: Any
+) -> None:
+    """Draw lottery tickets, or say what would be trained.
+
+    Args:
+        trainer: of the configuration; it trains nothing itself.
+        model: the module to prune.
+        data: what it is trained on.
+        settings: the lottery's options.
+        context: the run's settings, an `app.cli.context.Context`.
+
+    Raises:
+        UserError: what the options, the module, the data or the run directory make impossible.
+    """
+    refuse_strategy(trainer)
+    layout, arguments = RunLayout(context.root), context.config["trainer"]
+    if arguments["fast_dev_run"]:
+        raise UserError("trainer.fast_dev_run measures nothing to prune by; use a small --trainer.max_steps instead")
+    data.prepare_data()
+    data.setup("fit")
+    iterations = training_iterations(arguments, data)
+    kinds = protocols.prunable_parameters(model)
+    check_kinds(kinds, settings.rates_for(kinds))
+    rewound = rewind_iteration(
+        settings.rewind_to, iterations=iterations, iterations_per_epoch=steps_per_epoch(arguments, data)
+    )
+    _check_rewind_point(settings, rewound, arguments, data)
+    check_workers(settings, trainer, context.threads)
+    if settings.plan:
+        plan = _plan(model, data, settings, layout, iterations, context)
+        if is_first():
+            Console().print(plan.render())
+        return
+    experiment = Experiment(
+        model=model,
+        data=data,
+        settings=settings,
+        layout=layout,
+        iterations=iterations,
+        rewind_iteration=rewound,
+        seed=context.seed,
+        threads=context.threads,
+        config=context.config,
+        make_trainer=context.make_trainer,
+        make_loggers=context.make_loggers,
+        checkpoint_seconds=context.checkpoint_seconds,
+    )
+    if context.parent is not None:
+        experiment.serve(context.parent)
+        return
+    if not is_first():
+        experiment.draw()
+        return
+    with locked(layout) as lock:
+        remove_leftovers(layout.root)
+        claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge)
+        whole = read_settings(read_config(layout)["pruning"], str(layout.config))
+        write_schema(layout, protocols.metric_schema(model) or (), [method.described for method in whole.all_methods])
+        _print_prunable(model, kinds, settings)
+        if note := resuming_note(data):
+            Console().print(note, highlight=False, soft_wrap=True)
+        if settings.workers > 1:
+            experiment.draw_side_by_side(lock, whole)
+        else:
+            experiment.draw(whole)
+
+
+def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pruning) -> None:
+    """Say what is pruned and how much, where the module does not declare it or nobody gave rates."""
+    if protocols.declares_prunable(model) and settings.rates is not None:
+        return
+    sizes, rates = weight_sizes(model), settings.rates_for(kinds)
+    by_kind: dict[str, list[str]] = {}
+    for name, kind in kinds.items():
+        by_kind.setdefault(kind, []).append(name)
+    whose = (
+        ""
+        if protocols.declares_prunable(model)
+        else (f"{type(model).__name__} does not declare what may be pruned: all weights but embeddings and norms are. ")
+    )
+    told = "; ".join(
+        f"{kind} {rates[kind]:g} of {sum(sizes[name] for name in names):,} weights ({', '.join(names)})"
+        for kind, names in sorted(by_kind.items())
+    )
+    rest = [name for name in sizes if name not in kinds]
+    spared = f"; not pruned: {', '.join(rest)}" if rest else ""
+    Console().print(f"{whose}Pruned per round: {told}{spared}", highlight=False, soft_wrap=True)
+
+
+def _check_rewind_point(
+    settings: Pruning, iteration: int, arguments: dict[str, Any], data: LightningDataModule
+) -> None:
+    """Data that cannot go on in the middle of an epoch has no order to train on with from there."""
+    if iteration == 0 or not settings.resume_schedule or iteration % steps_per_epoch(arguments, data) == 0:
+        return
+    if not is_stateful_loader(data.train_dataloader()):
+        raise UserError(
+            f"pruning.rewind_to is {settings.rewind_to}, inside an epoch, and the training data cannot go on there (its"
+            " loader has no state_dict); choose the end of an epoch, such as 1ep, or pruning.resume_schedule false"
+        )
+
+
+def _plan(
+    model: LightningModule,
+    data: LightningDataModule,
+    settings: Pruning,
+    layout: RunLayout,
+    iterations: int,
+    context: Any,
+) -> Plan:
+    arguments = context.config["trainer"]
+    interval = arguments["val_check_interval"]
+    every = interval if isinstance(interval, int) else steps_per_epoch(arguments, data)
+    measured = min(iterations, 2 * every)
+    declared = protocols.metric_schema(model)
+    return Plan(
+        settings=settings,
+        sizes=weight_sizes(model),
+        kinds=protocols.prunable_parameters(model),
+        state_bytes=sum(value.numel() * value.element_size() for value in model.state_dict().values()),
+        metrics=len(declared) if declared is not None else 4,
+        iterations=iterations,
+        rows=1 + math.ceil(iterations / every),
+        seconds=_seconds(model, data, measured, context) / measured * iterations,
+        finished=frozenset(key for key in settings.networks() if layout.network(key).done.exists()),
+    )
+
+
+def _seconds(model: LightningModule, data: LightningDataModule, iterations: int, context: Any) -> float:
+    """Time of a first stretch of training, thrown away."""
+    with tempfile.TemporaryDirectory() as root:
+        trainer = context.make_trainer(Path(root), [], [], max_steps=iterations, max_epochs=-1)
+        began = time.monotonic()
+        trainer.fit(model, datamodule=data)
+        return time.monotonic() - began

@@ -1,0 +1,97 @@
+"""What the finished networks of a lottery left, and what is drawn for the next."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from app.common import protocols
+from app.common.ranks import is_first
+from app.common.seeds import derive_seed, generator, seeded
+from app.common.states import plain_state
+from app.lottery.settings import Pruning
+from app.pruning import Masks, dense_masks, schedule, weight_sizes
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.tensors import load_tensors, save_tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedNetworks:
+    """What methods ask for; see `app.lottery.methods.Finished`.
+
+    Args:
+        model: draws fresh weights.
+        settings: of the lottery.
+        layout: where everything lies.
+        seed: with the replicate and a purpose, the origin of every random draw.
+    """
+
+    model: LightningModule
+    settings: Pruning
+    layout: RunLayout
+    seed: int
+
+    @property
+    def methods(self) -> Collection[str]:
+        """Names of all methods of the lottery."""
+        return self.settings.method_names
+
+    def initial(self, replicate: int) -> dict[str, Tensor]:
+        """The state before any training; drawn and saved where it is not there yet."""
+        path = self.layout.initial(replicate)
+        if path.exists():
+            return load_tensors(path)
+        start = self._draw(derive_seed(self.seed, replicate, "initialisation"))
+        if is_first():
+            save_tensors(path, start)
+        return start
+
+    def rewind_point(self, replicate: int) -> dict[str, Tensor]:
+        """The state at the moment that survivors are rewound to."""
+        return load_tensors(self.layout.start_weights(replicate))
+
+    def final(self, key: NetworkKey) -> dict[str, Tensor]:
+        """The trained state of a network."""
+        return load_tensors(self.layout.network(key).final)
+
+    def mask(self, key: NetworkKey) -> Masks:
+        """The masks of a network."""
+        return load_tensors(self.layout.network(key).mask)
+
+    def dense_masks(self, replicate: int) -> Masks:
+        """Masks of which nothing is missing."""
+        start = self.initial(replicate)
+        return dense_masks({name: start[name] for name in self._kinds})
+
+    def scheduled_survivors(self, round: int) -> dict[str, int]:
+        """How many weights of each tensor the rates leave after so many layer-wise prunings."""
+        kinds = self._kinds
+        sizes = {name: size for name, size in weight_sizes(self.model).items() if name in kinds}
+        return schedule(sizes, kinds, self.settings.rates_for(kinds), round)[round]
+
+    def fresh_weights(self, key: NetworkKey) -> dict[str, Tensor]:
+        """A state drawn for this network alone."""
+        return self._draw(self._seed(key))
+
+    def generator(self, key: NetworkKey) -> torch.Generator:
+        """A generator for this network alone."""
+        return generator(self._seed(key))
+
+    @property
+    def _kinds(self) -> Mapping[str, str]:
+        return protocols.prunable_parameters(self.model)
+
+    def _seed(self, key: NetworkKey) -> int:
+        return derive_seed(self.seed, key.replicate, f"{key.method}/round_{key.round:02d}/{key.branch}")
+
+    def _draw(self, seed: int) -> dict[str, Tensor]:
+        """A fresh initialisation of the model, from a seed of its own.
+
+        Always drawn in single precision: in double, where a training may have left the model, the draws are others.
+        """
+        self.model.float()
+        with seeded(seed):
+            protocols.reset_parameters(self.model)
+        return plain_state(self.model)

@@ -1,0 +1,70 @@
+"""Which files of a finished network are kept, and so which networks are complete."""
+
+import json
+from collections.abc import Sequence
+
+from app.common.ranks import is_first
+from app.lottery.finished import FinishedNetworks
+from app.lottery.methods import Method
+from app.lottery.settings import Pruning
+from app.pruning import masked
+from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
+from app.runs.tensors import digest, save_tensors
+
+
+def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:
+    """The networks that are done, in the order in which they are trained.
+
+    A network counts as done if all that is to be kept of it is there, and its trained weights if a network to come is
+    made from them: they are deleted at the end where they are not kept.
+
+    Args:
+        settings: of the lottery.
+        layout: of its run directory.
+    """
+    keys = list(settings.networks())
+    done = {key for key in keys if _is_complete(settings.keep, layout.network(key))}
+    for key in reversed(keys):  # each comes after those that it is made from
+        if key not in done:
+            needed = settings.method(key).reads_weights_of(key)
+            done.difference_update(each for each in needed if not layout.network(each).final.exists())
+    return [key for key in keys if key in done]
+
+
+def _is_complete(keep: Sequence[str], files: TrainingLayout) -> bool:
+    wanted = {"final": files.final, "best": files.best}
+    return files.done.exists() and all(path.exists() for name, path in wanted.items() if name in keep)
+
+
+def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> None:
+    """Save the weights that a finished network began with, where they were not kept at the time.
+
+    Args:
+        method: that made it.
+        key: of the network.
+        finished: the networks of the lottery.
+    """
+    files = finished.layout.network(key)
+    if files.start.exists() or not is_first():
+        return
+    weights = method.weights(key, finished)
+    if digest(weights) == json.loads(files.report.read_text())["checksums"]["start"]:
+        save_tensors(files.start, masked(weights, finished.mask(key)))
+    else:
+        files.done.unlink()  # train it again, and keep them
+
+
+def tidy(settings: Pruning, layout: RunLayout) -> None:
+    """Delete what is needed no more once the last network is trained.
+
+    Args:
+        settings: of the run directory; nothing is deleted before all its networks are done.
+        layout: of the run directory.
+    """
+    keys = list(settings.networks())
+    whole = all(layout.network(key).done.exists() for key in keys)
+    for files in map(layout.network, keys):
+        if files.done.exists():
+            files.last.unlink(missing_ok=True)  # of a process that was killed right after DONE
+        if whole and "final" not in settings.keep:
+            files.final.unlink(missing_ok=True)

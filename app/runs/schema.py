@@ -1,0 +1,83 @@
+"""schema.json of a run directory: the metrics of its networks and the methods that made them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.metrics import Metric, Schema
+from app.runs.layout import RunDirectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodNote:
+    """The description of a method in tables and figures.
+
+    Args:
+        name: its name in results.csv.
+        label: its name in sentences and legends; if it is empty, the name in words.
+        note: what it does, in one clause without a full stop.
+        of: name of the method whose tickets it is a control of; empty for all others.
+    """
+
+    name: str
+    label: str = ""
+    note: str = ""
+    of: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label, or the name in words if there is no label."""
+        return self.label or self.name.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSchema:
+    """The metrics and methods of a run, known before any table is read.
+
+    Args:
+        metrics: the declared metrics; others are inferred from their names.
+        methods: the methods in the order of tables and figures; others follow.
+    """
+
+    metrics: Schema = field(default_factory=Schema)
+    methods: Sequence[MethodNote] = ()
+
+    def method(self, name: str) -> MethodNote:
+        """The description of a method; of an unknown method only its name."""
+        return next((method for method in self.methods if method.name == name), MethodNote(name=name))
+
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """These names of methods, each once, in the order of the schema; others follow in their own order."""
+        order = [method.name for method in self.methods]
+        given = dict.fromkeys(names)
+        return [name for name in order if name in given] + [name for name in given if name not in order]
+
+
+def write_schema(run: RunDirectory, metrics: Iterable[Metric], methods: Iterable[MethodNote] = ()) -> None:
+    """Write schema.json; methods that it already has are kept."""
+    given = {method.name: method for method in methods}
+    for method in read_schema(run).methods:
+        given.setdefault(method.name, method)
+    plain = {"metrics": Schema(metrics).plain(), "methods": [asdict(method) for method in given.values()]}
+    write_atomically(run.schema, json.dumps(plain, indent=2) + "\n")
+
+
+def read_schema(run: RunDirectory) -> RunSchema:
+    """Read schema.json; an empty schema if there is none, as in old run directories.
+
+    Raises:
+        UserError: the file is not a schema.
+    """
+    try:
+        found: Any = json.loads(run.schema.read_text())
+        methods = tuple(MethodNote(**method) for method in found["methods"])
+        return RunSchema(metrics=Schema.from_plain(found["metrics"], str(run.schema)), methods=methods)
+    except FileNotFoundError:
+        return RunSchema()
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{run.schema}: not a schema ({error}); was it edited by hand?") from None

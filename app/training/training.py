@@ -1,0 +1,193 @@
+"""One network, trained in a directory: what `fit` and every network of a lottery share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+
+from app.common import protocols
+from app.common.errors import RunError
+from app.common.metrics import Metric
+from app.common.ranks import is_first
+from app.runs.best_validation import BestValidation
+from app.runs.layout import TrainingLayout
+from app.runs.table import MetricsFile, MetricsRow, read_metrics
+from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
+from app.training.trainer_factory import TrainerFactory
+from callbacks import (
+    ExperimentProgress,
+    FinalMetrics,
+    MetricsRecorder,
+    ReportedProgress,
+    RequiredMetric,
+    ResumeCheckpoint,
+    StopOnNonFinite,
+)
+from callbacks.metrics_recorder import number
+
+TEST = "test_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What came of a training.
+
+    Args:
+        rows: one per validation.
+        final: metrics measured when it had ended.
+        seconds: over all processes that worked on it.
+        trainer: that it ended with.
+    """
+
+    rows: list[MetricsRow]
+    final: dict[str, float]
+    seconds: float
+    trainer: Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A training in a directory, which goes on from its last.ckpt where there is one.
+
+    Args:
+        model: the module, in its starting point.
+        data: what it is trained on; prepared.
+        files: the directory.
+        label: what progress calls it.
+        iterations: its length, for the progress.
+        seeds: of its random draws: "split", "order" and "training".
+        config: the whole configuration, written into checkpoints.
+        best: which validation is the best.
+        make_trainer: a fresh Trainer from the configuration.
+        loggers: those of the configuration.
+        progress: where it is shown.
+        checkpoint_seconds: how often it is saved.
+        stop: asked between iterations whether to stop.
+        arguments: of the Trainer, in place of the configuration's.
+        callbacks: besides those that every training has.
+        last: callbacks behind all others, those that Lightning puts last included, but before what saves.
+        density: share of weights remaining, where progress is to show it.
+        keep_best: keep the checkpoint of the best validation.
+        keep_last: save the end of the training too, so that a longer one can go on from it.
+        test_at_end: measure test metrics when training has ended, where no validation did.
+        snapshots: paths of further checkpoints, by the iteration after which they are made.
+        start: a checkpoint to begin from where there is no last.ckpt.
+    """
+
+    model: LightningModule
+    data: LightningDataModule
+    files: TrainingLayout
+    label: str
+    iterations: int
+    seeds: Mapping[str, int]
+    config: Mapping[str, Any]
+    best: BestValidation
+    make_trainer: TrainerFactory
+    loggers: list[Logger]
+    progress: ExperimentProgress | ReportedProgress
+    checkpoint_seconds: float = 15.0
+    stop: Callable[[], bool] = bool
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    callbacks: Sequence[Callback] = ()
+    last: Sequence[Callback] = ()
+    density: float | None = None
+    keep_best: bool = False
+    keep_last: bool = False
+    test_at_end: bool = False
+    snapshots: Mapping[int, Path] = field(default_factory=dict)
+    start: Path | None = None
+
+    def run(self) -> Trained:
+        """Train until the end.
+
+        Raises:
+            UserError: the metric that the best validation is chosen by is not logged, or a checkpoint does not fit.
+            Interrupted: asked to stop; the checkpoint is up to date.
+            RunError: the training diverged, or no validation was measured; what was written stays.
+        """
+        protocols.reseed(self.data, split=self.seeds["split"], order=self.seeds["order"])
+        trainer = self._trainer()
+        schema = self.schema(trainer)
+        names = [metric.name for metric in schema] if schema is not None else None
+        if names is not None:
+            self.best.check(names)
+        recorder = MetricsRecorder(MetricsFile(self.files.metrics, names or ()), names)
+        final = [FinalMetrics()] if isinstance(self.model, protocols.FinallyMeasured) else []
+        present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
+        present += [recorder, *self.last, *final, self._resume_checkpoint()]
+        seed_everything(self.seeds["training"], workers=True, verbose=False)
+        self.model.train()
+        self.progress.begin(self.label, self.density, self.iterations)
+        checkpoint = self.files.last if self.files.last.exists() else self.start
+        with loading_plain_names(self.model):
+            trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
+        measured = (final[0].values if final else {}) | (self._test(trainer) if self._tests_at_the_end(trainer) else {})
+        rows = read_metrics(self.files.metrics) if is_first() else []
+        if is_first() and not rows:
+            raise RunError(
+                f"{self.files.root}: no validation was measured; check trainer.limit_val_batches and the data"
+            )
+        return Trained(rows=rows, final=measured, seconds=recorder.seconds, trainer=trainer)
+
+    def schema(self, trainer: Trainer) -> list[Metric] | None:
+        """The metrics that the module and the callbacks declare; None where the module declares none."""
+        declared = protocols.metric_schema(self.model)
+        if declared is None:
+            return None
+        present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        more = [callback.metric_schema(self.model) for callback in present if hasattr(callback, "metric_schema")]
+        # What is only recorded stands behind what callbacks measure.
+        overview = [metric for metric in declared if not metric.detail]
+        details = [metric for metric in declared if metric.detail]
+        return [*overview, *(metric for metrics in more for metric in metrics), *details]
+
+    def _trainer(self) -> Trainer:
+        # Few: each costs time in every iteration, whatever it does.
+        callbacks = [*self.callbacks, StopOnNonFinite(), self.progress]
+        if protocols.metric_schema(self.model) is None:  # else it is known by now
+            callbacks.append(RequiredMetric(self.best.monitor))
+        arguments = dict(self.arguments)
+        if self.keep_best:
+            arguments["enable_checkpointing"] = True
+            callbacks.append(
+                ModelCheckpoint(
+                    self.files.root,
+                    filename=self.files.best.stem,
+                    monitor=self.best.monitor,
+                    mode=self.best.mode,
+                    enable_version_counter=False,
+                    save_on_train_epoch_end=False,
+                )
+            )
+        return self.make_trainer(self.files.root, callbacks, self.loggers, **arguments)
+
+    def _resume_checkpoint(self) -> ResumeCheckpoint:
+        return ResumeCheckpoint(
+            self.files.last,
+            every_seconds=self.checkpoint_seconds,
+            stop=self.stop,
+            keep=self.keep_last,
+            snapshots=self.snapshots,
+            describe=partial(describe_in_plain_names, config=self.config),
+        )
+
+    def _tests_at_the_end(self, trainer: Trainer) -> bool:
+        """Whether test metrics are still to be measured: none was at validations, and module and data have a test."""
+        if not self.test_at_end or any(name.startswith(TEST) for name in trainer.callback_metrics):
+            return False
+        module, data = type(self.model), type(self.data)
+        return (
+            module.test_step is not LightningModule.test_step
+            and data.test_dataloader is not LightningDataModule.test_dataloader
+        )
+
+    def _test(self, trained: Trainer) -> dict[str, float]:
+        trainer = self.make_trainer(self.files.root, [], [], **self.arguments)
+        trainer.test(self.model, datamodule=self.data, verbose=False)
+        return {name: number(value) for name, value in trainer.callback_metrics.items()}

@@ -1,0 +1,28 @@
+"""Metrics that a module measures once, at the end of training."""
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from typing_extensions import override
+
+from app.common.protocols import final_metrics
+
+
+class FinalMetrics(Callback):
+    """Calls `final_metrics(datamodule)` of the trained module, in evaluation mode and without gradients.
+
+    Attributes:
+        values: the measured values by name of the metric; empty before the training has ended, and if the module has no
+            such method.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+
+    @override
+    @torch.no_grad()
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        modes = {module: module.training for module in pl_module.modules()}
+        pl_module.eval()
+        self.values = final_metrics(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        for module, training in modes.items():
+            module.training = training

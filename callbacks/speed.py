@@ -1,0 +1,33 @@
+"""The speed of trainings, and durations in words."""
+
+HALF_LIFE_SECONDS = 600.0
+
+
+def format_duration(seconds: float) -> str:
+    """A duration that is easy to read: "12 s", "0:03:05", "1:02:03"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+class Speed:
+    """An exponentially weighted mean of the seconds per iteration, including the time between iterations.
+
+    The weight of a second halves every `HALF_LIFE_SECONDS`: long enough to span several evaluations and the work
+    between two trainings, short enough to follow a machine that slows down.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._iterations = 0.0
+
+    def add(self, seconds: float, iterations: int) -> None:
+        """Add a stretch of time and the number of iterations in it, which may be 0."""
+        weight = 0.5 ** (seconds / HALF_LIFE_SECONDS)
+        self._seconds = weight * self._seconds + seconds
+        self._iterations = weight * self._iterations + iterations
+
+    def seconds_for(self, iterations: int) -> float | None:
+        """The seconds that so many iterations would take; None before the first iteration."""
+        return iterations * self._seconds / self._iterations if self._iterations else None

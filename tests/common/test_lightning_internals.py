@@ -1,0 +1,268 @@
+"""Every private part of Lightning that is relied on, one test each; they fail when a new version changes that part."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.tiny import Probe, TinyData, TinyModule, tiny_trainer, with_validation
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.strategies import DDPStrategy
+from torch.utils.data import DataLoader, IterableDataset
+
+from app.common.lightning_internals import (
+    CheapHooks,
+    OpenCLI,
+    OpenWandbLogger,
+    finish_epoch_of_checkpoint,
+    is_accumulating,
+    is_attached,
+    is_last_batch,
+    is_stateful_loader,
+    reset_early_stopping,
+    reset_loops,
+    starts_by_spawning,
+    state_key,
+    train_loaders,
+    validation_follows,
+)
+from datamodules import TensorLoader
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:You are trying to `self.log:UserWarning"),
+]
+BATCHES = 7  # in an epoch of TinyData
+
+
+@pytest.fixture(autouse=True)
+def _cheap_trainers(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every new Trainer would look through all installed packages for callbacks that they offer.
+    monkeypatch.setattr(
+        "lightning.pytorch.trainer.connectors.callback_connector._load_external_callbacks", lambda _: []
+    )
+
+
+def after_batches(ask: Any, **arguments: Any) -> list[Any]:
+    """What `ask(trainer)` returns after each batch of a training."""
+    answers: list[Any] = []
+    probe = Probe(on_train_batch_end=lambda trainer, _: answers.append(ask(trainer)))
+    tiny_trainer([probe], **arguments).fit(TinyModule(), TinyData())
+    return answers
+
+
+@pytest.mark.parametrize("length", [{"max_steps": 5}, {"max_epochs": 2}])
+def test_a_second_fit_of_one_trainer_trains_only_after_reset_loops(length: dict[str, int]) -> None:
+    steps: list[int] = []
+    trainer = tiny_trainer([Probe(on_train_batch_end=lambda trainer, _: steps.append(trainer.global_step))], **length)
+    module, data = TinyModule(), TinyData()
+    trainer.fit(module, data)
+    first = list(steps)
+    trainer.fit(module, data)
+    assert steps == first != []
+    reset_loops(trainer)
+    trainer.fit(module, data)
+    assert steps == 2 * first
+
+
+def test_early_stopping_forgets_the_fit_before_only_after_reset_early_stopping() -> None:
+    stopping = EarlyStopping("val_loss", patience=2, min_delta=100)
+    module, data, lengths = TinyModule(), TinyData(), []
+    for reset in (False, False, True):
+        if reset:
+            reset_early_stopping(stopping)
+        trainer = tiny_trainer([stopping], max_steps=20, **with_validation(2))
+        trainer.fit(module, data)
+        lengths.append(trainer.global_step)
+    assert lengths == [6, 2, 6]  # a first value and two without improvement; at once; as the first
+
+
+def test_is_accumulating_until_the_batch_of_a_step() -> None:
+    assert after_batches(is_accumulating, max_steps=2, accumulate_grad_batches=3) == 2 * [True, True, False]
+    # Lightning also takes a step at the last batch of an epoch.
+    assert after_batches(is_accumulating, max_epochs=1, accumulate_grad_batches=3) == [*2 * [True, True, False], False]
+
+
+def test_validation_follows_the_batches_before_a_validation() -> None:
+    validated: list[int] = []
+    probe = Probe(on_validation_start=lambda trainer, _: validated.append(trainer.global_step))
+    expected: list[int] = []
+    ask = Probe(
+        on_train_batch_end=lambda trainer, _: (
+            expected.append(trainer.global_step) if validation_follows(trainer) else None
+        )
+    )
+    tiny_trainer([probe, ask], max_steps=10, **with_validation(3, num_sanity_val_steps=0)).fit(TinyModule(), TinyData())
+    assert expected == validated == [3, 6, 9]
+
+
+def test_is_last_batch_at_the_end_of_an_epoch() -> None:
+    assert after_batches(is_last_batch, max_epochs=2) == 2 * [*(BATCHES - 1) * [False], True]
+
+
+def test_train_loaders_are_the_training_s() -> None:
+    data = TinyData()
+    loader = data.train_dataloader()
+    found: list[Any] = []
+    trainer = tiny_trainer([Probe(on_train_start=lambda trainer, _: found.extend(train_loaders(trainer)))], max_steps=1)
+    assert train_loaders(trainer) == []
+    trainer.fit(TinyModule(), loader, data.val_dataloader())
+    assert found == [loader]
+
+
+def test_is_stateful_loader_knows_what_lightning_saves() -> None:
+    ours, plain = TinyData().train_dataloader(), DataLoader([torch.ones(1)])
+    assert isinstance(ours, TensorLoader)
+    loaders = (ours, plain, [ours, ours], [ours, plain])
+    assert [is_stateful_loader(loader) for loader in loaders] == [True, False, True, False]
+
+
+class Unsized(IterableDataset[Any]):
+    """Three batches of 4, and no length."""
+
+    def __iter__(self) -> Iterator[Any]:
+        rows, labels = TinyData().sets["train"]
+        return iter([(rows[number], labels[number]) for number in range(12)])
+
+
+class Batches(Callback):
+    """Writes down each beginning of an epoch, and the number of each batch."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | int] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.seen.append("epoch")
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.seen.append(batch_idx)
+
+
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers:UserWarning")
+@pytest.mark.parametrize(("finish", "expected"), [(False, [3, 4, 5]), (True, ["epoch", 0, 1, 2])])
+def test_a_checkpoint_of_the_last_batch_begins_an_epoch_only_after_finish_epoch_of_checkpoint(
+    tmp_path: Path, finish: bool, expected: list[str | int]
+) -> None:
+    def save(trainer: Trainer, _: LightningModule) -> None:
+        if is_last_batch(trainer):
+            trainer.save_checkpoint(tmp_path / "end.ckpt")
+
+    def fit(*callbacks: Callback, epochs: int, checkpoint: Path | None = None) -> None:
+        loaders = DataLoader(Unsized(), batch_size=4), TinyData().val_dataloader()
+        tiny_trainer(callbacks, max_epochs=epochs).fit(TinyModule(), *loaders, ckpt_path=checkpoint)
+
+    fit(Probe(on_train_batch_end=save), epochs=1)
+    batches = Batches()
+    finishing = [Probe(on_train_start=lambda trainer, _: finish_epoch_of_checkpoint(trainer))] if finish else []
+    fit(batches, *finishing, epochs=2, checkpoint=tmp_path / "end.ckpt")
+    assert batches.seen == expected
+
+
+def test_is_attached_to_the_trainer_of_a_fit() -> None:
+    module, seen = TinyModule(), []
+    assert not is_attached(module)
+    with pytest.raises(RuntimeError, match="not attached to a `Trainer`"):
+        _ = module.trainer
+    tiny_trainer([Probe(on_fit_start=lambda _, module: seen.append(is_attached(module)))], max_steps=1).fit(
+        module, TinyData()
+    )
+    assert seen == [True]
+
+
+def test_starts_by_spawning_tells_ddp_from_ddp_spawn() -> None:
+    assert "_start_method" in vars(DDPStrategy())
+    assert not starts_by_spawning(tiny_trainer())
+    assert not starts_by_spawning(tiny_trainer(strategy="ddp", devices=2))
+    assert starts_by_spawning(tiny_trainer(strategy="ddp_spawn", devices=2))
+
+
+def test_state_key_names_the_class_and_its_arguments() -> None:
+    assert state_key(Callback(), rate=0.2, scope="global") == "Callback{'rate': 0.2, 'scope': 'global'}"
+
+
+def test_cheap_hooks_set_the_hook_s_name_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cheap(TinyModule, CheapHooks):
+        pass
+
+    def names_set(module: LightningModule) -> list[str]:
+        names: list[str] = []
+        original = torch.nn.Module.__setattr__
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                torch.nn.Module,
+                "__setattr__",
+                lambda self, name, value: names.append(name) or original(self, name, value),
+            )
+            tiny_trainer(max_steps=1).fit(module, TinyData())
+        return names
+
+    hooks: list[Any] = []
+    for module in (TinyModule(), Cheap()):
+        probe = Probe(on_train_batch_start=lambda _, module: hooks.append(module._current_fx_name))
+        tiny_trainer([probe], max_steps=1).fit(module, TinyData())
+    assert hooks == 2 * ["on_train_batch_start"]
+    assert names_set(TinyModule()).count("_current_fx_name") > 20
+    assert "_current_fx_name" not in names_set(Cheap())
+
+
+def test_open_cli_checks_the_checkpoint_s_path_first_and_reads_the_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[int] = []
+
+    class NoArguments(TinyModule):
+        def __init__(self) -> None:
+            super().__init__()
+
+    class Checked(OpenCLI):
+        def check_ckpt_path(self) -> None:
+            order.append(self.config.fit.trainer.max_steps)
+            assert not hasattr(self, "trainer")
+
+        def before_fit(self) -> None:
+            order.append(self.value("trainer.max_epochs"))
+            assert self.plain_config()["trainer"]["max_epochs"] == 2
+            assert self.value("nothing_of_that_name") is None
+
+        def fit(self, **arguments: Any) -> None:
+            """Nothing: only the order matters."""
+
+    monkeypatch.setattr("sys.argv", ["app"])
+    trainer = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu", "max_steps": 5, "max_epochs": 2}
+    fit = {"seed_everything": False, "trainer": trainer}
+    Checked(NoArguments, TinyData, args={"subcommand": "fit", "fit": fit})
+    assert order == [5, 2]
+
+
+class Run:
+    """Stands for a W&B run."""
+
+    id = "chosen by W&B"
+
+
+def test_open_wandb_logger_names_lightning_s_attributes() -> None:
+    logger = OpenWandbLogger(project="trees", offline=True, save_dir="here")
+    assert "anonymous" in WandbLogger(project="trees", offline=True).__dict__["_wandb_init"]
+    assert logger.init_options == {"name": None, "project": "trees", "dir": "here", "id": None, "resume": "allow"}
+    assert (logger.open_run, logger.run_id, logger.is_offline) == (None, None, True)
+    assert not OpenWandbLogger().is_offline
+
+    logger.describe_run(run_id="abc", name="iterative 0", directory="there", group="mnist")
+    assert (logger.run_id, logger.version, logger.save_dir) == ("abc", "abc", "there")
+    expected = {"name": "iterative 0", "id": "abc", "dir": "there", "group": "mnist"}
+    assert expected.items() <= logger.init_options.items()
+
+    run = logger.open_run = Run()  # type: ignore[assignment]
+    assert logger.experiment is run
+    assert logger.version == Run.id
+
+
+def test_a_copy_of_open_wandb_logger_has_no_run() -> None:
+    logger = OpenWandbLogger(offline=True)
+    logger.open_run = Run()  # type: ignore[assignment]
+    assert copy.copy(logger).open_run is None
+    assert copy.copy(logger).init_options == logger.init_options

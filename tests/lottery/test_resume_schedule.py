@@ -1,0 +1,206 @@
+"""Tickets that are rewound to a later moment train on from there: what they see, and what they begin with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.tiny import same, weights
+from helpers.tiny_lottery import ITERATIONS, Blobs, TinyNet, lottery, make_trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ExponentialLR
+from torch.utils.data import DataLoader, TensorDataset
+
+from app.common.errors import Interrupted, UserError
+from app.lottery.command import _check_rewind_point
+from app.lottery.rounds import Lottery
+from app.lottery.settings import Pruning
+from app.modules import Classifier
+from app.pruning import When, masked
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.table import read_metrics
+from app.runs.tensors import load_tensors
+
+PER_EPOCH, LR, DECAY = 3, 0.1, 0.9
+
+
+@dataclass
+class Seen:
+    """What one training saw."""
+
+    batches: dict[int, bytes] = field(default_factory=dict)  # by how many iterations came before
+    rates: dict[int, float] = field(default_factory=dict)
+    start: dict[str, Tensor] = field(default_factory=dict)
+    momentum_at_start: int = -1
+
+
+class Watch(Callback):
+    """Notes it, by the directory of the network; may end the process's part at an iteration."""
+
+    def __init__(self, seen: dict[str, Seen], die_at: tuple[str, int] | None) -> None:
+        self.seen, self.die_at = seen, die_at
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        name = NetworkKey.of_path("/".join(Path(trainer.default_root_dir).parts[-3:])) or NetworkKey(0, "dense", 0)
+        seen = self.seen.setdefault(f"{name.method} {name.round}", Seen())
+        done, (optimizer,) = trainer.global_step, trainer.optimizers
+        if not seen.batches:
+            seen.start = weights(pl_module)
+            seen.momentum_at_start = sum("momentum_buffer" in state for state in optimizer.state.values())
+        if self.die_at == (f"{name.method} {name.round}", done):
+            raise KeyboardInterrupt
+        assert done not in seen.batches or seen.batches[done] == b"".join(part.numpy().tobytes() for part in batch)
+        seen.batches[done] = b"".join(part.numpy().tobytes() for part in batch)
+        seen.rates[done] = optimizer.param_groups[0]["lr"]
+
+
+class PlainBlobs(Blobs):
+    """The same images from a loader that has no position; its order is drawn from torch's global generator."""
+
+    def train_dataloader(self) -> Any:
+        images, labels = zip(*list(super().train_dataloader()), strict=True)
+        order = torch.cat(images).flatten(1).double().sum(1).argsort(stable=True)  # whatever order they came in
+        return DataLoader(TensorDataset(torch.cat(images)[order], torch.cat(labels)[order]), 30, shuffle=True)
+
+
+def watched(
+    root: Path, *, die_at: tuple[str, int] | None = None, data: LightningDataModule | None = None, **options: Any
+) -> tuple[Lottery, dict[str, Seen]]:
+    """A lottery whose learning rate falls with every iteration, and what its trainings see."""
+    seen: dict[str, Seen] = {}
+    drawn = lottery(root, **{"keep": ["final", "start"]} | options)
+
+    def trainer(root: Path, callbacks: list[Callback], logger: Any, **arguments: Any) -> Trainer:
+        return make_trainer(root, [Watch(seen, die_at), *callbacks], logger, **arguments)
+
+    model = Classifier(
+        TinyNet(),
+        optimizer=lambda parameters: SGD(parameters, lr=LR, momentum=0.9),
+        lr_scheduler=lambda optimizer: ExponentialLR(optimizer, DECAY),
+        num_classes=3,
+    )
+    changes = {"model": model, "make_trainer": trainer, "checkpoint_seconds": 1e-9}
+    changes |= {"rewind_iteration": When.parse(drawn.settings.rewind_to).iteration(PER_EPOCH)}
+    if data is not None:
+        data.prepare()  # type: ignore[operator]
+        changes["data"] = data
+    training = replace(drawn.train, **changes)  # type: ignore[type-var]
+    return replace(drawn, model=model, data=training.data, train=training), seen
+
+
+def run(root: Path, **options: Any) -> dict[str, Seen]:
+    drawn, seen = watched(root, **options)
+    drawn.run()
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("rewind_to", "point"), [("5it", 5), ("4it", 4), ("3it", 3), ("2ep", 6), ("1it", 1), ("11it", 11)]
+)
+def test_a_ticket_trains_on_as_the_dense_network_did(tmp_path: Path, rewind_to: str, point: int) -> None:
+    """Inside an epoch, at its end, and where a validation follows."""
+    seen = run(tmp_path, rewind_to=rewind_to)
+    layout, dense = RunLayout(tmp_path), seen["dense 0"]
+    assert list(dense.batches) == list(range(ITERATIONS))
+    assert dense.rates == pytest.approx({done: LR * DECAY**done for done in range(ITERATIONS)})
+    assert len(set(dense.batches.values())) == ITERATIONS
+    assert list(seen) == ["dense 0", "iterative 1", "iterative 2"]
+    rewound = load_tensors(layout.rewind_weights(0))
+    assert rewound["net.norm.num_batches_tracked"] == point
+    for round in (1, 2):
+        ticket, files = seen[f"iterative {round}"], layout.network(NetworkKey(0, "iterative", round))
+        assert list(ticket.batches) == list(range(point, ITERATIONS))
+        assert ticket.batches == {done: dense.batches[done] for done in range(point, ITERATIONS)}
+        assert ticket.rates == {done: dense.rates[done] for done in range(point, ITERATIONS)}
+        assert ticket.momentum_at_start == 0
+        start = masked(rewound, load_tensors(files.mask))
+        assert {name: value for name, value in ticket.start.items() if name in start}.keys() == start.keys()
+        for name, value in start.items():
+            assert ticket.start[name].equal(value), name
+        assert same(load_tensors(files.start), start)
+        validated = [row["iteration"] for row in read_metrics(files.metrics)]
+        assert validated == [iteration for iteration in (0, 4, 8, 12) if iteration > point]
+        assert load_tensors(files.final)["net.norm.num_batches_tracked"] == ITERATIONS
+        assert not files.last.exists()
+
+
+def test_every_method_and_control_trains_on_from_there(tmp_path: Path) -> None:
+    seen = run(tmp_path, rewind_to="5it", rounds=1, methods=["iterative", "one_shot"], random_reinit=1, random_mask=1)
+    later = {name: list(each.batches) for name, each in seen.items() if name != "dense 0"}
+    assert len(seen) >= 3
+    assert all(done == list(range(5, ITERATIONS)) for done in later.values())
+
+
+def test_without_it_a_ticket_trains_its_full_length_from_the_beginning(tmp_path: Path) -> None:
+    seen = run(tmp_path, rewind_to="5it", resume_schedule=False)
+    layout, dense = RunLayout(tmp_path), seen["dense 0"]
+    assert not layout.rewind_checkpoint(0).exists()
+    rewound = load_tensors(layout.rewind_weights(0))
+    for round in (1, 2):
+        ticket, files = seen[f"iterative {round}"], layout.network(NetworkKey(0, "iterative", round))
+        assert (ticket.batches, ticket.rates) == (dense.batches, dense.rates)
+        start = masked(rewound, load_tensors(files.mask))
+        assert all(ticket.start[name].equal(value) for name, value in start.items())
+        assert [row["iteration"] for row in read_metrics(files.metrics)] == [0, 4, 8, 12]
+
+
+def test_rewound_to_the_beginning_it_changes_nothing(tmp_path: Path) -> None:
+    for name, resumed in (("one", True), ("other", False)):
+        run(tmp_path / name, resume_schedule=resumed)
+    one, other = RunLayout(tmp_path / "one"), RunLayout(tmp_path / "other")
+    assert not one.rewind_checkpoint(0).exists()
+    for key, files in one.networks().items():
+        assert files.final.read_bytes() == other.network(key).final.read_bytes()
+
+
+@pytest.mark.parametrize("rewind_to", ["5it", "4it"])
+@pytest.mark.parametrize(
+    "die_at", [("dense 0", 2), ("dense 0", 5), ("dense 0", 9), ("iterative 1", 5), ("iterative 1", 9)]
+)
+def test_a_training_that_was_ended_goes_on_to_the_same_bits(
+    tmp_path: Path, rewind_to: str, die_at: tuple[str, int]
+) -> None:
+    whole, ended = RunLayout(tmp_path / "whole"), RunLayout(tmp_path / "ended")
+    run(whole.root, rewind_to=rewind_to)
+    drawn, _ = watched(ended.root, rewind_to=rewind_to, die_at=die_at)
+    with pytest.raises((KeyboardInterrupt, SystemExit, Interrupted)):
+        drawn.run()
+    assert not ended.network(NetworkKey(0, "iterative", 1)).done.exists()
+    seen = run(ended.root, rewind_to=rewind_to)
+    assert min(seen[die_at[0]].batches) >= die_at[1] > 0, "it began anew"
+    for key, files in whole.networks().items():
+        for path in (files.final, files.mask, files.metrics, files.start):
+            assert path.read_bytes() == (ended.root / path.relative_to(whole.root)).read_bytes(), (key, path.name)
+
+
+def test_data_without_a_position_goes_on_from_the_end_of_an_epoch(tmp_path: Path) -> None:
+    drawn, seen = watched(tmp_path, data=PlainBlobs(batch_size=30), rewind_to="2ep", rounds=1)
+    drawn.run()
+    dense, ticket = seen["dense 0"], seen["iterative 1"]
+    assert len(set(dense.batches.values())) == ITERATIONS
+    assert ticket.batches == {done: dense.batches[done] for done in range(6, ITERATIONS)}
+    assert ticket.rates == {done: dense.rates[done] for done in range(6, ITERATIONS)}
+
+
+CHECK: Callable[..., None] = _check_rewind_point
+
+
+def test_data_without_a_position_cannot_go_on_inside_an_epoch() -> None:
+    data = PlainBlobs(batch_size=30)
+    data.prepare()
+    arguments: dict[str, Any] = {"accumulate_grad_batches": 1}
+    with pytest.raises(UserError, match=r"rewind_to is 5it, inside an epoch.*end of an epoch, such as 1ep") as raised:
+        CHECK(Pruning(rewind_to="5it"), 5, arguments, data)
+    assert "\n" not in str(raised.value)
+    CHECK(Pruning(rewind_to="6it"), 6, arguments, data)
+    CHECK(Pruning(rewind_to="0it"), 0, arguments, data)
+    CHECK(Pruning(rewind_to="5it", resume_schedule=False), 5, arguments, data)
+    with pytest.raises(UserError, match="inside an epoch"):
+        CHECK(Pruning(rewind_to="3it"), 3, arguments | {"accumulate_grad_batches": 2}, data)
+    stateful = Blobs(batch_size=30)
+    stateful.prepare()
+    CHECK(Pruning(rewind_to="5it"), 5, arguments, stateful)
