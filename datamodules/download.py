@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pooch
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
@@ -37,22 +39,63 @@ def fetch(
         UserError: no mirror has the right file, or the directory cannot be written to.
     """
     pooch.get_logger().setLevel("WARNING")  # else it reports every download on stderr
-    downloader = pooch.HTTPDownloader(progressbar=progressbar, timeout=timeout, chunk_size=1 << 16)
     failures = []
     # Download to a temporary directory first, so that a failed download leaves nothing behind.
     with tempfile.TemporaryDirectory() as temporary:
         for mirror in mirrors:
             url = f"{mirror.rstrip('/')}/{filename}"
+            bar = DownloadBar(filename) if progressbar else None
+            downloader = pooch.HTTPDownloader(progressbar=bar or False, timeout=timeout, chunk_size=1 << 16)
             try:
                 fetched = pooch.retrieve(url, sha256, fname=filename, path=temporary, downloader=downloader)
             except (OSError, ValueError) as error:
                 failures.append(f"{urlsplit(url).netloc or url}: {_reason(error)}")
             else:
                 return _keep(Path(fetched), directory / filename)
+            finally:
+                if bar is not None:
+                    bar.close()
     raise UserError(
         f"{filename}: no mirror has it ({'; '.join(failures) or 'none is given'}); "
         f"check the network, or put the file into {directory} yourself"
     )
+
+
+class DownloadBar:
+    """A bar of rich that pooch can drive; one line at the beginning where the console is not a terminal.
+
+    Args:
+        filename: what is downloaded.
+        console: where to show it; stderr by default.
+
+    Attributes:
+        total: bytes of the file, set by pooch; 0 where the mirror does not say.
+    """
+
+    def __init__(self, filename: str, console: Console | None = None) -> None:
+        console = console or Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_interactive)
+        self._task = self._bars.add_task(filename, total=None)
+        self._announced = console.is_interactive
+        self.filename = filename
+        self.total = 0
+        self._bars.start()
+
+    def update(self, size: int) -> None:
+        """Count bytes that have arrived."""
+        if not self._announced:
+            self._bars.console.print(f"downloading {self.filename}, {self.total / 1e6:.1f} MB", soft_wrap=True)
+            self._announced = True
+        self._bars.update(self._task, total=self.total or None, advance=size)
+
+    def reset(self) -> None:
+        """Count from 0 again."""
+        self._bars.reset(self._task, total=self.total or None)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bars.stop()
 
 
 def _keep(fetched: Path, target: Path) -> Path:

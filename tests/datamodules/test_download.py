@@ -8,6 +8,7 @@ from io import StringIO
 
 import pooch
 import pytest
+from rich.console import Console
 
 from app.common.errors import UserError
 from datamodules.download import fetch
@@ -86,7 +87,14 @@ def test_nothing_but_the_progress_bar_is_printed(serve, scratch, tmp_path, capfd
     fetch(NAME, SHA256, [mirror], tmp_path / "bar", progressbar=True)
     out, err = capfd.readouterr()
     assert (out, log.getvalue()) == ("", "")
-    assert "256k/256k" in err
+    assert err == f"downloading {NAME}, 0.3 MB\n"
+
+
+def test_a_terminal_gets_a_bar(serve, scratch, tmp_path, monkeypatch):
+    screen = Console(file=StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr("datamodules.download.Console", lambda **_: screen)
+    fetch(NAME, SHA256, [serve({NAME: CONTENT})], tmp_path / "bar", progressbar=True)
+    assert "256.0/256.0 kB" in screen.file.getvalue()
 
 
 def test_the_file_has_ordinary_permissions(serve, scratch, tmp_path):
