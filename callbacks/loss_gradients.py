@@ -41,7 +41,7 @@ class LossGradients:
         batch = module.transfer_batch_to_device(batch, module.device, 0)
         module.train()
         with torch.random.fork_rng(), torch.enable_grad(), warnings.catch_warnings():
-            # The copy has no Trainer, and what it logs is for nobody.
+            # The copy has no Trainer; what it logs is not needed.
             warnings.filterwarnings("ignore", message=r"You are trying to `self\.log\(\)`")
             torch.manual_seed(0)
             loss = module.training_step(batch, 0)

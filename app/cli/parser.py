@@ -137,7 +137,7 @@ class CLI(OpenCLI):
         torch.set_num_threads(self.value("threads"))
         trainer = self.value("trainer")
         if self.subcommand in MEASURES and getattr(trainer.logger, "class_path", None) == LOGGER:
-            trainer.logger = False  # they print what they measure; who wants it logged names another logger
+            trainer.logger = False  # they print what they measure; another logger may be named
 
     def _writes_a_run(self) -> bool:
         return self.subcommand in ("fit", "lottery") and self.value("experiment") is not None

@@ -96,7 +96,7 @@ def run_lottery(
 
 
 def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pruning) -> None:
-    """Say what is pruned and how much, where the module does not declare it or nobody gave rates."""
+    """Print what is pruned and how much, if the module does not declare it or no rates are given."""
     if protocols.declares_prunable(model) and settings.rates is not None:
         return
     sizes, rates = weight_sizes(model), settings.rates_for(kinds)

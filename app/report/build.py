@@ -102,7 +102,7 @@ def _files(picture: Picture) -> dict[str, bytes]:
     """The files of a picture by their endings."""
     if isinstance(picture.source, Mapping):
         return {kind: picture.source[kind] for kind in KINDS}
-    # matplotlib takes a second to import, and whoever asks for a table in the terminal has no use for it.
+    # matplotlib takes a second to import, and a table in the terminal does not need it.
     from app.plotting.canvas import render
     from app.plotting.draw import draw
 

@@ -124,7 +124,7 @@ def read_lotteries(run_dirs: Sequence[Path]) -> list[LotteryRun]:
         controls = {key.method: key.of for key in places if key.of}
         for row in rows:
             lottery = lotteries.setdefault(row.experiment, LotteryRun(name=row.experiment, schema=schema, best=best))
-            # A network without a metrics.csv has the directory that its key tells, for the error of whoever needs it.
+            # A network without a metrics.csv has the directory that its key tells, for the error message that names it.
             of = schema.method(row.method).of or controls.get(row.method, "")
             _add(lottery, row, run.results, places.get(row.key) or run.network(replace(row.key, of=of)))
             if lottery.best != best:

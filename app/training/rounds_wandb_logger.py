@@ -37,7 +37,7 @@ _QUIET: dict[str, Any] = {
 
 @contextmanager
 def _no_telemetry() -> Iterator[None]:
-    """Start W&B so that it reports to nobody how it is used, unless the user's environment says otherwise.
+    """Start W&B without its reports on how it is used, unless the user's environment says otherwise.
 
     It would do so offline as well, and hold up the end of a process that has no network.
     """

@@ -1,6 +1,7 @@
 """Every private part of Lightning that is relied on, one test each; they fail when a new version changes that part."""
 
 import copy
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,7 +210,7 @@ def test_cheap_hooks_set_the_hook_s_name_without_pytorch(monkeypatch: pytest.Mon
     assert "_current_fx_name" not in names_set(Cheap())
 
 
-def test_open_cli_checks_the_checkpoint_s_path_first_and_reads_the_configuration(
+def test_open_cli_checks_the_checkpoint_s_path_and_the_seed_first_and_reads_the_configuration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     order: list[int] = []
@@ -223,7 +224,12 @@ def test_open_cli_checks_the_checkpoint_s_path_first_and_reads_the_configuration
             order.append(self.config.fit.trainer.max_steps)
             assert not hasattr(self, "trainer")
 
+        def check_seed(self) -> None:
+            order.append(self.config.fit.seed_everything)
+            assert "PL_GLOBAL_SEED" not in os.environ, "the seed is set after it was checked"
+
         def before_fit(self) -> None:
+            assert os.environ["PL_GLOBAL_SEED"] == "3"
             order.append(self.value("trainer.max_epochs"))
             assert self.plain_config()["trainer"]["max_epochs"] == 2
             assert self.value("nothing_of_that_name") is None
@@ -232,10 +238,11 @@ def test_open_cli_checks_the_checkpoint_s_path_first_and_reads_the_configuration
             """Nothing: only the order matters."""
 
     monkeypatch.setattr("sys.argv", ["app"])
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
     trainer = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu", "max_steps": 5, "max_epochs": 2}
-    fit = {"seed_everything": False, "trainer": trainer}
+    fit = {"seed_everything": 3, "trainer": trainer}
     Checked(NoArguments, TinyData, args={"subcommand": "fit", "fit": fit})
-    assert order == [5, 2]
+    assert order == [5, 3, 2]
 
 
 class Run:
