@@ -40,6 +40,7 @@ class MetricsRecorder(Callback):
         self._seconds = 0.0
         self._since = 0.0
         self._rows = 0
+        self.iteration = -1
         self._began = False  # whether the row of iteration 0 is recorded already
 
     @property
@@ -78,7 +79,7 @@ class MetricsRecorder(Callback):
         row = {name: number(logged[name]) if name in logged else math.nan for name in names}
         if trainer.sanity_checking and not names:
             return  # in its sanity check Lightning hides from callbacks what the steps of several loaders log
-        self._rows += 1
+        self._rows, self.iteration = self._rows + 1, trainer.global_step
         if trainer.is_global_zero:
             self.sink.append({"iteration": trainer.global_step} | row)
         if trainer.sanity_checking:  # Lightning logs the later rows itself, but not this one
@@ -92,11 +93,12 @@ class MetricsRecorder(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "rows": self._rows}
+        return {"seconds": self.seconds, "rows": self._rows, "iteration": self.iteration}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds, self._rows = state_dict["seconds"], state_dict["rows"]
+        self.iteration = state_dict.get("iteration", -1)
 
 
 def _is_whole(trainer: Trainer) -> bool:

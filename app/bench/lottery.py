@@ -113,7 +113,8 @@ class LotteryLoop:
         self._stopwatch = Stopwatch()
 
         def make_trainer(root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
-            return made.network_trainer(root, [self._stopwatch, *first, *callbacks], logger, **arguments)
+            mine = [self._stopwatch, *first, *callbacks]
+            return made.network_trainer(root, mine, logger, **{"max_steps": iterations} | arguments)
 
         self._train = NetworkTraining(
             model=self.model,

@@ -114,11 +114,10 @@ class NetworkTraining:
             progress=self.progress,
             checkpoint_seconds=self.checkpoint_seconds,
             stop=self.stop,
-            arguments={"max_steps": self.iterations, "max_epochs": -1},
             callbacks=[job.ticket, *job.callbacks],
             density=share,
             keep_best="best" in self.settings.keep,
-            test_at_end=True,
+            measure_at_end=True,
             snapshots=self._snapshots(job.key),
             start=self._begin_at_rewind_point(files, job),
         )
@@ -219,10 +218,10 @@ class NetworkTraining:
         """What came of a network, in one line."""
         schema = Schema(protocols.metric_schema(self.model) or ())
         told = [f"early stop at {result.early_stop_iteration:,}"]
-        for metric in self._headline(schema, result, EARLY_STOP):
+        for metric in self._headline(schema, result, EARLY_STOP)[:1]:
             early, final = (metric.write(result.value(f"{when}{metric.name}")) for when in (EARLY_STOP, FINAL))
             told.append(f"{metric.title[:1].lower()}{metric.title[1:]} {early}, at the end {final}")
-        for metric in self._headline(schema, result, FINAL):
+        for metric in self._headline(schema, result, FINAL)[:1]:
             if f"{EARLY_STOP}{metric.name}" not in result.values:  # measured at the end only
                 value = metric.write(result.value(f"{FINAL}{metric.name}"))
                 told.append(f"{metric.title[:1].lower()}{metric.title[1:]} {value}")

@@ -71,7 +71,7 @@ def summary_table(rows: Iterable[Result], schema: RunSchema) -> Group:
     rows = list(rows)
     methods = Methods.of([schema], [row.method for row in rows])
     measured = described(schema.metrics, result_metrics(name for row in rows for name in row.values))
-    metrics = headline_metrics(measured.values())
+    metrics = headline_metrics(measured.values())[:2]  # as many as a terminal has room for
     columns = [column(metric, EARLY_STOP) for metric in metrics]
     stop, *values = (series(rows, each.name, methods) for each in (EARLY_STOP_ITERATION, *columns))
     shown = _shown(stop)

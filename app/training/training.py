@@ -28,7 +28,7 @@ from callbacks import (
     ResumeCheckpoint,
     StopOnNonFinite,
 )
-from callbacks.metrics_recorder import number
+from callbacks.metrics_recorder import UNRECORDED, number
 
 TEST = "test_"
 
@@ -74,7 +74,8 @@ class Training:
         density: share of weights remaining, where progress is to show it.
         keep_best: keep the checkpoint of the best validation.
         keep_last: save the end of the training too, so that a longer one can go on from it.
-        test_at_end: measure test metrics when training has ended, where no validation did.
+        measure_at_end: when training has ended, measure the validation metrics where the last validation came before,
+            and the test metrics where no validation did.
         snapshots: paths of further checkpoints, by the iteration after which they are made.
         start: a checkpoint to begin from where there is no last.ckpt.
     """
@@ -98,7 +99,7 @@ class Training:
     density: float | None = None
     keep_best: bool = False
     keep_last: bool = False
-    test_at_end: bool = False
+    measure_at_end: bool = False
     snapshots: Mapping[int, Path] = field(default_factory=dict)
     start: Path | None = None
 
@@ -127,12 +128,14 @@ class Training:
         checkpoint = self.files.last if self.files.last.exists() else self.start
         with loading_plain_names(self.model):
             trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
-        measured = (final[0].values if final else {}) | (self._test(trainer) if self._tests_at_the_end(trainer) else {})
         rows = read_metrics(self.files.metrics) if is_first() else []
         if is_first() and not rows:
             raise RunError(
                 f"{self.files.root}: no validation was measured; check trainer.limit_val_batches and the data"
             )
+        measured = final[0].values if final else {}
+        if self.measure_at_end:
+            measured = self._measured_at_end(trainer, recorder) | measured
         return Trained(rows=rows, final=measured, seconds=recorder.seconds, trainer=trainer)
 
     def schema(self, trainer: Trainer) -> list[Metric] | None:
@@ -177,17 +180,23 @@ class Training:
             describe=partial(describe_in_plain_names, config=self.config),
         )
 
-    def _tests_at_the_end(self, trainer: Trainer) -> bool:
-        """Whether test metrics are still to be measured: none was at validations, and module and data have a test."""
-        if not self.test_at_end or any(name.startswith(TEST) for name in trainer.callback_metrics):
-            return False
+    def _measured_at_end(self, trained: Trainer, recorder: MetricsRecorder) -> dict[str, float]:
+        """What is not known of the trained network from its last validation."""
+        found: dict[str, float] = {}
+        if recorder.iteration < trained.global_step:
+            found |= self._measure("validate")
+        if self._has_test() and not any(name.startswith(TEST) for name in trained.callback_metrics):
+            found |= self._measure("test")
+        return found
+
+    def _has_test(self) -> bool:
         module, data = type(self.model), type(self.data)
         return (
             module.test_step is not LightningModule.test_step
             and data.test_dataloader is not LightningDataModule.test_dataloader
         )
 
-    def _test(self, trained: Trainer) -> dict[str, float]:
+    def _measure(self, what: str) -> dict[str, float]:
         trainer = self.make_trainer(self.files.root, [], [], **self.arguments)
-        trainer.test(self.model, datamodule=self.data, verbose=False)
-        return {name: number(value) for name, value in trainer.callback_metrics.items()}
+        getattr(trainer, what)(self.model, datamodule=self.data, verbose=False)
+        return {name: number(value) for name, value in trainer.callback_metrics.items() if name not in UNRECORDED}
