@@ -179,4 +179,5 @@ class Experiment:
             seed=self.seed,
             train=training,
             whole=whole,
+            rewind_iteration=self.rewind_iteration if self.settings.rewind_to.endswith("ep") else None,
         )

@@ -39,6 +39,7 @@ class Lottery:
         seed: with the replicate and a purpose, the origin of every random draw.
         train: trains the model on a job until the job's directory is finished, and returns its row.
         whole: the settings of the run directory, where it holds more than this lottery.
+        rewind_iteration: the iteration that `rewind_to` means, where it is in epochs.
     """
 
     model: LightningModule
@@ -48,6 +49,7 @@ class Lottery:
     seed: int
     train: Callable[[Job], Result]
     whole: Pruning | None = None
+    rewind_iteration: int | None = None
 
     def run(self) -> list[Result]:
         """Train every network of the experiment that is not finished; return the rows of all."""
@@ -68,8 +70,10 @@ class Lottery:
 
     def callback(self) -> IterativePruningCallback:
         """The callback that prunes and rewinds."""
-        settings = self.settings
-        return IterativePruningCallback(settings.rates, settings.scope, settings.rewind_to, score=settings.built_score)
+        settings, rewind_to = self.settings, self.settings.rewind_to
+        if self.rewind_iteration is not None:  # epochs may differ in length: one count of them is for all networks
+            rewind_to = f"{self.rewind_iteration}it"
+        return IterativePruningCallback(settings.rates, settings.scope, rewind_to, score=settings.built_score)
 
     def draw(self, ticket: IterativePruningCallback, origin: Origin, key: NetworkKey) -> None:
         """Let the callback prune and rewind the model, as it does between two fits of a script."""

@@ -35,8 +35,9 @@ class LanguageModel(SentenceReader):
     `val_perplexity` by the authors' convention, which divides by the length of the text although its first word is not
     predicted; `val_loss_exact` and `val_perplexity_exact`, which divide by the number of words predicted.
 
-    A checkpoint holds the weights, the vocabulary and the recurrent state, not these arguments: give them again to
-    `load_from_checkpoint`, including the net with its `weight_dropout`, which scales the weights in evaluation.
+    A checkpoint holds the weights, the vocabulary and the recurrent state. One of a run directory holds these arguments
+    too; for any other give them again to `load_from_checkpoint`, including the net with its `weight_dropout`, which
+    scales the weights in evaluation.
 
     Args:
         net: the recurrent net; it reads embeddings of its `input_size`.
