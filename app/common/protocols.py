@@ -29,6 +29,9 @@ CONVOLUTIONS = (
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
 )
 OUTPUT = "output"
+# Where modules keep sums over the training since the last validation in checkpoints: a tensor, or tensors by name. A
+# ticket that goes on from a later moment than iteration 0 begins them anew.
+TRAIN_SUMS = ("train_sums", "train_means")
 
 
 @runtime_checkable

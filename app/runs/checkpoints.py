@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from app.common.errors import UserError
+from app.common.protocols import TRAIN_SUMS
 from app.common.states import check_shapes, load_plain_state, plain_name, same_names
 from app.runs.tensors import load_tensors
 
@@ -130,7 +131,14 @@ def ticket_checkpoint(
     optimizers = [{**state, "state": {}} for state in moment.get("optimizer_states", [])]
     kept = {key: state for key, state in moment.get("callbacks", {}).items() if not key.startswith(fresh)}
     state = {plain_name(name): weights[plain_name(name)] for name in moment["state_dict"]}
-    return {**moment, "state_dict": state, "optimizer_states": optimizers, "callbacks": kept | dict(callbacks)}
+    sums = {key: _zeros(moment[key]) for key in TRAIN_SUMS if key in moment}
+    return {**moment, **sums, "state_dict": state, "optimizer_states": optimizers, "callbacks": kept | dict(callbacks)}
+
+
+def _zeros(sums: Any) -> Any:
+    if isinstance(sums, Mapping):
+        return {name: torch.zeros_like(value) for name, value in sums.items()}
+    return torch.zeros_like(sums)
 
 
 def _first_line(error: Exception) -> str:

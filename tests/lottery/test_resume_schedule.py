@@ -34,6 +34,7 @@ class Seen:
 
     batches: dict[int, bytes] = field(default_factory=dict)  # by how many iterations came before
     rates: dict[int, float] = field(default_factory=dict)
+    losses: dict[int, float] = field(default_factory=dict)
     start: dict[str, Tensor] = field(default_factory=dict)
     momentum_at_start: int = -1
 
@@ -47,6 +48,7 @@ class Watch(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         name = NetworkKey.of_path("/".join(Path(trainer.default_root_dir).parts[-3:])) or NetworkKey(0, "dense", 0)
         seen = self.seen.setdefault(f"{name.method} {name.round}", Seen())
+        self.now = seen
         done, (optimizer,) = trainer.global_step, trainer.optimizers
         if not seen.batches:
             seen.start = weights(pl_module)
@@ -56,6 +58,11 @@ class Watch(Callback):
         assert done not in seen.batches or seen.batches[done] == b"".join(part.numpy().tobytes() for part in batch)
         seen.batches[done] = b"".join(part.numpy().tobytes() for part in batch)
         seen.rates[done] = optimizer.param_groups[0]["lr"]
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.now.losses[trainer.global_step - 1] = float(outputs["loss"])
 
 
 class PlainBlobs(Blobs):
@@ -133,6 +140,17 @@ def test_every_method_and_control_trains_on_from_there(tmp_path: Path) -> None:
     later = {name: list(each.batches) for name, each in seen.items() if name != "dense 0"}
     assert len(seen) >= 3
     assert all(done == list(range(5, ITERATIONS)) for done in later.values())
+
+
+def test_training_means_are_those_of_the_ticket_alone(tmp_path: Path) -> None:
+    """The first row after iteration 5 is the mean over iterations 6 to 8 of the ticket, none of the dense network."""
+    seen = run(tmp_path, rewind_to="5it", rounds=1)
+    layout = RunLayout(tmp_path)
+    rows = read_metrics(layout.network(NetworkKey(0, "iterative", 1)).metrics)
+    assert [row["iteration"] for row in rows] == [8, 12]
+    losses = seen["iterative 1"].losses
+    assert rows[0]["train_loss"] == pytest.approx(sum(losses[done] for done in (5, 6, 7)) / 3)
+    assert rows[1]["train_loss"] == pytest.approx(sum(losses[done] for done in (8, 9, 10, 11)) / 4)
 
 
 def test_without_it_a_ticket_trains_its_full_length_from_the_beginning(tmp_path: Path) -> None:
