@@ -19,6 +19,7 @@ from app.common.protocols import prunable_parameters
 from app.common.states import check_state, plain_parameters, plain_state
 from app.pruning import SCORES, Magnitude, Masks, Score, When, rewind, rewind_iteration, usual_rates
 from app.pruning.masks import as_bits, check_names, clear_, dense_masks, density, survivors, weight_sizes
+from app.pruning.scores import checked_scores
 from app.pruning.select import SCOPES, check_kinds, check_rates, keep, prune
 from callbacks.loss_gradients import LossGradients
 from callbacks.optimizer_reset import OptimizerReset
@@ -126,9 +127,8 @@ class IterativePruningCallback(Callback):
         check_state(self.rewind_point, module, "the weights to rewind to")
         parameters, before, kinds = plain_parameters(module), survivors(self.masks), prunable_parameters(module)
         weights = {name: parameters[name].detach() for name in self.masks}
-        start = {name: self.rewind_point[name] for name in self.masks}
         gradients = LossGradients(module, make_batch or (lambda: self._batch))
-        scores = (score or self.score)(weights, start, self.masks, gradients)
+        scores = checked_scores(score or self.score, weights, self.rewind_point, self.masks, gradients)
         if survivors_to_keep is not None:
             self.masks = keep(scores, self.masks, survivors_to_keep)
         else:

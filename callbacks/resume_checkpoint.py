@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from typing_extensions import override
 
 from app.common.errors import Interrupted
-from app.common.lightning_internals import finish_epoch_of_checkpoint
+from app.common.lightning_internals import finish_epoch_of_checkpoint, step_plateau_schedulers
 from callbacks.trainer_state import (
     is_complete,
     is_resumable,
@@ -25,7 +26,7 @@ class ResumeCheckpoint(Callback):
     """Saves a training in progress every few seconds, and when asked to stop, between two iterations.
 
     The file is replaced atomically. It holds what Lightning saves (weights, optimiser, loops, loader position, all
-    callbacks) and the state of the random numbers on every rank. Make it the last of the callbacks: it ends a training
+    callbacks), the metrics that callbacks and schedulers wait for, and the state of the random numbers on every rank. Make it the last of the callbacks: it ends a training
     within its hook.
 
     Where a loader has no `state_dict`, as a plain `DataLoader`, a training is saved at the ends of epochs only: what
@@ -58,6 +59,7 @@ class ResumeCheckpoint(Callback):
         self.describe = describe
         self._last = time.monotonic()
         self._rng: list[dict[str, Any]] = []
+        self._metrics: dict[str, Tensor] = {}
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -76,6 +78,8 @@ class ResumeCheckpoint(Callback):
         if not drawn:  # Lightning makes another iterator, or the loader draws nothing
             self._restore_rng(trainer, pl_module)
         self._rng = []
+        trainer.callback_metrics.update(self._metrics)
+        self._metrics = {}
 
     def _restore_rng(self, trainer: Trainer, module: LightningModule) -> None:
         if self._rng:
@@ -91,6 +95,10 @@ class ResumeCheckpoint(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._save_if_due(trainer)
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        step_plateau_schedulers(trainer)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -127,12 +135,13 @@ class ResumeCheckpoint(Callback):
             states *= trainer.world_size
             torch.distributed.all_gather_object(states, rng_state(pl_module))
         checkpoint["rng"] = states
+        checkpoint["callback_metrics"] = {name: value.detach().cpu() for name, value in trainer.callback_metrics.items()}
         if self.describe is not None:
             self.describe(checkpoint)
 
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._rng = checkpoint.get("rng", [])
+        self._rng, self._metrics = checkpoint.get("rng", []), checkpoint.get("callback_metrics", {})
         for callback in trainer.checkpoint_callbacks:
             if hasattr(callback, "current_score"):  # ModelCheckpoint saves it but does not load it
                 callback.current_score = checkpoint["callbacks"].get(callback.state_key, {}).get("current_score")

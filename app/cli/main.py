@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from app.cli.parser import CLI, MEASURES
 from app.cli.trained_model import TrainedModel, trained_model
@@ -84,7 +85,7 @@ def _mistake(error: BaseException) -> UserError | None:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, UserError):
         cause = cause.__cause__
-    if cause is None and isinstance(error, ArgumentError | yaml.YAMLError):
+    if cause is None and isinstance(error, ArgumentError | yaml.YAMLError | MisconfigurationException):
         return UserError(" ".join(str(error).split()))
     return cause
 

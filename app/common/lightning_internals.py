@@ -86,6 +86,16 @@ def finish_epoch_of_checkpoint(trainer: Trainer) -> bool:
     return True
 
 
+def step_plateau_schedulers(trainer: Trainer) -> None:
+    """At the end of an epoch that a checkpoint resumed, step the schedulers that wait for a metric.
+
+    Lightning omits that, because it does not save the metrics.
+    """
+    loop = trainer.fit_loop
+    if loop.restarting and loop.epoch_loop._num_ready_batches_reached():
+        loop.epoch_loop.update_lr_schedulers("epoch", update_plateau_schedulers=True)
+
+
 def is_attached(module: LightningModule) -> bool:
     """Whether the module belongs to a Trainer; `module.trainer` raises an error if it does not."""
     return module._trainer is not None

@@ -1,10 +1,13 @@
 """Makes objects, such as scores and methods, from a name or a class path in a configuration."""
 
 import importlib
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
-from app.common.errors import UserError
+from app.common.errors import RunError, UserError
 
 T = TypeVar("T")
 
@@ -31,8 +34,10 @@ def build(spec: Any, known: Mapping[str, type[T]], base: type[T], option: str) -
         raise UserError(f"{option}: {path} is not a subclass of {base.__module__}.{base.__qualname__}")
     try:
         return kind(**arguments)
-    except TypeError as error:
-        raise UserError(f"{option}: {path}: {error}") from None
+    except UserError:
+        raise
+    except Exception as error:  # of a class that may be anyone's
+        raise UserError(f"{option}: {path}: {told(error)}") from None
 
 
 def _parts(spec: Any, option: str) -> tuple[str, dict[str, Any]]:
@@ -48,5 +53,29 @@ def _import(path: str, known: Mapping[str, type], option: str) -> Any:
         raise UserError(f"{option} is {path!r}; expected one of {', '.join(known)}, or the path of a class")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise UserError(f"{option}: {path} cannot be imported ({error})") from None
+    except Exception as error:  # whatever happens while a module is imported
+        raise UserError(f"{option}: {path} cannot be imported ({told(error)})") from None
+
+
+@contextmanager
+def blamed(option: str, plugin: object) -> Iterator[None]:
+    """Run code of a user's own; what it raises becomes one line that says whose it is, and keeps its traceback.
+
+    Raises:
+        UserError: the code raised anything but our own exceptions.
+    """
+    try:
+        yield
+    except (UserError, RunError):
+        raise
+    except Exception as error:
+        kind = type(plugin)
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        raise UserError(f"{option}: {kind.__module__}.{kind.__qualname__}: {told(error)}{where}") from error
+
+
+def told(error: BaseException) -> str:
+    """An exception as one line: its kind and its message."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

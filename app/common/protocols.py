@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parameter import is_lazy
 
 from app.common.errors import UserError
 from app.common.metrics import Metric
@@ -89,8 +90,12 @@ def prunable_parameters(module: nn.Module) -> dict[str, str]:
 
     Raises:
         UserError: the module declares unknown names, or something other than names and kinds, or has no prunable
-            parameters.
+            parameters, or lazy ones.
     """
+    if lazy := [name for name, parameter in module.named_parameters() if is_lazy(parameter)]:
+        raise UserError(
+            f"{type(module).__name__}: {lazy[0]} has no shape before the first batch; give its layer the sizes"
+        )
     declared = module.prunable_parameters() if isinstance(module, Prunable) else None
     whose = f"{type(module).__name__}.prunable_parameters()"
     if declared is not None and not isinstance(declared, Mapping):

@@ -16,6 +16,7 @@ from app.common.lightning_internals import is_stateful_loader
 from app.common.ranks import is_first
 from app.lottery.experiment import Experiment
 from app.lottery.plan import Plan
+from app.lottery.prerequisites import graph
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
 from app.lottery.workers.limits import check_workers
 from app.pruning import check_kinds, rewind_iteration, weight_sizes
@@ -55,6 +56,7 @@ def run_lottery(
         settings.rewind_to, iterations=iterations, iterations_per_epoch=steps_per_epoch(arguments, data)
     )
     _check_rewind_point(settings, rewound, arguments, data)
+    graph(settings, set(settings.networks()))  # or a method in a circle is found when its turn has come
     check_workers(settings, trainer, context.threads)
     if settings.plan:
         plan = _plan(model, data, settings, layout, iterations, context)

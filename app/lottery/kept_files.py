@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 
+from app.common.plugins import blamed
 from app.common.ranks import is_first
 from app.lottery.finished import FinishedNetworks
 from app.lottery.methods import Method
 from app.lottery.settings import Pruning
-from app.pruning import masked
+from app.pruning import When, masked
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.tensors import digest, save_tensors
 
@@ -23,7 +24,7 @@ def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:
         layout: of its run directory.
     """
     keys = list(settings.networks())
-    done = {key for key in keys if _is_complete(settings.keep, layout.network(key))}
+    done = {key for key in keys if _is_complete(settings.keep, layout.network(key)) and _rewinds(settings, layout, key)}
     for key in reversed(keys):  # each comes after those that it is made from
         if key not in done:
             needed = settings.method(key).reads_weights_of(key)
@@ -34,6 +35,16 @@ def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:
 def _is_complete(keep: Sequence[str], files: TrainingLayout) -> bool:
     wanted = {"final": files.final, "best": files.best}
     return files.done.exists() and all(path.exists() for name, path in wanted.items() if name in keep)
+
+
+def _rewinds(settings: Pruning, layout: RunLayout, key: NetworkKey) -> bool:
+    """Whether what tickets are rewound to is there: the dense network leaves it, where that is not its beginning."""
+    if key.round > 0 or settings.rounds == 0 or When.parse(settings.rewind_to).count == 0:
+        return True
+    left = [layout.rewind_weights(key.replicate)]
+    if settings.resume_schedule:
+        left.append(layout.rewind_checkpoint(key.replicate))
+    return all(path.exists() for path in left)
 
 
 def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> None:
@@ -47,7 +58,8 @@ def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> N
     files = finished.layout.network(key)
     if files.start.exists() or not is_first():
         return
-    weights = method.weights(key, finished)
+    with blamed("pruning.methods", method):
+        weights = method.weights(key, finished)
     if digest(weights) == json.loads(files.report.read_text())["checksums"]["start"]:
         save_tensors(files.start, masked(weights, finished.mask(key)))
     else:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from app.common.errors import UserError
+from app.common.plugins import blamed
 from app.lottery.settings import Pruning
 from app.runs.layout import NetworkKey
 
@@ -18,7 +19,9 @@ def prerequisites(settings: Pruning, key: NetworkKey) -> tuple[NetworkKey, ...]:
         settings: of the lottery.
         key: one of its networks.
     """
-    return settings.method(key).needs(key, settings.method_names)
+    method = settings.method(key)
+    with blamed("pruning.methods", method):
+        return tuple(method.needs(key, settings.method_names))
 
 
 def graph(settings: Pruning, missing: Collection[NetworkKey]) -> Graph:

@@ -187,7 +187,7 @@ def _built(spec: Any) -> Method:
     """
     method = build(spec, METHODS, Method, "pruning.methods")  # type: ignore[type-abstract]
     name = getattr(method, "name", "")
-    if not re.fullmatch(r"\w[\w.+-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise UserError(
             f"pruning.methods: {type(method).__name__}.name is {name!r}; give it a name of letters, digits and _"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from app.common.errors import UserError
+from app.common.metrics import Schema
 
 Row = TypeVar("Row", bound=Mapping[str, Any])
 
@@ -40,6 +41,22 @@ class BestValidation:
         """
         if self.monitor not in columns:
             raise UserError(f"best.monitor is {self.monitor!r}; expected one of {', '.join(columns)}")
+
+    def check_direction(self, schema: Schema) -> None:
+        """Check that the rule does not choose the worst validation.
+
+        Args:
+            schema: of the module; of a metric that it does not declare the direction is inferred from the name.
+
+        Raises:
+            UserError: a metric is better in the other direction.
+        """
+        metric = schema[self.monitor]
+        if metric.better != "neither" and metric.mode != self.mode:
+            raise UserError(
+                f"best.mode is {self.mode} and best.monitor is {self.monitor}, which is better the {metric.better}; "
+                f"add --best.mode {metric.mode}"
+            )
 
 
 def configured_best(config: Mapping[str, Any]) -> BestValidation:

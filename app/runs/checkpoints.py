@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     except KeyError:
         raise UserError(f"{path}: not a checkpoint (not a file of PyTorch)") from None
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, OSError, struct.error) as error:
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")

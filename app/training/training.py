@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from app.common import protocols
 from app.common.errors import RunError
-from app.common.metrics import Metric
+from app.common.metrics import Metric, Schema
 from app.common.ranks import is_first
 from app.runs.best_validation import BestValidation
 from app.runs.layout import TrainingLayout
@@ -117,6 +117,7 @@ class Training:
         names = [metric.name for metric in schema] if schema is not None else None
         if names is not None:
             self.best.check(names)
+        self.best.check_direction(Schema(schema or ()))
         recorder = MetricsRecorder(MetricsFile(self.files.metrics, names or ()), names)
         final = [FinalMetrics()] if isinstance(self.model, protocols.FinallyMeasured) else []
         present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
