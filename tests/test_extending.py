@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import app, needs_digits
+from helpers.command import in_process, needs_digits
 
 from app.__main__ import main
 from app.common import protocols
@@ -50,9 +50,9 @@ def lotteries(text: str) -> dict[str, dict[str, str]]:
 
 
 def run(folder: Path, experiment: str, options: dict[str, str]) -> Path:
-    """Run a lottery in a process of its own; return its run directory."""
+    """Run a lottery; return its run directory."""
     arguments = [word for option, value in options.items() if option != "--pruning.rounds" for word in (option, value)]
-    ran = app("lottery", *arguments, "--experiment", experiment, *TINY, cwd=folder)
+    ran = in_process("lottery", *arguments, "--experiment", experiment, *TINY, cwd=folder)
     assert ran.returncode == 0, ran.stderr
     return folder / "runs" / experiment
 

@@ -1,8 +1,11 @@
 """Lotteries in separate processes."""
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from helpers.command import in_process
 
 from app.bench import workers
 from app.bench.rows import Comparison, Note
@@ -13,7 +16,11 @@ from app.common.errors import RunError
 TINY = replace(QUICK, worker_iterations=2, eval_every=1, worker_pairs=3)
 
 
-def test_a_lottery_by_two_workers_takes_its_time() -> None:
+def test_a_lottery_by_two_workers_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(words: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
+        return in_process(*words[words.index("lottery") :], cwd=tmp_path)
+
+    monkeypatch.setattr(workers.subprocess, "run", command)  # the workers are processes still
     took = workers.run_lottery(2, TINY)
     assert 0 < took.trainings < took.whole
 

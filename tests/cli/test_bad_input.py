@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import SMALL, app, needs_digits, start
+from helpers.command import SMALL, in_process, needs_digits, start
 
 from app import __main__
 from app.common.errors import Interrupted, RunError, UserError
@@ -40,7 +40,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a finished small run in runs/quickstart."""
     directory = tmp_path_factory.mktemp("finished")
-    done = app("lottery", *TINY, cwd=directory)
+    done = in_process("lottery", *TINY, cwd=directory)
     assert done.returncode == 0, done.stderr
     return directory
 
@@ -145,10 +145,10 @@ def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
         deadline = time.monotonic() + 60
         while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        second = app("lottery", *SMALL, *long, cwd=tmp_path)
+        second = in_process("lottery", *SMALL, *long, cwd=tmp_path)
         assert second.returncode == 2
         assert f"process {first.pid} is at work in runs/quickstart" in second.stderr
-        view = app("status", "runs/quickstart", cwd=tmp_path)
+        view = in_process("status", "runs/quickstart", cwd=tmp_path)
         assert "a process is at work" in view.stdout
         assert "(running)" in view.stdout
 

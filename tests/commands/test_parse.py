@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import app
+from helpers.command import in_process
 from helpers.tiny_grammar import write_tiny_grammar
 
 from app import __main__
@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a small trained model in runs/."""
     directory = tmp_path_factory.mktemp("parse")
     write_tiny_grammar(directory)
-    done = app("fit", *CONFIG, cwd=directory)
+    done = in_process("fit", *CONFIG, cwd=directory)
     assert done.returncode == 0, done.stderr
     with open(directory / RUN / "metrics.csv") as file:
         (row,) = csv.DictReader(file)

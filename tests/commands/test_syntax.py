@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from helpers.command import app
+from helpers.command import in_process
 from helpers.configs import composed, spec
 from helpers.tiny_grammar import write_tiny_grammar
 from lightning.pytorch.loggers import WandbLogger
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a small trained model in runs/, pairs and templates."""
     directory = tmp_path_factory.mktemp("syntax")
     write_tiny_grammar(directory)
-    done = app("fit", *CONFIG, cwd=directory)
+    done = in_process("fit", *CONFIG, cwd=directory)
     assert done.returncode == 0, done.stderr
     (directory / "own.txt").write_text(TEMPLATES)
     (directory / "own.tsv").write_text(PAIRS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.logic import DATA, published
+from helpers.logic import PUBLISHED, published
 
 from app.common.errors import UserError
 from app.common.seeds import derive_seed
@@ -116,7 +116,7 @@ def test_systematic_splits_train_without_a_pattern_and_test_on_it(name: str):
 
 @pytest.fixture(scope="module")
 def published_files() -> tuple[list[Pair], list[Pair]]:
-    return Logic(path=str(DATA))._read()
+    return Logic(path=str(PUBLISHED))._read()
 
 
 @published
@@ -132,7 +132,7 @@ def published_files() -> tuple[list[Pair], list[Pair]]:
 def test_published_sizes(systematic, train: int, val: int, test: int, published_files, monkeypatch):
     """Sizes of the whole set as in the ON-LSTM authors' code, and of the splits as counted by grep in the files."""
     monkeypatch.setattr(Logic, "_read", lambda self: tuple(map(list, published_files)))
-    parts = Logic(path=str(DATA), systematic=systematic).pairs()
+    parts = Logic(path=str(PUBLISHED), systematic=systematic).pairs()
     assert tuple(map(len, parts)) == (train, val, test)
 
 

@@ -1,11 +1,11 @@
 import hashlib
-import os
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.needs import DATA, needs_data
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 
@@ -15,7 +15,6 @@ from datamodules import MNIST
 from datamodules.in_memory_data_module import SplitSizes
 from datamodules.mnist import FILES, IdxFile
 
-REAL = os.environ.get("TREES_TICKETS_DATA")
 NAMES = [file.name for file in FILES]
 
 
@@ -156,9 +155,9 @@ def test_the_command_line_can_make_it_and_write_it_down():
     assert data.batch_size == 60
 
 
-@pytest.mark.skipif(REAL is None, reason="TREES_TICKETS_DATA names no folder with the real MNIST")
+@needs_data("MNIST/raw", FILES[0].name, f"{FILES[0].name}.gz")
 def test_the_real_files_hold_the_known_digits():
-    data = offline(Path(REAL or ""))
+    data = offline(DATA)
     data.prepare()
     assert data.checksums == {file.name: file.sha256 for file in FILES}
     (train, train_labels), (val, val_labels), (test, test_labels) = (

@@ -1,9 +1,9 @@
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.needs import DATA, needs_data
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 
@@ -13,7 +13,6 @@ from app.common.vocabulary import EOS, UNK
 from datamodules import PTB
 from datamodules.ptb import FILES, TextFile
 
-REAL = os.environ.get("TREES_TICKETS_DATA")
 NAMES = [file.name for file in FILES]
 OWN = {"train": "the cat saw the dog\nthe dog saw a cat\nit ran\n", "valid": "a bird saw it\n", "test": "the dog ran\n"}
 
@@ -193,9 +192,9 @@ def test_reading_prints_nothing(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.skipif(REAL is None, reason="TREES_TICKETS_DATA names no folder with the real Penn Treebank text")
+@needs_data("penn")
 def test_the_real_files_hold_the_known_words():
-    data = PTB(str(Path(REAL or "") / "penn"), download=False)
+    data = PTB(str(DATA / "penn"), download=False)
     data.prepare()
     assert {part: len(stream) for part, stream in data.corpus.streams.items()} == {
         "train": 929_589, "val": 73_760, "test": 82_430

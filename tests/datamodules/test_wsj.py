@@ -1,15 +1,14 @@
-import os
 import warnings
 from pathlib import Path
 
 import pytest
+from helpers.needs import DATA, needs_data
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from app.common.errors import UserError
 from datamodules.wsj import GROUP_SIZE, WSJ, SentenceGroups
 
-REAL = os.environ.get("TREES_TICKETS_DATA")
 SENTENCES = [f"( (S (NP (DT The) (NN dog)) (VP (VBZ barks){' (RB now)' * length}) (. .)) )" for length in range(20)]
 
 
@@ -106,9 +105,9 @@ def test_the_command_line_can_make_it():
     assert vars(config.data.init_args) == {"data_dir": "data/treebank", "split": "wsj10"}
 
 
-@pytest.mark.skipif(REAL is None, reason="TREES_TICKETS_DATA names no folder with the real treebank")
+@needs_data("treebank")
 def test_the_real_sample_fills_every_group():
-    data = WSJ(str(Path(REAL or "") / "treebank"))
+    data = WSJ(str(DATA / "treebank"))
     with pytest.warns(UserWarning, match=r"159 files, 3,396 sentences"):
         data.prepare()
     assert [len(group) for group in data.predict_dataloader()] == [16] * 212 + [4]

@@ -1,17 +1,15 @@
 """Formulas of all shapes for hypothesis, their truth by Python's own operators, and where the published pairs are."""
 
-import os
 import re
 from itertools import product
-from pathlib import Path
 
-import pytest
 from hypothesis import strategies as st
 
 from app.logic.formulas import VARIABLES, Formula, conjunction, disjunction, negation, variable
+from helpers.needs import DATA, needs_data
 
-DATA = Path(os.environ.get("TREES_TICKETS_DATA", "nowhere")) / "logic"
-published = pytest.mark.skipif(not DATA.is_dir(), reason="needs logic/ in the folder TREES_TICKETS_DATA")
+PUBLISHED = DATA / "logic"
+published = needs_data("logic")
 
 formulas: st.SearchStrategy[Formula] = st.recursive(
     st.sampled_from(VARIABLES).map(variable),

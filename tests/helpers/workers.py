@@ -5,13 +5,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from app.runs.layout import RunLayout
 from app.runs.lock import is_locked
-from helpers.command import REPOSITORY
 
 TINY = (
     *("lottery", "--experiment", "tiny", "--checkpoint_seconds", "0.02"),
@@ -25,20 +23,6 @@ TINY = (
 TWO = ("--pruning.workers", "2")
 
 
-def start(*arguments: str, cwd: Path, **environment: str) -> "subprocess.Popen[str]":
-    """Begin `python -m app ARGUMENTS` in `cwd`, as a process group of its own; W&B is off unless said otherwise."""
-    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
-    return subprocess.Popen(
-        [sys.executable, "-m", "app", *arguments],
-        cwd=cwd,
-        env={**os.environ, "WANDB_MODE": "disabled", "PYTHONPATH": path, "COLUMNS": "200", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """Wait for its end: exit code, standard output, standard error."""
     try:
@@ -47,11 +31,6 @@ def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     return process.returncode, stdout, stderr
-
-
-def app(*arguments: str, cwd: Path, **environment: str) -> tuple[int, str, str]:
-    """Run `python -m app ARGUMENTS` in `cwd` to its end."""
-    return end(start(*arguments, cwd=cwd, **environment))
 
 
 def wait_until_free(run: RunLayout) -> None:

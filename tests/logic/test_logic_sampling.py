@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 import torch
-from helpers.logic import DATA, brute_relation, published
+from helpers.logic import PUBLISHED, brute_relation, published
 
 from app.logic import MOST_OPERATORS, Pair, draw, draw_bins, read_pairs, split
 from app.logic.formulas import EVERYWHERE, VARIABLES
@@ -80,7 +80,7 @@ def probability(ours: Iterable[Hashable], theirs: Iterable[Hashable]) -> float:
 
 @pytest.fixture(scope="module")
 def published_pairs() -> list[list[Pair]]:
-    return [read_pairs(DATA / f"train{n}") + read_pairs(DATA / f"test{n}") for n in range(MOST_OPERATORS + 1)]
+    return [read_pairs(PUBLISHED / f"train{n}") + read_pairs(PUBLISHED / f"test{n}") for n in range(MOST_OPERATORS + 1)]
 
 
 @published
@@ -97,7 +97,7 @@ def test_relations_of_all_published_pairs_are_ours(published_pairs: Sequence[Seq
 def test_the_published_files_are_cut_as_ours(published_pairs: Sequence[Sequence[Pair]]):
     for number, bin in enumerate(published_pairs):
         train, test = split(bin)
-        found = [(DATA / f"{part}{number}").read_text().splitlines() for part in ("train", "test")]
+        found = [(PUBLISHED / f"{part}{number}").read_text().splitlines() for part in ("train", "test")]
         assert [[pair.line for pair in part] for part in (train, test)] == found
 
 

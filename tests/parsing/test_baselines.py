@@ -1,10 +1,9 @@
-import os
 from collections import Counter
 from itertools import permutations, product
-from pathlib import Path
 from random import Random
 
 import pytest
+from helpers.needs import DATA, needs_data
 from helpers.trees import is_binary, leaves, spans, trees, zigzag
 from hypothesis import given
 
@@ -12,8 +11,6 @@ from app.parsing import BASELINES, BUILDERS, GoldSentence, baseline_trees, build
 from app.parsing.baselines import balanced, binary_oracle, left_branching, random_depths, random_merges, right_branching
 from app.parsing.brackets import brackets
 from app.parsing.trees import OPEN, tokens
-
-REAL = os.environ.get("TREES_TICKETS_DATA")
 
 # In percent: sentence_f1, sentence_f1_kim, corpus_f1, corpus_f1_root of the 3,396 sentences of NLTK's sample, then
 # the tolerance for random trees.
@@ -144,10 +141,10 @@ def test_draws_depend_on_the_seed_alone(name):
 def sample() -> list[GoldSentence]:
     from app.parsing.treebank import read_treebank
 
-    return read_treebank(Path(REAL or "") / "treebank").splits["sample"]
+    return read_treebank(DATA / "treebank").splits["sample"]
 
 
-@pytest.mark.skipif(REAL is None, reason="TREES_TICKETS_DATA names no folder with the sample of the treebank")
+@needs_data("treebank")
 @pytest.mark.parametrize(
     ("name", "max_words", "sentences", "expected", "tolerance"),
     [

@@ -1,9 +1,9 @@
 import hashlib
-import os
 import re
 from pathlib import Path
 
 import pytest
+from helpers.needs import DATA, needs_data
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +12,6 @@ from app.common.errors import UserError
 from app.parsing.treebank import WORD_TAGS, gold_sentence, read_treebank
 from app.parsing.trees import GoldSentence
 
-REAL = os.environ.get("TREES_TICKETS_DATA")
 SENTENCE = """
 ( (S
     (NP-SBJ-1
@@ -272,9 +271,9 @@ def test_a_treebank_of_other_tags_is_refused(tmp_path):
     assert "no word has a tag of the treebank" in refusal(tmp_path)
 
 
-@pytest.mark.skipif(REAL is None, reason="TREES_TICKETS_DATA names no folder with the real treebank")
+@needs_data("treebank")
 def test_the_real_sample_has_the_known_sentences():
-    treebank = read_treebank(Path(REAL or "") / "treebank")
+    treebank = read_treebank(DATA / "treebank")
     assert {name: len(sentences) for name, sentences in treebank.splits.items()} == {"sample": 3_396, "wsj10": 490}
     first = treebank.splits["sample"][0]
     assert " ".join(first.words) == "pierre vinken N years old will join the board as a nonexecutive director nov. N"

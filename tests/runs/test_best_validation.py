@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import app
+from helpers.command import in_process
 from helpers.tiny_text import write_tiny_text
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +43,7 @@ def worst(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("best")
     write_tiny_text(directory)
     fit = ("fit", "--config", "tiny.yaml", "--best.monitor", COLUMN, "--best.mode", "max", "--trainer.max_epochs", "3")
-    done = app(*fit, cwd=directory)
+    done = in_process(*fit, cwd=directory)
     assert done.returncode == 0, done.stderr
     return directory / "runs/tiny/seed_3"
 
@@ -58,22 +58,22 @@ def test_best_ckpt_and_report_json(worst: Path) -> None:
 
 def test_status_and_report_say_so(worst: Path) -> None:
     highest = max(row[COLUMN] for row in read_metrics(worst / "metrics.csv"))
-    status = app("status", "runs/tiny", cwd=worst.parents[2])
+    status = in_process("status", "runs/tiny", cwd=worst.parents[2])
     assert f"best at highest {COLUMN}" in status.stdout
     assert f"/ {highest:,.2f}" in status.stdout
-    report = app("report", "runs/tiny", cwd=worst.parents[2])
+    report = in_process("report", "runs/tiny", cwd=worst.parents[2])
     assert report.returncode == 0, report.stderr
 
 
 def test_a_directory_from_before_the_option_goes_on(tmp_path: Path) -> None:
     write_tiny_text(tmp_path)
     fit = ("fit", "--config", "tiny.yaml", "--trainer.max_epochs")
-    assert app(*fit, "1", cwd=tmp_path).returncode == 0
+    assert in_process(*fit, "1", cwd=tmp_path).returncode == 0
     config = tmp_path / "runs/tiny/seed_3/config.yaml"
     text = config.read_text()
     config.write_text(text.replace("best:\n  monitor: val_loss\n  mode: min\n", ""))
     assert config.read_text() != text
-    done = app(*fit, "2", cwd=tmp_path)
+    done = in_process(*fit, "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -86,7 +86,7 @@ def test_a_directory_from_before_the_option_goes_on(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_gets_one_line(worst: Path, arguments: tuple[str, ...], said: str) -> None:
-    done = app(*arguments, cwd=worst.parents[2])
+    done = in_process(*arguments, cwd=worst.parents[2])
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -1,17 +1,16 @@
 """The sentences of Marvin & Linzen (2018), as they were published."""
 
 import hashlib
-import os
 from collections import defaultdict
 from functools import cache
-from pathlib import Path
 
-import pytest
+from helpers.needs import DATA, needs_data
 
 from app.syntax.pairs import read_pairs
 from app.syntax.stimuli import Stimuli
 from app.syntax.templates import MARVIN_LINZEN, read_templates
 
+PAIRS = "marvin_linzen/emnlp2018_pairs.tsv"
 # By case: number of items, and start of the SHA-256 of their sorted lines of condition and sentences, tab-separated.
 PUBLISHED = {
     "long_vp_coord": (400, "1ee4cf3c5923f23d"),
@@ -75,12 +74,9 @@ def test_all_cases_are_the_published_ones() -> None:
     assert len(made().items) == len(set(made().items)) == 163_124
 
 
+@needs_data(PAIRS)
 def test_all_sentences_are_the_published_ones() -> None:
-    folder = os.environ.get("TREES_TICKETS_DATA")
-    path = Path(folder or ".") / "marvin_linzen/emnlp2018_pairs.tsv"
-    if folder is None or not path.exists():
-        pytest.skip("needs marvin_linzen/emnlp2018_pairs.tsv in the folder named by TREES_TICKETS_DATA")
-    published = read_pairs(path)
+    published = read_pairs(DATA / PAIRS)
     assert set(made().items) == set(published.items)
     assert len(made().items) == len(published.items)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.command import app, start
+from helpers.command import app, in_process, start
 from helpers.tiny_text import write_tiny_text
 
 KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
@@ -95,36 +95,36 @@ def test_averaging_has_begun(finished: Path) -> None:
 
 def test_the_same_command_again_changes_nothing(finished: Path) -> None:
     before = bits(finished / "runs" / RUN)
-    again = app(*FIT, cwd=finished)
+    again = in_process(*FIT, cwd=finished)
     assert again.returncode == 0, again.stderr
     assert not different(before, bits(finished / "runs" / RUN))
 
 
 def test_longer_is_as_long_at_once(finished: Path) -> None:
     for epochs in ("3", "6"):
-        done = app(*FIT, "--runs", "longer", "--trainer.max_epochs", epochs, cwd=finished)
+        done = in_process(*FIT, "--runs", "longer", "--trainer.max_epochs", epochs, cwd=finished)
         assert done.returncode == 0, done.stderr
     changed = different(bits(finished / "runs" / RUN), bits(finished / "longer" / RUN))
     assert not changed, changed
 
 
 def test_another_configuration_is_refused(finished: Path) -> None:
-    done = app(*FIT, "--model.alpha", "3", cwd=finished)
+    done = in_process(*FIT, "--model.alpha", "3", cwd=finished)
     assert done.returncode == 2
     assert "alpha: 1.0 -> 3.0" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_one_that_never_began_can_be_begun_otherwise(finished: Path) -> None:
-    wrong = app(*FIT, "--runs", "anew", "--model.vocabulary_size", "13", cwd=finished)
+    wrong = in_process(*FIT, "--runs", "anew", "--model.vocabulary_size", "13", cwd=finished)
     assert wrong.returncode == 2
     assert "set model.init_args.vocabulary_size to 12" in wrong.stderr
-    right = app(*FIT, "--runs", "anew", "--trainer.max_epochs", "1", cwd=finished)
+    right = in_process(*FIT, "--runs", "anew", "--trainer.max_epochs", "1", cwd=finished)
     assert right.returncode == 0, right.stderr
 
 
 def test_a_shorter_one_is_refused(finished: Path) -> None:
-    done = app(*FIT, "--trainer.max_epochs", "2", cwd=finished)
+    done = in_process(*FIT, "--trainer.max_epochs", "2", cwd=finished)
     assert done.returncode == 2
     assert "is past trainer.max_epochs 2" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -137,7 +137,7 @@ def test_what_stops_early_is_finished(finished: Path) -> None:
     early += ("--trainer.callbacks.patience", "1", "--trainer.callbacks.min_delta", "100", "--trainer.max_epochs", "9")
     seen = []
     for _ in range(2):
-        done = app(*FIT, *early, cwd=finished)
+        done = in_process(*FIT, *early, cwd=finished)
         assert done.returncode == 0, done.stderr
         seen.append(bits(finished / "early" / RUN))
     assert len(rows(finished / "early" / RUN)) == 2
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_is_one_line(finished: Path) -> None:
     shutil.copytree(finished / "runs", finished / "damaged")
     last = finished / "damaged" / RUN / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
-    done = app(*FIT, "--runs", "damaged", "--trainer.max_epochs", "7", cwd=finished)
+    done = in_process(*FIT, "--runs", "damaged", "--trainer.max_epochs", "7", cwd=finished)
     assert done.returncode == 2
     assert "last.ckpt: not a checkpoint" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -170,7 +170,7 @@ def test_killed_at_random_instants(finished: Path) -> None:
         process.communicate()
         checkpoints += (finished / "killed" / RUN / "last.ckpt").exists()
     assert checkpoints, "no kill left a checkpoint to resume from, so this has tested nothing"
-    done = app(*FIT, *runs, cwd=finished)
+    done = in_process(*FIT, *runs, cwd=finished)
     assert done.returncode == 0, done.stderr
     changed = different(expected, bits(finished / "killed" / RUN))
     assert not changed, changed

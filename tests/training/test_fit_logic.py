@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.command import app, start
+from helpers.command import in_process, start
 from test_fit import bits, different
 
 CONFIG = """
@@ -37,7 +37,7 @@ RUN = "logic/seed_2"
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fit_logic")
     (directory / "logic.yaml").write_text(CONFIG)
-    done = app(*FIT, cwd=directory)
+    done = in_process(*FIT, cwd=directory)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     assert "val_accuracy" in done.stdout
@@ -55,7 +55,7 @@ def test_killed_and_made_longer_it_is_the_same_to_the_bit(finished: Path) -> Non
     process.communicate()
     assert last.exists(), "nothing to go on from, so this has tested nothing"
     for end in (short, ("--runs", "killed", "--checkpoint_seconds", "0.001")):
-        done = app(*FIT, *end, cwd=finished)
+        done = in_process(*FIT, *end, cwd=finished)
         assert done.returncode == 0, done.stderr
     changed = different(bits(finished / "runs" / RUN), bits(finished / "killed" / RUN))
     assert not changed, changed
@@ -64,14 +64,14 @@ def test_killed_and_made_longer_it_is_the_same_to_the_bit(finished: Path) -> Non
 def test_tested_and_reported(finished: Path) -> None:
     with open(finished / "runs" / RUN / "metrics.csv") as file:
         best = min(csv.DictReader(file), key=lambda row: float(row["val_loss"]))
-    tested = app("test", "--config", "logic.yaml", cwd=finished)
+    tested = in_process("test", "--config", "logic.yaml", cwd=finished)
     assert tested.returncode == 0, tested.stderr
     lines = {line.split()[0]: line.split() for line in tested.stdout.splitlines() if line.split()}
     for number in ("2", "6"):
         said = [f"{100 * float(best[f'{kind}_{int(number):02d}']):.2f}" for kind in ("accuracy", "majority")]
         assert lines[number][2:] == said
     assert lines["all"][2] == f"{100 * float(best['test_accuracy']):.2f}"
-    reported = app("report", "runs/logic", cwd=finished)
+    reported = in_process("report", "runs/logic", cwd=finished)
     assert reported.returncode == 0, reported.stderr
     assert "Up to 6 operators, as trained on" in reported.stdout
     assert (finished / "runs/logic/report/accuracy_by_operators.svg").exists()
@@ -82,7 +82,7 @@ def test_a_broken_file_is_one_line(finished: Path) -> None:
     for name in [*(f"train{n}" for n in range(7)), *(f"test{n}" for n in range(13))]:
         (finished / "pairs" / name).write_text("#\ta\tb\n")
     (finished / "pairs/train0").write_text("#\ta\tb\n#\ta\t( b )\n")
-    done = app(*FIT, "--runs", "wrong", "--data.path", "pairs", cwd=finished)
+    done = in_process(*FIT, "--runs", "wrong", "--data.path", "pairs", cwd=finished)
     assert done.returncode == 2
     assert done.stderr.startswith("error: pairs/train0, line 2: token 3 of '( b )' closes no formula")
     assert len(done.stderr.splitlines()) == 1

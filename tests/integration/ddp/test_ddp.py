@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers.command import SMALL, app, needs_digits
+from helpers.command import SMALL, app, in_process, needs_digits
 
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.table import read_metrics, read_results
@@ -15,20 +15,14 @@ LOTTERY = (
     *("lottery", *SMALL, "--trainer.max_steps", "50", "--trainer.val_check_interval", "25"),
     *("--trainer.precision", "64-true", "--trainer.callbacks", "helpers.rank_witness.RankWitness"),
 )
-HERE = Path(__file__).parents[2]
 
 
 def test_two_processes_are_one_up_to_rounding(tmp_path: Path) -> None:
-    path = f"{HERE.parent}:{HERE}"
-    for experiment, processes in (("one", "1"), ("two", "2")):
+    several = ("--trainer.strategy", "ddp", "--trainer.devices", "2")
+    for experiment, command, options in (("one", in_process, ()), ("two", app, several)):
         (tmp_path / experiment).mkdir()
-        several = ("--trainer.strategy", "ddp") if processes == "2" else ()
-        ran = app(
-            *(*LOTTERY, *several, "--trainer.devices", processes, "--experiment", experiment),
-            cwd=tmp_path,
-            PYTHONPATH=path,
-            WITNESS=str(tmp_path / experiment),
-        )
+        witness = str(tmp_path / experiment)
+        ran = command(*LOTTERY, *options, "--experiment", experiment, cwd=tmp_path, WITNESS=witness)
         assert ran.returncode == 0, ran.stderr
 
     ranks = [(tmp_path / f"two/rank_{rank}").read_text() for rank in (0, 1)]

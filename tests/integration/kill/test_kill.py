@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from helpers.command import SMALL, app, needs_digits, start
+from helpers.command import SMALL, in_process, needs_digits, start
 
 pytestmark = needs_digits
 
@@ -39,7 +39,7 @@ def wait_for(directory: Path, name: str) -> None:
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     began = time.monotonic()
-    uninterrupted = app(*LOTTERY, cwd=tmp_path, PYTHONHASHSEED="0")
+    uninterrupted = in_process(*LOTTERY, cwd=tmp_path)
     length = time.monotonic() - began
     assert uninterrupted.returncode == 0, uninterrupted.stderr
     expected = bits(tmp_path / "runs/quickstart")
@@ -48,17 +48,15 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
     rng, at, checkpoints = random.Random(20260101), [], 0
     for kill in range(KILLS):
         process = start(*LOTTERY, "--runs", "killed", cwd=tmp_path)
-        if kill % 2 == 0:  # every other one certainly within a training
-            wait_for(tmp_path / "killed", "last.ckpt")
-            at.append(rng.uniform(0, 0.5))
-        else:
-            at.append(rng.uniform(0.3, 0.95) * length)
+        # Every other one certainly within a training, and the rest anywhere behind the imports.
+        wait_for(tmp_path / "killed", "last.ckpt" if kill % 2 == 0 else ".lock")
+        at.append(rng.uniform(0, 0.5 if kill % 2 == 0 else 0.9 * length))
         time.sleep(at[-1])
         process.send_signal(signal.SIGKILL)
         process.communicate()
         checkpoints += len(list((tmp_path / "killed").rglob("last.ckpt")))
     assert checkpoints, "no kill left a checkpoint to resume from, so this has tested nothing"
-    resumed = app(*LOTTERY, "--runs", "killed", cwd=tmp_path)
+    resumed = in_process(*LOTTERY, "--runs", "killed", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     found = bits(tmp_path / "killed/quickstart")
     different = [name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)]

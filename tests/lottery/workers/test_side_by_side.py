@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from helpers import wandb_offline
-from helpers.command import REPOSITORY
-from helpers.workers import TINY, TWO, app, bits, different, end, start, wait_until_free
+from helpers.command import PATH, app, in_process, start
+from helpers.workers import TINY, TWO, bits, different, end, wait_until_free
 
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.lock import is_locked
@@ -32,30 +32,31 @@ TROUBLE = (
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What one process makes of it."""
     directory = tmp_path_factory.mktemp("one")
-    code, _, stderr = app(*TINY, cwd=directory)
-    assert code == 0, stderr
+    done = in_process(*TINY, cwd=directory)
+    assert done.returncode == 0, done.stderr
     found = bits(directory / "runs/tiny")
     assert len(found["results.csv"]) == 2 * 7
     return found
 
 
 def test_two_workers_write_the_bits_of_one_process(expected: dict[str, object], tmp_path: Path) -> None:
-    code, stdout, stderr = app(*TINY, *TWO, cwd=tmp_path)
-    assert (code, stderr) == (0, "")
+    done = app(*TINY, *TWO, cwd=tmp_path, COLUMNS="200")
+    assert (done.returncode, done.stderr) == (0, "")
     assert not different(expected, bits(tmp_path / "runs/tiny"))
-    lines = [line for line in stdout.splitlines() if " early stop at " in line]
+    lines = [line for line in done.stdout.splitlines() if " early stop at " in line]
     assert len(lines) == 14
     assert lines[-1].endswith("100 %")
 
-    code, stdout, stderr = app(*TINY, "--pruning.workers", "3", cwd=tmp_path)  # there is nothing left to do
-    assert (code, stderr) == (0, "")
-    assert " early stop at " not in stdout
+    done = in_process(*TINY, "--pruning.workers", "3", cwd=tmp_path)  # there is nothing left to do
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " early stop at " not in done.stdout
 
 
 def test_what_fails_takes_only_its_own_with_it(tmp_path: Path) -> None:
     command = (*TINY, "--pruning.replicates", "3", *TROUBLE)
-    code, stdout, stderr = app(*command, *TWO, cwd=tmp_path)
-    assert code == 1
+    ended = in_process(*command, *TWO, cwd=tmp_path, COLUMNS="200")
+    assert ended.returncode == 1
+    stdout, stderr = ended.stdout, ended.stderr
     run = RunLayout(tmp_path / "runs/tiny")
     done = {(r, m, n) for r in range(3) for m, n in networks() if run.network(key_of(r, m, n)).done.exists()}
     failed = [(0, "iterative", 1), (1, "iterative", 2), (2, "one_shot", 1), (2, "random_reinit", 2)]
@@ -95,7 +96,7 @@ def test_asked_to_stop_all_save_and_end(
     number: signal.Signals, to_all: bool, code: int, says: str, tmp_path: Path
 ) -> None:
     long = (*TINY, "--trainer.max_steps", "1000000", "--checkpoint_seconds", "1000")
-    process = start(*long, *TWO, cwd=tmp_path)
+    process = start(*long, *TWO, cwd=tmp_path, group=True)
     run = RunLayout(tmp_path / "runs/tiny")
     metrics = [run.network(NetworkKey(replicate, "dense", 0)).metrics for replicate in (0, 1)]
     deadline = time.monotonic() + 100
@@ -115,7 +116,7 @@ def test_asked_to_stop_all_save_and_end(
 def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) -> None:
     rng, run, kills = random.Random(20260201), RunLayout(tmp_path / "runs/tiny"), 0
     for kill in range(KILLS):
-        process = start(*TINY, *TWO, cwd=tmp_path)
+        process = start(*TINY, *TWO, cwd=tmp_path, group=True)
         while process.poll() is None and not list(run.root.rglob("last.ckpt")):
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.5))
@@ -136,8 +137,8 @@ def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) 
         process.communicate()
         kills += 1
     assert kills, "it was done before the first kill, so this has tested nothing"
-    code, _, stderr = app(*TINY, cwd=tmp_path)
-    assert code == 0, stderr
+    done = in_process(*TINY, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert not different(expected, bits(run.root))
 
 
@@ -145,25 +146,23 @@ def test_a_worker_that_cannot_start_is_not_started_again(tmp_path: Path) -> None
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'lottery-worker' in sys.orig_argv:\n    print('no room', flush=True)\n    os._exit(3)\n"
     )
-    path = os.pathsep.join([str(tmp_path), str(REPOSITORY), str(REPOSITORY / "tests")])
-    code, _, stderr = app(*TINY, *TWO, cwd=tmp_path, PYTHONPATH=path)
-    assert code == 1
+    done = in_process(*TINY, *TWO, cwd=tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), PATH]))
+    assert done.returncode == 1
     failed = "failed: a worker process ended with exit code 3 (no room) at its start"
-    assert stderr.splitlines()[:3] == ["no room", failed, failed]
-    assert "failed: 14 of 14 networks are not there" in stderr
+    assert done.stderr.splitlines()[:3] == ["no room", failed, failed]
+    assert "failed: 14 of 14 networks are not there" in done.stderr
 
 
 def test_wandb_gets_what_one_process_gives_it(tmp_path: Path) -> None:
     logged = {}
+    small = (*TINY, "--pruning.replicates", "1", "--pruning.methods", "[iterative]", "--trainer.max_steps", "20")
     for name, workers in (("one", ()), ("two", TWO)):
-        code, _, stderr = app(
-            *TINY, "--pruning.replicates", "1", *workers, "--runs", name, cwd=tmp_path, WANDB_MODE="offline"
-        )
-        assert code == 0, stderr
+        done = app(*small, *workers, "--runs", name, cwd=tmp_path, WANDB_MODE="offline")
+        assert done.returncode == 0, done.stderr
         rows = logged[name] = {}
         for path in wandb_offline.files(tmp_path / name / "tiny"):
             (run,) = [record.run for record in wandb_offline.records(path) if record.HasField("run")]
             history = [{k: v for k, v in row.items() if k[0] != "_"} for row in wandb_offline.history(path)]
             rows.setdefault((run.display_name, run.run_id), []).extend(history)
-    assert len(logged["one"]) == 4
+    assert len(logged["one"]) == 3
     assert logged["one"] == logged["two"]
