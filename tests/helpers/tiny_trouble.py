@@ -1,6 +1,5 @@
 """A callback that brings about what can happen to a network: `helpers.tiny_trouble.Trouble`."""
 
-import errno
 import os
 import signal
 from pathlib import Path
@@ -13,14 +12,12 @@ class Trouble(Callback):
     """At the third iteration of networks whose directories are named.
 
     Args:
-        diverge: the loss is not a number.
         die: the process is killed.
-        fill: the disk is full.
         break_down: an error of which nobody knows anything.
     """
 
-    def __init__(self, diverge: str = "", die: str = "", fill: str = "", break_down: str = "") -> None:
-        self.diverge, self.die, self.fill, self.break_down = diverge, die, fill, break_down
+    def __init__(self, die: str = "", break_down: str = "") -> None:
+        self.die, self.break_down = die, break_down
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -28,11 +25,7 @@ class Trouble(Callback):
         directory = Path(trainer.default_root_dir)
         if trainer.global_step != 3:
             return
-        if self.diverge and directory.match(self.diverge):
-            outputs["loss"].fill_(float("nan"))
         if self.die and directory.match(self.die):
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.fill and directory.match(self.fill):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
         if self.break_down and directory.match(self.break_down):
             raise ZeroDivisionError("by zero")

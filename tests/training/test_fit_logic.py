@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.command import in_process, start
+from helpers.command import app, in_process, start
 from test_fit import bits, different
 
 CONFIG = """
@@ -64,14 +64,14 @@ def test_killed_and_made_longer_it_is_the_same_to_the_bit(finished: Path) -> Non
 def test_tested_and_reported(finished: Path) -> None:
     with open(finished / "runs" / RUN / "metrics.csv") as file:
         best = min(csv.DictReader(file), key=lambda row: float(row["val_loss"]))
-    tested = in_process("test", "--config", "logic.yaml", cwd=finished)
+    tested = app("test", "--config", "logic.yaml", cwd=finished)
     assert tested.returncode == 0, tested.stderr
     lines = {line.split()[0]: line.split() for line in tested.stdout.splitlines() if line.split()}
     for number in ("2", "6"):
         said = [f"{100 * float(best[f'{kind}_{int(number):02d}']):.2f}" for kind in ("accuracy", "majority")]
         assert lines[number][2:] == said
     assert lines["all"][2] == f"{100 * float(best['test_accuracy']):.2f}"
-    reported = in_process("report", "runs/logic", cwd=finished)
+    reported = app("report", "runs/logic", cwd=finished)
     assert reported.returncode == 0, reported.stderr
     assert "Up to 6 operators, as trained on" in reported.stdout
     assert (finished / "runs/logic/report/accuracy_by_operators.svg").exists()
