@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import in_process, needs_digits
+from helpers.command import forget_modules_elsewhere, in_process, needs_digits
 
 from app.__main__ import main
 from app.common import protocols
@@ -94,6 +94,7 @@ def command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
     """Run a command in this process where the user works."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
+    forget_modules_elsewhere(folder)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(sys, "argv", ["app"])
     return lambda *arguments: main(list(arguments))

@@ -6,6 +6,7 @@ import re
 import struct
 import zipfile
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -203,11 +204,19 @@ def test_tensors_of_no_sensible_size_are_refused(arguments, tmp_path):
         contents(tmp_path / "x.pt")
 
 
+@cache
+def undamaged(zipped: bool) -> bytes:
+    """Saved once: the older format holds addresses, so that its length is not always the same."""
+    buffer = io.BytesIO()
+    torch.save([torch.arange(5.0), torch.ones(2, 2)], buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
 @both_formats
 @given(data=st.data())
 def test_a_damaged_byte_is_told_or_does_no_harm(zipped, data, tmp_path_factory):
     path = tmp_path_factory.mktemp("damaged") / "x.pt"
-    content = bytearray(save([torch.arange(5.0), torch.ones(2, 2)], path, zipped=zipped).read_bytes())
+    content = bytearray(undamaged(zipped))
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)

@@ -24,14 +24,6 @@ pytestmark = needs_digits
 TINY = (*SMALL, "--trainer.max_steps", "4", "--trainer.val_check_interval", "2", "--pruning.random_reinit", "0")
 
 
-def main(*arguments: str, monkeypatch: pytest.MonkeyPatch, cwd: Path) -> int:
-    """`python -m app` in this process, which is faster."""
-    monkeypatch.chdir(cwd)
-    monkeypatch.setattr("sys.argv", ["app", *arguments])
-    monkeypatch.setattr("warnings.showwarning", None)
-    return __main__.main(list(arguments))
-
-
 def contents(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
@@ -85,38 +77,30 @@ def test_one_line_and_exit_code_2(
     arguments: list[str],
     says: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    try:
-        code = main(*arguments, monkeypatch=monkeypatch, cwd=tmp_path)
-    except SystemExit as exit:
-        code = exit.code
-    stderr = capsys.readouterr().err
-    assert code == 2, stderr
+    done = in_process(*arguments, cwd=tmp_path)
+    stderr = done.stderr
+    assert done.returncode == 2, stderr
     assert re.search(says, stderr), stderr
     assert len(stderr.splitlines()) == 1, stderr
     assert not list(tmp_path.rglob("*.safetensors")), "something was begun"
 
 
-def test_unknown_key_in_a_file_names_the_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_key_in_a_file_names_the_key(tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text("pruning:\n  ronuds: 3\n")
-    code = main("lottery", *TINY, "--config", "more.yaml", monkeypatch=monkeypatch, cwd=tmp_path)
-    stderr = capsys.readouterr().err
-    assert code == 2
+    done = in_process("lottery", *TINY, "--config", "more.yaml", cwd=tmp_path)
+    stderr = done.stderr
+    assert done.returncode == 2
     assert "ronuds" in stderr
     assert len(stderr.splitlines()) == 1
 
 
-def test_another_configuration_is_refused_and_says_what_differs(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_configuration_is_refused_and_says_what_differs(finished: Path) -> None:
     before = contents(finished)
     arguments = ("lottery", *TINY, "--pruning.rates.fc", "0.3", "--seed_everything", "7")
-    assert main(*arguments, monkeypatch=monkeypatch, cwd=finished) == 2
-    stderr = capsys.readouterr().err
+    done = in_process(*arguments, cwd=finished)
+    assert done.returncode == 2
+    stderr = done.stderr
     assert "pruning.rates.fc: 0.2 -> 0.3; seed_everything: 0 -> 7" in stderr
     assert len(stderr.splitlines()) == 1
     assert {name: data for name, data in contents(finished).items() if not name.endswith(".lock")} == {
@@ -124,18 +108,18 @@ def test_another_configuration_is_refused_and_says_what_differs(
     }
 
 
-def test_what_has_no_effect_may_differ(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_no_effect_may_differ(finished: Path) -> None:
     arguments = ("lottery", *TINY, "--trainer.logger", "false", "--checkpoint_seconds", "3")
-    assert main(*arguments, monkeypatch=monkeypatch, cwd=finished) == 0
+    done = in_process(*arguments, cwd=finished)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_another_directory_is_not_taken_for_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_directory_is_not_taken_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "runs/quickstart").mkdir(parents=True)
     (tmp_path / "runs/quickstart/thesis.tex").write_text("important")
-    assert main("lottery", *TINY, monkeypatch=monkeypatch, cwd=tmp_path) == 2
-    assert "is no run directory" in capsys.readouterr().err
+    done = in_process("lottery", *TINY, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is no run directory" in done.stderr
 
 
 def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
@@ -163,35 +147,32 @@ def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
         first.communicate()
 
 
-def test_renamed_parameters_are_refused(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_renamed_parameters_are_refused(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "runs", tmp_path / "runs")
     layout = RunLayout(tmp_path / "runs/quickstart")
     initial = load_tensors(layout.initial(0))
     save_tensors(layout.initial(0), {name.replace("fc1", "first"): value for name, value in initial.items()})
     shutil.rmtree(layout.replicate(0) / "iterative")
-    assert main("lottery", *TINY, monkeypatch=monkeypatch, cwd=tmp_path) == 2
-    stderr = capsys.readouterr().err
+    done = in_process("lottery", *TINY, cwd=tmp_path)
+    assert done.returncode == 2
+    stderr = done.stderr
     assert "net.first.weight" in stderr
     assert len(stderr.splitlines()) == 1
 
 
-def test_a_damaged_file_is_named(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_file_is_named(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "runs", tmp_path / "runs")
     (tmp_path / "runs/quickstart/replicate_0/round_00/report.json").write_text("{")
-    assert main("lottery", *TINY, monkeypatch=monkeypatch, cwd=tmp_path) == 2
-    assert "round_00/report.json: not the report of a finished network" in capsys.readouterr().err
+    done = in_process("lottery", *TINY, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "round_00/report.json: not the report of a finished network" in done.stderr
 
 
-def test_divergence_stops_says_where_and_keeps_what_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_divergence_stops_says_where_and_keeps_what_there_is(tmp_path: Path) -> None:
     arguments = ("lottery", *TINY, "--model.init_args.optimizer.init_args.lr", "1e30")
-    assert main(*arguments, monkeypatch=monkeypatch, cwd=tmp_path) == 1
-    stderr = capsys.readouterr().err
+    done = in_process(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    stderr = done.stderr
     assert re.search(r"at iteration \d+: the training diverged; try a lower learning", stderr)
     assert "Traceback" not in stderr
     assert (tmp_path / "runs/quickstart/replicate_0/round_00/metrics.csv").exists()

@@ -70,10 +70,19 @@ def in_process(*arguments: str, cwd: Path, **environment: str) -> "subprocess.Co
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 
+def forget_modules_elsewhere(cwd: Path) -> None:
+    """Forget imported modules that have the name of a file in `cwd` and are another one, of another test."""
+    for path in cwd.glob("*.py"):
+        known = getattr(sys.modules.get(path.stem), "__file__", None)
+        if known is not None and Path(known) != path:
+            del sys.modules[path.stem]
+
+
 @contextmanager
 def _as_a_process(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str]) -> Iterator[None]:
     """What a process has of its own, for the time of a command."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    forget_modules_elsewhere(cwd)
     levels, threads = [logger.level for logger in loggers], torch.get_num_threads()
     with (
         chdir(cwd),

@@ -64,7 +64,7 @@ def test_killed_and_made_longer_it_is_the_same_to_the_bit(finished: Path) -> Non
 def test_tested_and_reported(finished: Path) -> None:
     with open(finished / "runs" / RUN / "metrics.csv") as file:
         best = min(csv.DictReader(file), key=lambda row: float(row["val_loss"]))
-    tested = app("test", "--config", "logic.yaml", cwd=finished)
+    tested = in_process("test", "--config", "logic.yaml", cwd=finished)
     assert tested.returncode == 0, tested.stderr
     lines = {line.split()[0]: line.split() for line in tested.stdout.splitlines() if line.split()}
     for number in ("2", "6"):

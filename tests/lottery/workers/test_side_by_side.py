@@ -76,8 +76,7 @@ def test_wandb_gets_what_one_process_gives_it(tmp_path: Path) -> None:
     logged = {}
     small = (*TINY, "--pruning.replicates", "1", "--pruning.methods", "[iterative]", "--trainer.max_steps", "20")
     for name, workers in (("one", ()), ("two", TWO)):
-        command = app if workers else in_process
-        done = command(*small, *workers, "--runs", name, cwd=tmp_path, WANDB_MODE="offline")
+        done = in_process(*small, *workers, "--runs", name, cwd=tmp_path, WANDB_MODE="offline")
         assert done.returncode == 0, done.stderr
         rows = logged[name] = {}
         for path in wandb_offline.files(tmp_path / name / "tiny"):
