@@ -26,8 +26,8 @@ class ResumeCheckpoint(Callback):
     """Saves a training in progress every few seconds, and when asked to stop, between two iterations.
 
     The file is replaced atomically. It holds what Lightning saves (weights, optimiser, loops, loader position, all
-    callbacks), the metrics that callbacks and schedulers wait for, and the state of the random numbers on every rank. Make it the last of the callbacks: it ends a training
-    within its hook.
+    callbacks), the metrics that callbacks and schedulers wait for, and the state of the random numbers on every rank.
+    Make it the last of the callbacks: it ends a training within its hook.
 
     Where a loader has no `state_dict`, as a plain `DataLoader`, a training is saved at the ends of epochs only: what
     it resumes from is then the end of the last epoch, to the same bits.
@@ -110,7 +110,8 @@ class ResumeCheckpoint(Callback):
         due = stop or time.monotonic() - self._last >= self.every_seconds
         if trainer.world_size > 1:
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        complete = is_complete(trainer) or (self.keep and trainer.should_stop)
+        # A checkpoint of a training that has ended early would train on.
+        complete = is_complete(trainer) or trainer.should_stop
         snapshot = self.snapshots.get(trainer.global_step)
         if not (self.keep if complete else due or snapshot) or not is_resumable(trainer):
             return
@@ -135,7 +136,9 @@ class ResumeCheckpoint(Callback):
             states *= trainer.world_size
             torch.distributed.all_gather_object(states, rng_state(pl_module))
         checkpoint["rng"] = states
-        checkpoint["callback_metrics"] = {name: value.detach().cpu() for name, value in trainer.callback_metrics.items()}
+        checkpoint["callback_metrics"] = {
+            name: value.detach().cpu() for name, value in trainer.callback_metrics.items()
+        }
         if self.describe is not None:
             self.describe(checkpoint)
 

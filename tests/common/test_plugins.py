@@ -97,6 +97,7 @@ def test_a_module_that_breaks_on_import(tmp_path: Any, monkeypatch: pytest.Monke
     (tmp_path / "broken_zoo.py").write_text("import no_such_package_at_all\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(
-        UserError, match=r"broken_zoo\.Dog cannot be imported \(No module named 'no_such_package_at_all'"
+        UserError,
+        match=r"broken_zoo\.Dog cannot be imported \(ModuleNotFoundError: No module named 'no_such_package_at_all'",
     ):
         made("broken_zoo.Dog")

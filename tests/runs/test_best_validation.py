@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.common.errors import UserError
+from app.common.metrics import Metric, Schema
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.table import read_metrics
 
@@ -37,13 +38,38 @@ def test_what_a_configuration_says() -> None:
             configured_best({"best": wrong})
 
 
+@pytest.mark.parametrize(
+    ("monitor", "right", "declared"),
+    [
+        ("val_accuracy", "max", ()),
+        ("val_loss", "min", ()),
+        ("val_x", "max", (Metric(name="val_x", better="higher"),)),
+        ("val_accuracy", "min", (Metric(name="val_accuracy", better="lower"),)),
+    ],
+)
+def test_the_worst_is_never_taken_for_the_best(monitor: str, right, declared: tuple[Metric, ...]) -> None:
+    BestValidation(monitor=monitor, mode=right).check_direction(Schema(declared))
+    with pytest.raises(UserError, match=rf"add --best\.mode {right}"):
+        BestValidation(monitor=monitor, mode="min" if right == "max" else "max").check_direction(Schema(declared))
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_metric_of_no_known_direction_goes_either_way(mode) -> None:
+    BestValidation(monitor="val_x", mode=mode).check_direction(Schema())
+
+
 @pytest.fixture(scope="module")
 def worst(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training that takes its highest perplexity for the best."""
+    """A training that takes its highest perplexity for the best, which is refused otherwise."""
     directory = tmp_path_factory.mktemp("best")
     write_tiny_text(directory)
     fit = ("fit", "--config", "tiny.yaml", "--best.monitor", COLUMN, "--best.mode", "max", "--trainer.max_epochs", "3")
-    done = in_process(*fit, cwd=directory)
+    refused = in_process(*fit, cwd=directory)
+    assert refused.returncode == 2
+    assert refused.stderr.endswith(f"{COLUMN}, which is better the lower; add --best.mode min\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BestValidation, "check_direction", lambda self, schema: None)
+        done = in_process(*fit, cwd=directory)
     assert done.returncode == 0, done.stderr
     return directory / "runs/tiny/seed_3"
 
