@@ -104,14 +104,22 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "--help": _help,
 }
 
+PUBLIC = [name for name in COMMANDS if name != "lottery-worker" and not name.startswith("-")]
+
 
 def _has(option: str, argv: list[str]) -> bool:
     return any(argument.split("=")[0] == option for argument in argv)
 
 
 def dispatch(argv: list[str]) -> None:
-    """Run one subcommand."""
+    """Run one subcommand.
+
+    Raises:
+        UserError: there is no such command, or it was used wrongly.
+    """
     command = argv[0] if argv else "--help"
+    if command not in COMMANDS and not command.startswith("-"):
+        raise UserError(f"there is no command {command}; choose one of {', '.join(PUBLIC)}")
     COMMANDS.get(command, _lightning)(argv)
 
 

@@ -17,7 +17,7 @@ from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import enough
 from app.cli.main import quiet
 from app.nets import ONLSTM
-from app.training.profiler import Unprofiled
+from app.training.unprofiled import Unprofiled
 from callbacks import NTASGD
 from datamodules.windows import EvalWindowLoader
 

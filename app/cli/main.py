@@ -53,8 +53,14 @@ def _named_network(argv: list[str]) -> tuple[list[str], TrainedModel | None]:
         return [command, *([] if _value(CKPT_PATH, rest) else [CKPT_PATH, str(trained.weights)]), *rest[1:]], trained
     named = _value(CKPT_PATH, rest)
     configured = any(_value(option, rest) for option in ("--config", "-c", "--model"))
-    if named is None or configured or not Path(named).is_file():
+    if configured or any(each.startswith(("-h", "--help", "--print_config", "--model.")) for each in rest):
         return argv, None
+    if named is None:
+        raise UserError(
+            f"{command} needs a trained network: give its run directory, as in {command} runs/mine/seed_0"
+        )
+    if not Path(named).is_file():
+        raise UserError(f"{CKPT_PATH} {named}: no such file")
     return argv, trained_model(Path(named))
 
 

@@ -15,15 +15,15 @@ import app.modules
 import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what is imported
 import datamodules  # noqa: F401
 from app.cli.context import Context
+from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.trained_model import TrainedModel, check_model
-from app.cli.trainer import LotteryTrainer
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI
 from app.lottery.workers.parent import Parent
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
-from app.training.profiler import Unprofiled
+from app.training.unprofiled import Unprofiled
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse", "syntax")
 

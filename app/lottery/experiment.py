@@ -15,15 +15,15 @@ from rich.console import Console
 from app.common.errors import Interrupted, RunError
 from app.common.ranks import is_first
 from app.common.signals import stop_on, stop_on_interrupt
-from app.lottery.loggers import LotteryLoggers
+from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining, read_result
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning
 from app.lottery.workers.parent import Parent
 from app.lottery.workers.pool import WorkerPool
-from app.lottery.workers.process import Worker
 from app.lottery.workers.schedule import Schedule
 from app.lottery.workers.serve import serve
+from app.lottery.workers.worker import Worker
 from app.report.tables import summary_table
 from app.runs.best_validation import configured_best
 from app.runs.layout import NetworkKey, RunLayout

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from app.common.plugins import blamed
 from app.common.ranks import is_first
-from app.lottery.finished import FinishedNetworks
+from app.lottery.finished_networks import FinishedNetworks
 from app.lottery.methods import Method
 from app.lottery.settings import Pruning
 from app.pruning import When, masked

@@ -17,7 +17,7 @@ from app.common.files import write_atomically
 from app.common.metrics import Metric, Schema, headline_metrics
 from app.common.ranks import is_first
 from app.common.states import plain_state
-from app.lottery.loggers import LotteryLoggers
+from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.settings import Pruning
 from app.pruning import When, density, masked, survivors, weight_sizes
 from app.runs.best_validation import BestValidation

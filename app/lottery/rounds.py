@@ -17,7 +17,7 @@ from app.common.plugins import blamed
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed, seeded
 from app.common.states import load_plain_state
-from app.lottery.finished import FinishedNetworks
+from app.lottery.finished_networks import FinishedNetworks
 from app.lottery.kept_files import finished_keys, save_start, tidy
 from app.lottery.methods import Origin
 from app.lottery.network import Job, read_result

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from app.common import metrics, protocols
 from app.common.lightning_internals import is_attached
-from app.modules.low_overhead import LowOverheadModule
+from app.modules.low_overhead_module import LowOverheadModule
 from app.modules.train_means import TrainMeans, means
 
 STAGES = ("val", "test")

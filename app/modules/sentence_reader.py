@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from app.common.errors import UserError
 from app.common.vocabulary import Vocabulary
-from app.modules.low_overhead import LowOverheadModule
+from app.modules.low_overhead_module import LowOverheadModule
 from app.modules.probabilities import sentence_log_probabilities
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet

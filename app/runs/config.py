@@ -165,7 +165,7 @@ def read_config(layout: RunDirectory) -> Config:
     """
     try:
         config = yaml.safe_load(layout.config.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{layout.root}: no run directory there (no config.yaml)") from None
     except yaml.YAMLError as error:
         raise UserError(f"{layout.config}: not YAML ({' '.join(str(error).split())})") from None

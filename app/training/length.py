@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
 
 from app.common.errors import UserError
 from app.common.lightning_internals import is_stateful_loader
@@ -31,13 +32,20 @@ def training_iterations(arguments: Mapping[str, Any], data: LightningDataModule)
 
 
 def resuming_note(data: LightningDataModule) -> str:
-    """What to say of data that cannot go on in the middle of an epoch; empty where it can.
+    """What to say of data that cannot go on in the middle of an epoch, or not at all; empty where it can.
 
     Args:
         data: prepared and set up.
     """
-    if is_stateful_loader(data.train_dataloader()):
+    loader = data.train_dataloader()
+    if is_stateful_loader(loader):
         return ""
+    if isinstance(loader, DataLoader) and (loader.generator is not None or loader.persistent_workers):
+        what = "a generator of its own" if loader.generator is not None else "persistent_workers"
+        return (
+            f"The training loader of {type(data).__name__} has {what}, whose state is in no checkpoint: a training "
+            "that is stopped goes on in another order. Leave it out, or give the loader a state_dict."
+        )
     return (
         f"The training loader of {type(data).__name__} has no state_dict: a training that is stopped goes on from the "
         "end of its last epoch, to the same bits."

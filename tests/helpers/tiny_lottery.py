@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from app.lottery.loggers import LotteryLoggers
+from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning

@@ -115,7 +115,7 @@ def test_another_metric_may_decide_on_the_early_stop(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--best.monitor", "val_f1"), "best.monitor is 'val_f1', which ResNet does not log at validations; it logs"),
+        (("--best.monitor", "val_top"), "best.monitor is 'val_top', which ResNet does not log at validations; it logs"),
         (("--pruning.rewind_to", "3it"), "inside an epoch, and the training data cannot go on there"),
         (("--pruning.rates.fc", "0.2"), "the layer kinds of this network are conv, output"),
         (("--pruning.score", "mine.ResNet"), "pruning.score: mine.ResNet is not a subclass of app.pruning"),

@@ -37,7 +37,7 @@ def test_a_network_is_read_from_its_prerequisites(
     owner = {drawn.layout.network(key).root: key for key in drawn.settings.networks()}
     read: list[Path] = []
     load = tensors.load_tensors
-    monkeypatch.setattr("app.lottery.finished.load_tensors", lambda path: (read.append(path), load(path))[1])
+    monkeypatch.setattr("app.lottery.finished_networks.load_tensors", lambda path: (read.append(path), load(path))[1])
     for key in drawn.settings.networks():
         read.clear()
         drawn.settings.method(key).origin(key, drawn.networks_before)

@@ -8,8 +8,8 @@ from multiprocessing.connection import wait
 
 from app.common.errors import explain
 from app.lottery.workers.messages import Begun, Completed, Failed, Reached, Ready, Release, Report, Stop, Summed, Train
-from app.lottery.workers.process import Worker
 from app.lottery.workers.schedule import Schedule
+from app.lottery.workers.worker import Worker
 from app.runs.layout import NetworkKey
 from callbacks import ExperimentProgress
 
