@@ -56,9 +56,7 @@ def _named_network(argv: list[str]) -> tuple[list[str], TrainedModel | None]:
     if configured or any(each.startswith(("-h", "--help", "--print_config", "--model.")) for each in rest):
         return argv, None
     if named is None:
-        raise UserError(
-            f"{command} needs a trained network: give its run directory, as in {command} runs/mine/seed_0"
-        )
+        raise UserError(f"{command} needs a trained network: give its run directory, as in {command} runs/mine/seed_0")
     if not Path(named).is_file():
         raise UserError(f"{CKPT_PATH} {named}: no such file")
     return argv, trained_model(Path(named))
