@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.common.errors import UserError
+from app.common.plugins import import_object
 from app.runs.checkpoints import description, read_checkpoint
 from app.runs.config import flatten, read_config
 from app.runs.layout import FitLayout, NetworkKey, RunDirectory, RunLayout, TrainingLayout, run_of, seed_directories
@@ -40,7 +41,8 @@ def trained_model(path: Path) -> TrainedModel:
     """
     if path.is_file():
         found = description(read_checkpoint(path))
-        return TrainedModel(weights=path, options={name: value for name, value in found.items() if value})
+        options = {name: value for name, value in found.items() if value}
+        return TrainedModel(weights=path, options=_importable(options, path))
     if not path.is_dir():
         raise UserError(f"{path}: no such run directory or checkpoint")
     run = run_of(path)
@@ -77,7 +79,21 @@ def _options(run: RunDirectory) -> dict[str, Any]:
         name: value for name in TRAINER_OPTIONS if (value := (config.get("trainer") or {}).get(name)) is not None
     }
     options = {name: config[name] for name in ("model", "data", *OPTIONS) if config.get(name) is not None}
-    return options | ({"trainer": trainer} if trainer else {})
+    return _importable(options, run.config) | ({"trainer": trainer} if trainer else {})
+
+
+def _importable(options: dict[str, Any], source: Path) -> dict[str, Any]:
+    """The same options.
+
+    Raises:
+        UserError: the class of the model or the data cannot be imported from here.
+    """
+    for name in ("model", "data"):
+        part = options.get(name)
+        path = part.get("class_path") if isinstance(part, dict) else None
+        if isinstance(path, str) and "." in path:
+            import_object(path, f"{source}: its {name}")
+    return options
 
 
 def check_model(asked: dict[str, Any], weights: Path, stored: dict[str, Any]) -> None:

@@ -48,9 +48,22 @@ def _parts(spec: Any, option: str) -> tuple[str, dict[str, Any]]:
 
 
 def _import(path: str, known: Mapping[str, type], option: str) -> Any:
-    module, _, name = path.rpartition(".")
-    if not module:
+    if not path.rpartition(".")[0]:
         raise UserError(f"{option} is {path!r}; expected one of {', '.join(known)}, or the path of a class")
+    return import_object(path, option)
+
+
+def import_object(path: str, option: str) -> Any:
+    """Import what a path such as `mine.Net` names.
+
+    Args:
+        path: module and name.
+        option: name of the option, or the file, that the path is from, for the error message.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
+    module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever happens while a module is imported

@@ -200,6 +200,15 @@ def test_what_is_no_one_network(
         assert trained_model(made / example[1]).weights.exists(), "the example is one"
 
 
+@pytest.mark.parametrize(("part", "name"), [("model", "app.modules.LanguageModel"), ("data", "datamodules.PTB")])
+def test_a_class_that_is_not_here(made: Path, tmp_path: Path, part: str, name: str) -> None:
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    fit = FitLayout(tmp_path / "runs/alone/seed_3")
+    fit.config.write_text(fit.config.read_text().replace(f"class_path: {name}\n", "class_path: nowhere.Mine\n"))
+    with pytest.raises(UserError, match=rf"config\.yaml: its {part}: nowhere\.Mine cannot be imported \(ModuleNot"):
+        trained_model(fit.root)
+
+
 def test_networks_without_weights(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "runs", tmp_path / "runs")
     run = RunLayout(tmp_path / "runs/best")
