@@ -110,7 +110,7 @@ class ResumeCheckpoint(Callback):
         due = stop or time.monotonic() - self._last >= self.every_seconds
         if trainer.world_size > 1:
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        # A checkpoint of a training that has ended early would train on.
+        # Resuming a training that has ended early would train it further.
         complete = is_complete(trainer) or trainer.should_stop
         snapshot = self.snapshots.get(trainer.global_step)
         if not (self.keep if complete else due or snapshot) or not is_resumable(trainer):

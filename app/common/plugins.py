@@ -36,8 +36,8 @@ def build(spec: Any, known: Mapping[str, type[T]], base: type[T], option: str) -
         return kind(**arguments)
     except UserError:
         raise
-    except Exception as error:  # of a class that may be anyone's
-        raise UserError(f"{option}: {path}: {told(error)}") from None
+    except Exception as error:  # the class may be a user's own
+        raise UserError(f"{option}: {path}: {in_one_line(error)}") from None
 
 
 def _parts(spec: Any, option: str) -> tuple[str, dict[str, Any]]:
@@ -67,15 +67,15 @@ def import_object(path: str, option: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever happens while a module is imported
-        raise UserError(f"{option}: {path} cannot be imported ({told(error)})") from None
+        raise UserError(f"{option}: {path} cannot be imported ({in_one_line(error)})") from None
 
 
 @contextmanager
-def blamed(option: str, plugin: object) -> Iterator[None]:
-    """Run code of a user's own; what it raises becomes one line that says whose it is, and keeps its traceback.
+def errors_named(option: str, plugin: object) -> Iterator[None]:
+    """Run a method of a plugin; an exception that it raises becomes one line that names the plugin and the place.
 
     Raises:
-        UserError: the code raised anything but our own exceptions.
+        UserError: the plugin raised an exception that is not one of ours.
     """
     try:
         yield
@@ -85,10 +85,10 @@ def blamed(option: str, plugin: object) -> Iterator[None]:
         kind = type(plugin)
         frames = traceback.extract_tb(error.__traceback__)
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        raise UserError(f"{option}: {kind.__module__}.{kind.__qualname__}: {told(error)}{where}") from error
+        raise UserError(f"{option}: {kind.__module__}.{kind.__qualname__}: {in_one_line(error)}{where}") from error
 
 
-def told(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """An exception as one line: its kind and its message."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words}" if words else type(error).__name__

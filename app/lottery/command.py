@@ -56,7 +56,7 @@ def run_lottery(
         settings.rewind_to, iterations=iterations, iterations_per_epoch=steps_per_epoch(arguments, data)
     )
     _check_rewind_point(settings, rewound, arguments, data)
-    graph(settings, set(settings.networks()))  # or a method in a circle is found when its turn has come
+    graph(settings, set(settings.networks()))  # refuses methods that need each other before anything is trained
     check_workers(settings, trainer, context.threads)
     if settings.plan:
         plan = _plan(model, data, settings, layout, iterations, context)
@@ -122,7 +122,7 @@ def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pru
 def _check_rewind_point(
     settings: Pruning, iteration: int, arguments: dict[str, Any], data: LightningDataModule
 ) -> None:
-    """Data that cannot go on in the middle of an epoch has no order to train on with from there."""
+    """Refuse a rewind point inside an epoch if the training data cannot resume there."""
     if iteration == 0 or not settings.resume_schedule or iteration % steps_per_epoch(arguments, data) == 0:
         return
     if not is_stateful_loader(data.train_dataloader()):

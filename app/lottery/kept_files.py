@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from app.common.plugins import blamed
+from app.common.plugins import errors_named
 from app.common.ranks import is_first
 from app.lottery.finished_networks import FinishedNetworks
 from app.lottery.methods import Method
@@ -24,7 +24,11 @@ def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:
         layout: of its run directory.
     """
     keys = list(settings.networks())
-    done = {key for key in keys if _is_complete(settings.keep, layout.network(key)) and _rewinds(settings, layout, key)}
+    done = {
+        key
+        for key in keys
+        if _is_complete(settings.keep, layout.network(key)) and _has_rewind_point(settings, layout, key)
+    }
     for key in reversed(keys):  # each comes after those that it is made from
         if key not in done:
             needed = settings.method(key).reads_weights_of(key)
@@ -37,14 +41,14 @@ def _is_complete(keep: Sequence[str], files: TrainingLayout) -> bool:
     return files.done.exists() and all(path.exists() for name, path in wanted.items() if name in keep)
 
 
-def _rewinds(settings: Pruning, layout: RunLayout, key: NetworkKey) -> bool:
-    """Whether what tickets are rewound to is there: the dense network leaves it, where that is not its beginning."""
+def _has_rewind_point(settings: Pruning, layout: RunLayout, key: NetworkKey) -> bool:
+    """Whether the files that tickets are rewound to exist; the dense network writes them if `rewind_to` is not 0."""
     if key.round > 0 or settings.rounds == 0 or When.parse(settings.rewind_to).count == 0:
         return True
-    left = [layout.rewind_weights(key.replicate)]
+    files = [layout.rewind_weights(key.replicate)]
     if settings.resume_schedule:
-        left.append(layout.rewind_checkpoint(key.replicate))
-    return all(path.exists() for path in left)
+        files.append(layout.rewind_checkpoint(key.replicate))
+    return all(path.exists() for path in files)
 
 
 def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> None:
@@ -58,7 +62,7 @@ def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> N
     files = finished.layout.network(key)
     if files.start.exists() or not is_first():
         return
-    with blamed("pruning.methods", method):
+    with errors_named("pruning.methods", method):
         weights = method.weights(key, finished)
     if digest(weights) == json.loads(files.report.read_text())["checksums"]["start"]:
         save_tensors(files.start, masked(weights, finished.mask(key)))

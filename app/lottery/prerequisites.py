@@ -5,7 +5,7 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from app.common.errors import UserError
-from app.common.plugins import blamed
+from app.common.plugins import errors_named
 from app.lottery.settings import Pruning
 from app.runs.layout import NetworkKey
 
@@ -20,7 +20,7 @@ def prerequisites(settings: Pruning, key: NetworkKey) -> tuple[NetworkKey, ...]:
         key: one of its networks.
     """
     method = settings.method(key)
-    with blamed("pruning.methods", method):
+    with errors_named("pruning.methods", method):
         return tuple(method.needs(key, settings.method_names))
 
 

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.common import protocols
-from app.common.plugins import blamed
+from app.common.plugins import errors_named
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed, seeded
 from app.common.states import load_plain_state
@@ -64,7 +64,7 @@ class Lottery:
     def make(self, key: NetworkKey) -> Result:
         """Train one network, of which all that it is made from is finished; return its row."""
         ticket, method = self.callback(), self.settings.method(key)
-        with blamed("pruning.methods", method):
+        with errors_named("pruning.methods", method):
             origin, callbacks = method.origin(key, self.networks_before), method.callbacks(key)
         self.draw(ticket, origin, key)
         job = Job(key=key, start=origin.weights, ticket=ticket, seeds=self.seeds(key), callbacks=callbacks)

@@ -32,7 +32,7 @@ def training_iterations(arguments: Mapping[str, Any], data: LightningDataModule)
 
 
 def resuming_note(data: LightningDataModule) -> str:
-    """What to say of data that cannot go on in the middle of an epoch, or not at all; empty where it can.
+    """How a training on this data resumes, in a sentence; empty if it can resume at any iteration.
 
     Args:
         data: prepared and set up.

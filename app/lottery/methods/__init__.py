@@ -1,5 +1,6 @@
 """Methods, one file each: how the networks of a lottery come to their weights and masks."""
 
+from app.lottery.methods.control import Control
 from app.lottery.methods.dense import Dense
 from app.lottery.methods.iterative import Iterative
 from app.lottery.methods.method import Finished, Method, Origin, dense_key, ticket_key
@@ -14,6 +15,7 @@ METHODS: dict[str, type[Method]] = {
 
 __all__ = [
     "METHODS",
+    "Control",
     "Dense",
     "Finished",
     "Iterative",

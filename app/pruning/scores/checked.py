@@ -1,4 +1,4 @@
-"""Asks a score that may be anyone's for its values, and checks them before weights are ranked by them."""
+"""Computes the values of a score, which may be a user's own, and checks them."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from app.common.errors import RunError, UserError
-from app.common.plugins import blamed
+from app.common.plugins import errors_named
 from app.pruning.scores.score import Gradients, Score
 
 
@@ -34,7 +34,7 @@ def checked_scores(
     """
     name = f"{type(score).__module__}.{type(score).__qualname__}"
     copies = {each: start[each].clone() for each in masks}
-    with blamed("pruning.score", score):
+    with errors_named("pruning.score", score):
         values = score(weights, copies, {each: mask.clone() for each, mask in masks.items()}, gradients)
     if not isinstance(values, Mapping):
         raise UserError(f"pruning.score: {name} returned {type(values).__name__}; expected a tensor by weight name")
@@ -43,12 +43,14 @@ def checked_scores(
         if not isinstance(value, Tensor) or value.shape != mask.shape:
             found = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise UserError(f"pruning.score: {name} has {found} for {each}; expected a tensor of {list(mask.shape)}")
-        _check_finite(value, weights[each], mask, f"pruning.score: {name}", each)
+        _check_finite(value, weights[each], mask, name, each)
     return dict(values)
 
 
-def _check_finite(value: Tensor, weight: Tensor, mask: Tensor, blame: str, name: str) -> None:
-    """Of weights that are not finite it is the training that is to blame, which the ranking says."""
-    kept, place = mask.cpu(), value.detach().cpu()
-    if not torch.isfinite(place[kept]).all() and torch.isfinite(weight.detach().cpu()[kept]).all():
-        raise RunError(f"{blame} is not finite for some surviving weights of {name}, so they cannot be ranked")
+def _check_finite(value: Tensor, weight: Tensor, mask: Tensor, score: str, name: str) -> None:
+    """Check that survivors have finite scores, except where their weights are not finite: the ranking reports those."""
+    kept = mask.cpu()
+    if not torch.isfinite(value.detach().cpu()[kept]).all() and torch.isfinite(weight.detach().cpu()[kept]).all():
+        raise RunError(
+            f"pruning.score: {score} is not finite for some surviving weights of {name}, so they cannot be ranked"
+        )
