@@ -2,17 +2,16 @@
 
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from app.common.processor import cpuinfo, flags
 from app.lottery.workers.limits import cores
 from app.nets.fused.build import library
 from app.nets.fused.products import onednn
 from app.runs.provenance import versions
 
-CPUINFO = Path("/proc/cpuinfo")
 # Processor flags of bfloat16 products: two of x86, one of Arm.
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -25,7 +24,7 @@ def machine(threads: int) -> dict[str, Any]:
     """
     return {
         "versions": versions(),
-        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "processor": cpuinfo().get("model name") or platform.processor() or platform.machine(),
         "cores": cores(),
         "load": load_average(),
         "threads": threads,
@@ -59,9 +58,4 @@ def load_average() -> float | None:
 
 def has_bf16_products() -> bool:
     """Whether the processor's flags say that it multiplies bfloat16 in hardware."""
-    return not BF16_FLAGS.isdisjoint((_cpuinfo("flags") or _cpuinfo("Features")).split())
-
-
-def _cpuinfo(key: str) -> str:
-    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")
+    return not BF16_FLAGS.isdisjoint(flags())

@@ -112,6 +112,12 @@ class CLI(OpenCLI):
             default=15.0,
             help="How often a training in progress is saved, and so how much of it a kill can cost.",
         )
+        parser.add_argument(
+            "--allow_other_kernels",
+            type=bool,
+            default=False,
+            help="Go on in a run directory with another processor or other compiled code; bits of results may differ.",
+        )
         if self._trained is not None:
             parser.set_defaults(self._trained.options)
 
@@ -220,6 +226,7 @@ class CLI(OpenCLI):
             seed=context.seed,
             threads=context.threads,
             config=context.config,
+            device=self.trainer.strategy.root_device,
             make_trainer=self.fresh_trainer,
             make_loggers=context.make_loggers,
             checkpoint_seconds=context.checkpoint_seconds,

@@ -6,6 +6,7 @@
 | `reset_parameters()`               | module | the method of every submodule                                         |
 | `metric_schema`                    | module | the logged metrics, with direction and unit inferred from their names |
 | `final_metrics(datamodule)`        | module | none                                                                  |
+| `kernels(device)`                  | module | none; of every submodule                                              |
 | `reseed(split=, order=)`           | data   | none: torch's global generator is seeded before every training        |
 | `iterations_per_epoch`             | data   | the length of its training loader                                     |
 | `checksums`                        | data   | none                                                                  |
@@ -15,12 +16,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
 from app.common.errors import UserError
 from app.common.metrics import Metric
+from app.common.processor import instruction_set
 from app.common.states import plain_name, plain_parameters
 
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
@@ -64,6 +67,14 @@ class FinallyMeasured(Protocol):
 
     def final_metrics(self, datamodule: Any) -> Mapping[str, float]:
         """Values by name of the metric; they replace those of the last validation in `final_METRIC`."""
+
+
+@runtime_checkable
+class WithKernels(Protocol):
+    """A module with several implementations of what it computes, whose results differ in their bits."""
+
+    def kernels(self, device: str) -> Mapping[str, str]:
+        """The implementations that it uses on a type of device, such as "cpu", by what they compute."""
 
 
 @runtime_checkable
@@ -189,6 +200,25 @@ def metric_schema(module: nn.Module) -> list[Metric] | None:
 def final_metrics(module: nn.Module, datamodule: Any) -> dict[str, float]:
     """The metrics that a module measures at the end of training; empty if it has none."""
     return dict(module.final_metrics(datamodule)) if isinstance(module, FinallyMeasured) else {}
+
+
+def kernels(module: nn.Module, device: torch.device) -> dict[str, str]:
+    """What the bits of a training depend on besides versions and threads: the device and the implementations there.
+
+    Args:
+        module: what is trained.
+        device: where.
+    """
+    name = instruction_set() if device.type == "cpu" else _name(device)
+    found = {device.type: name}
+    for each in module.modules():
+        if isinstance(each, WithKernels):
+            found |= each.kernels(device.type)
+    return found
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def reseed(datamodule: Any, *, split: int, order: int) -> None:

@@ -85,7 +85,10 @@ def run_lottery(
         return
     with locked(layout) as lock:
         remove_leftovers(layout.root)
-        claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge)
+        # Where nothing is left to train, nothing depends on this machine.
+        missing = any(not layout.network(key).done.exists() for key in settings.networks())
+        kernels = protocols.kernels(model, trainer.strategy.root_device) if missing else None
+        claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=kernels)
         whole = read_settings(read_config(layout)["pruning"], str(layout.config))
         write_schema(layout, protocols.metric_schema(model) or (), [method.described for method in whole.all_methods])
         _print_prunable(model, kinds, settings)

@@ -124,7 +124,7 @@ class NetworkTraining:
         trained = training.run()
         if is_first():
             result = self._result(job.key, share, trained)
-            self._write(files, job, result)
+            self._write(files, job, result, trained.trainer.strategy.root_device)
         trained.trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
         self.loggers.end(result)
@@ -171,7 +171,7 @@ class NetworkTraining:
             seconds=round(trained.seconds, 2),
         )
 
-    def _write(self, files: TrainingLayout, job: Job, result: Result) -> None:
+    def _write(self, files: TrainingLayout, job: Job, result: Result, device: torch.device) -> None:
         """Everything of a finished network; DONE last, so that without it nothing else counts."""
         final, masks = plain_state(self.model), job.ticket.masks
         save_tensors(files.mask, masks)
@@ -182,7 +182,10 @@ class NetworkTraining:
             save_tensors(files.start, masked(job.start, masks))
         if job.key.round == 0 and When.parse(self.settings.rewind_to).count > 0:
             save_tensors(self.layout.rewind_weights(job.key.replicate), job.ticket.rewind_point)
-        report = self._report(job, result) | {"checksums": self._checksums(files, job, final)}
+        report = self._report(job, result) | {
+            "kernels": protocols.kernels(self.model, device),
+            "checksums": self._checksums(files, job, final),
+        }
         write_atomically(files.report, json.dumps(report, indent=2) + "\n")
         write_atomically(files.done, "")
         files.last.unlink(missing_ok=True)

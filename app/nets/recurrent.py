@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.nets.dropout import drop_weight, locked_dropout
 from app.nets.fused.cells import Cell
-from app.nets.fused.dispatch import Read, fusible, read
+from app.nets.fused.dispatch import Read, fusible, implementations, read
 
 # h and c, each one (B, H_l) tensor per layer.
 State: TypeAlias = tuple[list[Tensor], list[Tensor]]
@@ -107,6 +107,12 @@ class RecurrentLayer(nn.Module, ABC):
             outputs.append(h)
             distances.append(distance.detach())
         return torch.stack(outputs), c, torch.stack(distances)
+
+    def kernels(self, device: str) -> dict[str, str]:
+        """The implementations of the time steps and the products, by name, on a type of device such as "cpu"."""
+        if self.implementation == "eager" or device != "cpu":
+            return {"recurrent steps": "eager"}
+        return implementations()
 
     def extra_repr(self) -> str:
         """The arguments that `print` shows."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ class Provenance:
         threads: torch's.
         versions: by package.
         data: SHA-256 of what it was trained on, hex, by name.
+        kernels: what computed it, such as the processor's instructions, by name; empty for trainings from before this
+            was recorded.
     """
 
     seeds: Mapping[str, int]
@@ -29,6 +31,7 @@ class Provenance:
     threads: int
     versions: Mapping[str, str]
     data: Mapping[str, str]
+    kernels: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -48,6 +51,7 @@ def read_provenance(path: Path) -> Provenance:
             density=float(found["density"]) if of_lottery else None,
             threads=int(found["threads"]),
             versions={name: str(version) for name, version in found["versions"].items()},
+            kernels={name: str(kernel) for name, kernel in found.get("kernels", {}).items()},
             data={name: str(checksum) for name, checksum in found["checksums"]["data"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -65,11 +69,13 @@ def provenance_table(made: Sequence[tuple[str, Provenance]], seeds: Sequence[tup
     """
     whose = [name for name, _ in made]
     versions = dict.fromkeys(name for _, each in made for name in each.versions)
+    kernels = dict.fromkeys(name for _, each in made for name in each.kernels)
     data = dict.fromkeys(name for _, each in made for name in each.data)
     rows: list[tuple[str, ...]] = [
         *seeds,
         ("threads", _by_whom(whose, [str(each.threads) for _, each in made])),
         *((name, _by_whom(whose, [each.versions.get(name, NONE) for _, each in made])) for name in versions),
+        *((name, _by_whom(whose, [each.kernels.get(name, NONE) for _, each in made])) for name in kernels),
         *((f"SHA-256 of {name}", _by_whom(whose, [each.data.get(name, NONE) for _, each in made])) for name in data),
     ]
     return Table(caption="what it was made with", header=("", ""), rows=rows, words=(0, 1))

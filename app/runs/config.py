@@ -8,6 +8,7 @@ import yaml
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.runs.kernels import KERNELS, with_kernels
 from app.runs.layout import RunDirectory
 from app.runs.provenance import versions
 
@@ -17,6 +18,7 @@ WITHOUT_EFFECT = (
     "experiment",
     "runs",
     "checkpoint_seconds",
+    "allow_other_kernels",
     "pruning.plan",
     "pruning.workers",
     "pruning.oversubscribe",
@@ -105,6 +107,7 @@ def claim(
     *,
     begun: bool = True,
     merge: Callable[[Config, Config], Config] | None = None,
+    kernels: Mapping[str, str] | None = None,
 ) -> None:
     """Write config.yaml into a new run directory, or check that the command may continue in an existing one.
 
@@ -115,20 +118,23 @@ def claim(
         begun: whether anything has been saved there; if not, the configuration replaces the one that is there.
         merge: combines the configurations of the directory and of the command into a new config.yaml; by default
             config.yaml stays as it is.
+        kernels: what networks are trained with here (`app.common.protocols.kernels`); None if none is trained. Others
+            than the directory's are refused unless the configuration has `allow_other_kernels`.
 
     Raises:
-        UserError: the directory was made by a configuration that trains other networks, or is no run directory.
+        UserError: the directory was made by a configuration that trains other networks, or with other kernels, or is
+            no run directory.
     """
     if not layout.config.exists():
         if layout.root.exists() and any(path.name != layout.lock.name for path in layout.root.iterdir()):
             raise UserError(f"{layout.root} exists and is no run directory (no config.yaml); choose another experiment")
-        _write(layout, config)
+        _write(layout, config, _made_with(kernels))
         return
     if not begun:
-        _write(layout, config)
+        _write(layout, config, _made_with(kernels))
         return
     theirs = read_config(layout)
-    made_with = theirs.pop("versions", {})
+    made_with = {name: theirs.pop(name) for name in ("versions", KERNELS) if name in theirs}
     if not layout.schema.exists():
         free = [*free, *_renamed_defaults(config, theirs)]
     if different := differences(config, theirs, free):
@@ -136,9 +142,14 @@ def claim(
             f"{layout.root} was made by a different configuration ({'; '.join(different)}); "
             "choose another --experiment, or continue with the same configuration"
         )
-    if merge is not None and (merged := merge(theirs, dict(config))) != theirs:
+    before = dict(made_with)
+    if kernels is not None and KERNELS in made_with:
+        allowed = bool(config.get("allow_other_kernels"))
+        made_with[KERNELS] = with_kernels(layout, made_with[KERNELS], kernels, allowed=allowed)
+    merged = theirs if merge is None else merge(theirs, dict(config))
+    if merged != theirs or made_with != before:
         _write(layout, merged, made_with)
-    if changed := _changes(made_with, versions()):
+    if changed := _changes(made_with.get("versions", {}), versions()):
         warnings.warn(
             f"{layout.root} was begun with other versions ({'; '.join(changed)}); bits of results may differ",
             stacklevel=2,
@@ -152,9 +163,13 @@ def _renamed_defaults(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> lis
     return [key for key in FORMER_DEFAULTS if key not in same or {mine.get(key), before.get(key)} <= {*same[key]}]
 
 
-def _write(layout: RunDirectory, config: Mapping[str, Any], made_with: Mapping[str, str] | None = None) -> None:
-    document = {"versions": dict(made_with or versions())} | dict(config)
-    write_atomically(layout.config, yaml.safe_dump(document, sort_keys=False))
+def _made_with(kernels: Mapping[str, str] | None) -> Config:
+    """The entries of config.yaml that are no options: versions, and every set of kernels that trained its networks."""
+    return {"versions": versions()} | ({KERNELS: [dict(kernels)]} if kernels is not None else {})
+
+
+def _write(layout: RunDirectory, config: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
+    write_atomically(layout.config, yaml.safe_dump({**made_with, **config}, sort_keys=False))
 
 
 def read_config(layout: RunDirectory) -> Config:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from rich.console import Console
@@ -70,6 +71,7 @@ class Fit:
         seed: of all random draws.
         threads: torch's, for the record.
         config: the whole configuration; its `best` says which validation best.ckpt is of.
+        device: what it is trained on.
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
         checkpoint_seconds: how often the training is saved.
@@ -82,6 +84,7 @@ class Fit:
     seed: int
     threads: int
     config: dict[str, Any]
+    device: torch.device
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
     checkpoint_seconds: float
@@ -107,7 +110,9 @@ class Fit:
         with locked(self.layout):
             remove_leftovers(self.layout.root)
             begun = self.layout.last.exists() or self.layout.best.exists()
-            claim(self.layout, self.config, free=LENGTHS, begun=begun)
+            # Where nothing is left to train, nothing depends on this machine.
+            kernels = None if finished else protocols.kernels(self.model, self.device)
+            claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=kernels)
             if finished:
                 Console().print(self._summary(), highlight=False, soft_wrap=True)
                 return
@@ -194,6 +199,7 @@ class Fit:
         report = {
             "seed": self.seed,
             "versions": versions(),
+            "kernels": protocols.kernels(self.model, self.device),
             "threads": self.threads,
             "parameters": self._parameters,
             "checksums": {"data": protocols.checksums(self.data)},

@@ -11,6 +11,7 @@ import torch
 from app.__main__ import main
 from app.bench import command, machine, workers
 from app.bench.sizes import FULL, QUICK, SMALL, LayerSize
+from app.common import processor
 from datamodules.in_memory_data_module import SplitSizes
 
 TINY = replace(
@@ -115,7 +116,9 @@ def test_without_the_processors_products_bf16_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cpuinfo = tmp_path / "cpuinfo"
-    monkeypatch.setattr(machine, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(processor, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(processor, "cpuinfo", processor.cpuinfo.__wrapped__)
+    monkeypatch.setattr(machine, "cpuinfo", processor.cpuinfo)
     for flags, has in (("fpu avx512_bf16 sse", True), ("fpu avx512f", False), ("", False)):
         cpuinfo.write_text(f"processor : 0\nmodel name\t: A processor\nflags\t\t: {flags}\n")
         assert machine.has_bf16_products() == has

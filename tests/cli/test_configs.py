@@ -118,6 +118,7 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
     others = {
         "best",
         "checkpoint_seconds",
+        "allow_other_kernels",
         "config",
         "data",
         "experiment",

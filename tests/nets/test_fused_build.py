@@ -1,5 +1,6 @@
 """Compiling the time steps, caching them, running without them, and the accuracy of their functions."""
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,14 @@ from app.nets.fused import build
 from app.nets.fused.build import SOURCES, library
 
 needs_compiler = pytest.mark.skipif(library() is None, reason="no C++ compiler")
+
+
+@pytest.fixture
+def real_library() -> Path:
+    """The compiled library in the user's cache."""
+    found = library()
+    assert found is not None
+    return Path(found._name)
 
 
 @pytest.fixture
@@ -48,37 +57,61 @@ def test_the_cache_is_the_users() -> None:
 
 @needs_compiler
 def test_built_once_and_found_again(
-    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    real_library: Path,
+    elsewhere: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    real = build._key()
-    ours = Path(build.platformdirs.user_cache_dir("trees-and-tickets", appauthor=False)) / f"recurrent-{real}.so"
-    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {ours} $1"))
+    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {real_library} $1"))
     with caplog.at_level(logging.INFO, build.__name__):
         for _ in range(3):
             assert library() is not None
             library.cache_clear()
     assert (tmp_path / "log").read_text() == "built\n"
-    assert [path.name for path in elsewhere.iterdir()] == [f"recurrent-{real}.so"]
+    digest = hashlib.sha256(real_library.read_bytes()).hexdigest()[:16]
+    assert [path.name for path in elsewhere.iterdir()] == [f"recurrent-{build._key()}-{digest}.so"]
     (told,) = caplog.messages
     assert told.startswith("Compiling")
 
 
+@needs_compiler
+@pytest.mark.parametrize("left", [0, 1, 1_000, -1])
+def test_a_damaged_library_is_built_again(
+    left: int, real_library: Path, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading a library that was cut short kills the process with SIGBUS."""
+    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {real_library} $1"))
+    assert library() is not None
+    (built,) = elsewhere.iterdir()
+    whole = built.read_bytes()
+    # Not written in place: the file is mapped into this process.
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(whole[:left])
+    damaged.replace(built)
+    library.cache_clear()
+    assert library() is not None
+    assert (tmp_path / "log").read_text() == "built\nbuilt\n"
+    assert built.read_bytes() == whole
+    assert build.library_digest() == hashlib.sha256(whole).hexdigest()[:16]
+
+
+@needs_compiler
 def test_several_build_at_once_and_each_finds_a_whole_file(
-    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    real_library: Path, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No build sees the partial file of another, and one file remains."""
-    slowly = "printf half > $1; sleep 0.1; printf ' and half' >> $1"
+    slowly = f"head -c 1000 {real_library} > $1; sleep 0.1; tail -c +1001 {real_library} >> $1"
     monkeypatch.setenv("CXX", compiler(tmp_path / "c++", slowly))
-    path, seen = elsewhere / "steps.so", set()
+    seen = set()
 
     def compile(_: int) -> None:
-        build._build(path)
-        seen.add(path.read_text())
+        seen.add(build._build().read_bytes())
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(compile, range(4)))
-    assert seen == {"half and half"}
-    assert list(elsewhere.iterdir()) == [path]
+    assert seen == {real_library.read_bytes()}
+    assert len(list(elsewhere.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from app.common.errors import UserError
+from app.common.protocols import kernels
 from app.nets import LSTM, ONLSTM, RecurrentNet
 from app.nets.recurrent import RecurrentLayer
 
@@ -280,3 +281,14 @@ def test_no_layer(net: Any) -> None:
 def test_a_size_below_1(net: Any, features: int, sizes: list[int]) -> None:
     with pytest.raises(UserError, match=rf"^[^\n]+ is {min(features, *sizes)}; [^\n]+$"):
         net(features, sizes)
+
+
+def test_a_net_says_which_kernels_it_uses() -> None:
+    net = ONLSTM(3, [4], 2)
+    net.implementation = "fused"
+    found = kernels(net, torch.device("cpu"))
+    assert set(found) == {"cpu", "recurrent steps", "recurrent products"}
+    net.implementation = "eager"
+    assert kernels(net, torch.device("cpu")) == {"cpu": found["cpu"], "recurrent steps": "eager"}
+    assert list(kernels(torch.nn.Linear(1, 1), torch.device("cpu"))) == ["cpu"]
+    assert kernels(net, torch.device("meta")) == {"meta": "meta", "recurrent steps": "eager"}

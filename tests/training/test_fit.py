@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from helpers.command import app, in_process, start
 from helpers.tiny_text import write_tiny_text
 
@@ -80,6 +81,8 @@ def test_what_a_run_directory_holds(finished: Path) -> None:
     assert report["seed"] == 3
     assert set(report["checksums"]["data"]) == {"train.txt", "valid.txt", "test.txt"}
     assert report["versions"]["torch"]
+    assert set(report["kernels"]) == {"cpu", "recurrent steps", "recurrent products"}
+    assert yaml.safe_load((run / "config.yaml").read_text())["kernels"] == [report["kernels"]]
     assert report["best"]["val_loss"] == min(losses)
     best = torch.load(run / "best.ckpt", weights_only=True)
     assert best["global_step"] == report["best"]["iteration"]

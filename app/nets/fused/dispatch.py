@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from app.nets.fused import native, steps
-from app.nets.fused.build import library
+from app.nets.fused.build import library, library_digest
 from app.nets.fused.cells import Cell
-from app.nets.fused.products import product
+from app.nets.fused.products import onednn, product
 
 # What reading a sequence returns: outputs (T, B, H), the last c (B, H), distances (T, B).
 Read = tuple[Tensor, Tensor, Tensor]
@@ -83,6 +83,15 @@ def read(
     with torch.autocast("cpu", enabled=False):
         tensors = x.to(weight_hh.dtype), weight_ih, bias, weight_hh, h, c
         return _Sequence.apply(cell, eager, outer, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def implementations() -> dict[str, str]:
+    """What `read` computes with in this process: the time steps, with the digest of their library, and the products."""
+    digest = library_digest()
+    return {
+        "recurrent steps": "PyTorch" if digest is None else f"compiled {digest}",
+        "recurrent products": "PyTorch" if onednn() is None else "oneDNN",
+    }
 
 
 class _Sequence(torch.autograd.Function):
