@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 ARROWS: dict[str, set[str]] = {
     "common": set(),
     "nets": set(),
+    "stacked": {"nets"},  # LeNets have products of their own
     "pruning": set(),
     "parsing": set(),
     "grammar": set(),
@@ -33,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
 }
 # The two files of `common` that are about Lightning: its rank, and its private parts.
 OF_LIGHTNING = ("ranks.py", "lightning_internals.py")
-PURE = ("common", "nets", "pruning", "parsing", "grammar", "logic", "syntax", "plotting")
+PURE = ("common", "nets", "stacked", "pruning", "parsing", "grammar", "logic", "syntax", "plotting")
 TOP = ("app", "callbacks", "datamodules")
 
 
