@@ -8,13 +8,15 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from app.common import protocols
+from app.common.errors import UserError
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed, generator, seeded
 from app.common.states import plain_state
 from app.lottery.settings import Pruning
-from app.pruning import Masks, dense_masks, schedule, weight_sizes
+from app.pruning import Masks, When, dense_masks, schedule, weight_sizes
+from app.runs.checksums import read_tensors, record, recorded
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.tensors import load_tensors, save_tensors
+from app.runs.tensors import digest, save_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +41,38 @@ class FinishedNetworks:
         return self.settings.method_names
 
     def initial(self, replicate: int) -> dict[str, Tensor]:
-        """The state before any training; drawn and saved where it is not there yet."""
+        """The state before any training; drawn and saved where it is not there yet.
+
+        Raises:
+            UserError: the file is damaged; or it is missing, and other weights would be drawn now.
+        """
         path = self.layout.initial(replicate)
         if path.exists():
-            return load_tensors(path)
+            return read_tensors(path)
         start = self._draw(derive_seed(self.seed, replicate, "initialisation"))
+        before = recorded(path)
+        if before is not None and before.checksum != digest(start):
+            raise UserError(
+                f"{path}: no such file, and other weights are drawn now than {before.source} has the checksum of, as "
+                f"with another version of PyTorch; put the file back, or delete {path.parent} to train all of it again"
+            )
         if is_first():
+            record(path.parent, {path.name: digest(start)})
             save_tensors(path, start)
         return start
 
     def rewind_point(self, replicate: int) -> dict[str, Tensor]:
         """The state at the moment that survivors are rewound to."""
-        return load_tensors(self.layout.start_weights(replicate))
+        later = When.parse(self.settings.rewind_to).count > 0
+        return read_tensors(self.layout.rewind_weights(replicate)) if later else self.initial(replicate)
 
     def final(self, key: NetworkKey) -> dict[str, Tensor]:
         """The trained state of a network."""
-        return load_tensors(self.layout.network(key).final)
+        return read_tensors(self.layout.network(key).final)
 
     def mask(self, key: NetworkKey) -> Masks:
         """The masks of a network."""
-        return load_tensors(self.layout.network(key).mask)
+        return read_tensors(self.layout.network(key).mask)
 
     def dense_masks(self, replicate: int) -> Masks:
         """Masks of which nothing is missing."""

@@ -1,6 +1,5 @@
 """Which files of a finished network are kept, and so which networks are complete."""
 
-import json
 from collections.abc import Sequence
 
 from app.common.plugins import errors_named
@@ -9,7 +8,9 @@ from app.lottery.finished_networks import FinishedNetworks
 from app.lottery.methods import Method
 from app.lottery.settings import Pruning
 from app.pruning import When, masked
+from app.runs.checksums import record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
+from app.runs.network_report import read_report
 from app.runs.tensors import digest, save_tensors
 
 
@@ -38,7 +39,8 @@ def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:
 
 def _is_complete(keep: Sequence[str], files: TrainingLayout) -> bool:
     wanted = {"final": files.final, "best": files.best}
-    return files.done.exists() and all(path.exists() for name, path in wanted.items() if name in keep)
+    needed = [files.done, files.mask, files.metrics, files.report]
+    return all(path.exists() for path in (*needed, *(path for name, path in wanted.items() if name in keep)))
 
 
 def _has_rewind_point(settings: Pruning, layout: RunLayout, key: NetworkKey) -> bool:
@@ -64,8 +66,10 @@ def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> N
         return
     with errors_named("pruning.methods", method):
         weights = method.weights(key, finished)
-    if digest(weights) == json.loads(files.report.read_text())["checksums"]["start"]:
-        save_tensors(files.start, masked(weights, finished.mask(key)))
+    if digest(weights) == read_report(files)["checksums"].get("start"):
+        start = masked(weights, finished.mask(key))
+        record(files.root, {files.start.name: digest(start)})
+        save_tensors(files.start, start)
     else:
         files.done.unlink()  # train it again, and keep them
 

@@ -12,7 +12,6 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import Tensor
 
 from app.common import protocols
-from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.metrics import Metric, Schema, headline_metrics
 from app.common.ranks import is_first
@@ -22,7 +21,9 @@ from app.lottery.settings import Pruning
 from app.pruning import When, density, masked, survivors, weight_sizes
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import read_checkpoint, ticket_checkpoint
+from app.runs.checksums import check_file, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
+from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, Result
 from app.runs.tensors import digest, save_tensors
@@ -147,7 +148,9 @@ class NetworkTraining:
             return None
         if files.last.exists():
             return files.last
-        moment = read_checkpoint(self.layout.rewind_checkpoint(job.key.replicate))
+        point = self.layout.rewind_checkpoint(job.key.replicate)
+        check_file(point)
+        moment = read_checkpoint(point)
         callbacks = {job.ticket.state_key: job.ticket.state_dict()}
         checkpoint = ticket_checkpoint(moment, plain_state(self.model), callbacks, fresh=FRESH)
         file = io.BytesIO()
@@ -179,9 +182,13 @@ class NetworkTraining:
         if "final" in self.settings.keep or not job.key.of:
             save_tensors(files.final, final)
         if "start" in self.settings.keep:
-            save_tensors(files.start, masked(job.start, masks))
+            start = masked(job.start, masks)
+            save_tensors(files.start, start)
+            record(files.root, {files.start.name: digest(start)})
+        if "best" in self.settings.keep:
+            record(files.root, {files.best.name: sha256(files.best)})
         if job.key.round == 0 and When.parse(self.settings.rewind_to).count > 0:
-            save_tensors(self.layout.rewind_weights(job.key.replicate), job.ticket.rewind_point)
+            self._write_rewind_point(job)
         report = self._report(job, result) | {
             "kernels": protocols.kernels(self.model, device),
             "checksums": self._checksums(files, job, final),
@@ -189,6 +196,13 @@ class NetworkTraining:
         write_atomically(files.report, json.dumps(report, indent=2) + "\n")
         write_atomically(files.done, "")
         files.last.unlink(missing_ok=True)
+
+    def _write_rewind_point(self, job: Job) -> None:
+        replicate, point = job.key.replicate, job.ticket.rewind_point
+        weights, checkpoint = self.layout.rewind_weights(replicate), self.layout.rewind_checkpoint(replicate)
+        save_tensors(weights, point)
+        schedule = sha256(checkpoint) if checkpoint.exists() else None
+        record(self.layout.replicate(replicate), {weights.name: digest(point), checkpoint.name: schedule})
 
     def _report(self, job: Job, result: Result) -> dict[str, Any]:
         sizes, kinds = weight_sizes(self.model), protocols.prunable_parameters(self.model)
@@ -240,12 +254,11 @@ def read_result(files: TrainingLayout) -> Result:
     """The row of a finished network.
 
     Raises:
-        UserError: its report is missing or was edited.
+        UserError: its report or its metrics are missing or damaged.
     """
+    report = read_report(files)
+    check_file(files.metrics)
     try:
-        return Result.from_flat(json.loads(files.report.read_text())["result"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{files.report}: not the report of a finished network ({error}); "
-            f"delete {files.done} and run the same command to train it again"
-        ) from None
+        return Result.from_flat(report["result"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged_report(files, error) from None

@@ -139,7 +139,14 @@ class Lottery:
         return rows
 
     def finished(self) -> dict[NetworkKey, Result]:
-        """The rows of the networks that are done, in the order in which they are trained."""
+        """The rows of the networks that are done, in the order in which they are trained.
+
+        Raises:
+            UserError: a file of a finished network is damaged.
+        """
+        for replicate in dict.fromkeys(key.replicate for key in finished_keys(self.settings, self.layout)):
+            if not self.layout.initial(replicate).exists():
+                self.networks_before.initial(replicate)  # draws it again
         if "start" in self.settings.keep:
             for key in finished_keys(self.settings, self.layout):
                 save_start(self.settings.method(key), key, self.networks_before)  # or it counts as missing from now on

@@ -13,7 +13,7 @@ from torch import nn
 from app.common.errors import UserError
 from app.common.protocols import TRAIN_SUMS
 from app.common.states import check_shapes, load_plain_state, plain_name, same_names
-from app.runs.tensors import load_tensors
+from app.runs.checksums import check_file, read_tensors
 
 # The key under which Lightning's `load_from_checkpoint` finds a model's arguments.
 HYPER_PARAMETERS = "hyper_parameters"
@@ -27,8 +27,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         path: a file saved by Lightning.
 
     Raises:
-        UserError: the file is missing, is no checkpoint of Lightning, or holds more than tensors and plain values.
+        UserError: the file is missing, is no checkpoint of Lightning, holds more than tensors and plain values, or is
+            not the one whose checksum its run directory has.
     """
+    if path.exists():
+        check_file(path)
     try:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
@@ -85,7 +88,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         UserError: as `read_checkpoint`, or the weights belong to another module.
     """
     if path.suffix == ".safetensors":
-        load_plain_state(module, load_tensors(path), f"{path}: the weights")
+        load_plain_state(module, read_tensors(path), f"{path}: the weights")
         return
     checkpoint = read_checkpoint(path)
     _check(module, checkpoint, path)

@@ -1,15 +1,15 @@
 """The paths of a run directory, and the identities of the trained networks in it.
 
 runs/EXPERIMENT/                                 a lottery: a tree of trained networks
-  config.yaml  schema.json  results.csv  report/  wandb/
+  config.yaml  schema.json  checksums.json  results.csv  report/  wandb/
   replicate_R/
-    initial.safetensors  rewind.safetensors  rewind.ckpt
+    initial.safetensors  rewind.safetensors  rewind.ckpt  checksums.json
     round_00/                                    dense
     METHOD/round_NN/                             tickets
     METHOD/round_NN/CONTROL_K/                   controls of a ticket
 
 runs/EXPERIMENT/seed_S/                          one network, trained by `fit`
-  config.yaml  schema.json
+  config.yaml  schema.json  checksums.json
 
 The directory of either kind of network holds
   metrics.csv  report.json  last.ckpt  best.ckpt
@@ -188,11 +188,6 @@ class RunLayout(RunDirectory):
     def rewind_checkpoint(self, replicate: int) -> Path:
         """The state of the dense training at the rewind point, if tickets resume its schedule."""
         return self.replicate(replicate) / "rewind.ckpt"
-
-    def start_weights(self, replicate: int) -> Path:
-        """The weights that tickets start from: those of the rewind point, or else the initial ones."""
-        later = self.rewind_weights(replicate)
-        return later if later.exists() else self.initial(replicate)
 
     def network(self, key: NetworkKey) -> TrainingLayout:
         """The files of one network."""

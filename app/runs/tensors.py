@@ -21,17 +21,19 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read what `save_tensors` wrote.
+    """Read what `save_tensors` wrote; `app.runs.checksums.read_tensors` compares it with what was recorded too.
 
     Raises:
-        UserError: the file is missing or is not safetensors.
+        UserError: the file is missing, cannot be read or is not safetensors.
     """
     try:
         return safetensors.torch.load(path.read_bytes())
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the same lottery command again to train what is missing") from None
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: not a readable file ({error.strerror})") from None
     except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: not a safetensors file ({error}); delete it and its DONE and train again") from None
+        raise UserError(f"{path}: not a safetensors file ({' '.join(str(error).split())})") from None
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

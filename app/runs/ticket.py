@@ -1,6 +1,5 @@
 """Loads a ticket from a run directory into any plain module."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,8 +9,10 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.common.states import plain_parameters
 from app.pruning import Masks, check_names, rewind
+from app.runs.checksums import read_tensors, recorded
 from app.runs.layout import NetworkKey, TrainingLayout, run_of
-from app.runs.tensors import digest, load_tensors
+from app.runs.network_report import read_report
+from app.runs.tensors import digest
 
 NET = "net."  # the prefix of the network's parameters in our LightningModules
 
@@ -42,10 +43,10 @@ def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["star
             "the network again and keeps them"
         )
     prefix = "" if any(name.startswith(NET) for name in plain_parameters(module)) else NET
-    masks = _without(prefix, load_tensors(network.mask))
+    masks = _without(prefix, read_tensors(network.mask))
     if hasattr(module, "prunable_parameters"):
         check_names(masks, module, str(network.mask))
-    state = load_tensors(network.final) if weights == "final" else _starting_state(network)
+    state = read_tensors(network.final) if weights == "final" else _starting_state(network)
     rewind(module, _without(prefix, state), masks)
     return masks
 
@@ -57,24 +58,24 @@ def _without(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _starting_state(network: TrainingLayout) -> dict[str, Tensor]:
     """The state that the training of a network started from."""
     if network.start.exists():
-        return load_tensors(network.start)
+        return read_tensors(network.start)
     run = run_of(network.root)
     key = NetworkKey.of_path(network.root.relative_to(run.root).as_posix()) if run is not None else None
     if run is None or key is None:
         raise UserError(
             f"{network.root}: not inside a replicate of a run directory, so its starting weights are unknown"
         )
-    state = load_tensors(run.initial(key.replicate) if key.round == 0 else run.start_weights(key.replicate))
-    if digest(state) != _recorded_start(network):
-        raise UserError(
-            f"{network.root}: its starting weights were sampled for this network alone and not kept; the lottery "
-            "command with pruning.keep [final, start] keeps them"
-        )
-    return state
-
-
-def _recorded_start(network: TrainingLayout) -> str:
-    try:
-        return str(json.loads(network.report.read_text())["checksums"]["start"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{network.report}: not the report of a finished network ({error})") from None
+    started = read_report(network)["checksums"].get("start")
+    initial, later = run.initial(key.replicate), run.rewind_weights(key.replicate)
+    choices = [initial] if key.round == 0 else [later, initial]
+    for path in (each for each in choices if each.exists()):
+        state = read_tensors(path)
+        if digest(state) == started:
+            return state
+    for path in (each for each in choices if not each.exists()):
+        if (expected := recorded(path)) is not None and expected.checksum == started:
+            return read_tensors(path)  # says that it is missing
+    raise UserError(
+        f"{network.root}: its starting weights were sampled for this network alone and not kept; the lottery "
+        "command with pruning.keep [final, start] keeps them"
+    )

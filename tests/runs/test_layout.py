@@ -104,15 +104,6 @@ def test_seeds_come_in_their_order(tmp_path: Path) -> None:
     assert FitLayout(tmp_path / "seed_9").name == f"{tmp_path.name}/seed_9"
 
 
-def test_tickets_start_from_the_rewind_point_where_there_is_one(tmp_path: Path) -> None:
-    run = RunLayout(tmp_path)
-    assert run.start_weights(2) == run.initial(2)
-    run.replicate(2).mkdir()
-    run.rewind_weights(2).touch()
-    assert run.start_weights(2) == run.rewind_weights(2)
-    assert run.start_weights(1) == run.initial(1)
-
-
 def test_a_key_in_words() -> None:
     assert str(NetworkKey(0, "dense", 0)) == "replicate 0, dense, round 0"
     assert str(NetworkKey(1, "random_mask", 3, 2, of="iterative")) == "replicate 1, random_mask 2, round 3"

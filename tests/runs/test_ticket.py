@@ -146,7 +146,7 @@ def test_a_damaged_file_is_a_one_line_mistake(tmp_path: Path, damage: str) -> No
     save_tensors(path, MASKS)
     data = path.read_bytes()
     path.write_bytes({"cut short": data[:-5], "emptied": b"", "overwritten": b"<html>" + data}[damage])
-    with pytest.raises(UserError, match=r"mask\.safetensors: not a safetensors file.*train again") as raised:
+    with pytest.raises(UserError, match=r"mask\.safetensors: not a safetensors file") as raised:
         load_tensors(path)
     assert "\n" not in str(raised.value)
 
@@ -214,7 +214,8 @@ def test_a_relative_path_and_another_replicate(run: RunLayout, monkeypatch: pyte
     save_tensors(run.initial(12), wrapped(LATER))
     monkeypatch.chdir(run.replicate(12) / "iterative")
     module = LeNet()
-    note_start(TrainingLayout(Path("round_07")), LATER)
+    for network in ("round_07", "../round_00"):
+        note_start(TrainingLayout(Path(network)), LATER)
     load_ticket("round_07", module)
     assert same(weights(module), masked(LATER, MASKS))
 

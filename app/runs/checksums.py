@@ -1,0 +1,148 @@
+"""Checksums of what networks are made from: recorded when it is written, compared when it is read.
+
+The report.json of a finished network of a lottery has those of mask.safetensors, final.safetensors and metrics.csv; all
+others are in the checksums.json beside the file. The checksum of weights and masks is that of their values
+(`app.runs.tensors.digest`), of other files that of their bytes. Run directories of earlier versions have no
+checksums.json: what they have no checksum of is read as it is.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.runs.layout import RunDirectory, TrainingLayout, run_of
+from app.runs.network_report import read_report
+from app.runs.provenance import sha256
+from app.runs.tensors import digest, load_tensors
+
+CHECKSUMS = "checksums.json"
+IN_REPORT = {"mask.safetensors": "mask", "final.safetensors": "final", "metrics.csv": "metrics.csv"}
+# Networks whose recorded start is this file: directories of earlier versions record it nowhere else.
+STARTED_BY = {"initial.safetensors": ("round_00",), "rewind.safetensors": ("iterative/round_01", "one_shot/round_01")}
+
+_Key = tuple[str, int, int, int]  # path, time of change, size, inode
+_computed: dict[_Key, str] = {}  # each file is read for its checksum once in a process
+
+
+class Recorded(NamedTuple):
+    """A checksum, hexadecimal, and the file that has it."""
+
+    checksum: str
+    source: Path
+
+
+def read_checksums(directory: Path) -> dict[str, str]:
+    """The checksums.json of a directory, by name of the file; empty if there is none.
+
+    Raises:
+        UserError: it is something else.
+    """
+    path = directory / CHECKSUMS
+    try:
+        found = json.loads(path.read_text())
+        return {name: str(checksum) for name, checksum in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path}: not a table of checksums ({' '.join(str(error).split())}); delete it, and what it recorded is no "
+            "longer compared"
+        ) from None
+
+
+def record(directory: Path, checksums: Mapping[str, str | None]) -> None:
+    """Add checksums of files to the checksums.json of their directory; None removes one."""
+    before = read_checksums(directory)
+    after = {name: checksum for name, checksum in {**before, **checksums}.items() if checksum is not None}
+    if after != before:
+        write_atomically(directory / CHECKSUMS, json.dumps(after, indent=2) + "\n")
+
+
+def recorded(path: Path) -> Recorded | None:
+    """The checksum that was recorded for a file; None if there is none, as for files that are still being written.
+
+    Raises:
+        UserError: the file that should have it is damaged.
+    """
+    files = TrainingLayout(path.parent)
+    of_network = run_of(files.root) is not None
+    if of_network and not files.done.exists():
+        return None
+    if (checksum := read_checksums(files.root).get(path.name)) is not None:
+        return Recorded(checksum, files.root / CHECKSUMS)
+    if of_network:
+        return _in_report(files, IN_REPORT.get(path.name, ""))
+    found = (_in_report(TrainingLayout(files.root / name), "start") for name in STARTED_BY.get(path.name, ()))
+    return next((each for each in found if each is not None), None)
+
+
+def _in_report(files: TrainingLayout, name: str) -> Recorded | None:
+    if not files.done.exists() or not files.report.exists():
+        return None
+    checksum = read_report(files)["checksums"].get(name)
+    return Recorded(checksum, files.report) if isinstance(checksum, str) else None
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Weights or masks that a run has written, the same as when they were recorded.
+
+    Raises:
+        UserError: the file is missing, damaged or another one; the message says what makes it again.
+    """
+    key = _key(path)
+    try:
+        tensors = load_tensors(path)
+    except UserError as error:
+        raise UserError(f"{error}; {_remedy(path)}") from None
+    _compare(path, key, lambda: digest(tensors))
+    return tensors
+
+
+def check_file(path: Path) -> None:
+    """Compare the bytes of a file with the checksum that was recorded for them.
+
+    Raises:
+        UserError: it is missing, damaged or another one; the message says what makes it again.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; {_remedy(path)}")
+    _compare(path, _key(path), lambda: sha256(path))
+
+
+def _compare(path: Path, key: _Key | None, compute: Callable[[], str]) -> None:
+    if key is None or (expected := recorded(path)) is None:
+        return
+    if key not in _computed:
+        _computed[key] = compute()
+    if _computed[key] != expected.checksum:
+        raise UserError(
+            f"{path}: damaged, or another file than was written there (its SHA-256 is {_computed[key][:12]}..., "
+            f"{expected.source} has {expected.checksum[:12]}...); {_remedy(path)}"
+        )
+
+
+def _key(path: Path) -> _Key | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path.absolute()), found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _remedy(path: Path) -> str:
+    """What makes a file again that is missing or damaged."""
+    first = f"delete {path}, and " if path.exists() else ""
+    if run_of(path.parent) is not None:
+        return f"{first}the lottery's command trains this network again"
+    if path.name == "initial.safetensors":
+        return f"{first}the lottery's command draws these weights again"
+    if path.name.startswith("rewind."):
+        return f"{first}the lottery's command trains the dense network again, which makes it"
+    if RunDirectory(path.parent).config.exists():
+        return f"delete {path.parent / 'last.ckpt'}, and the same fit command trains this network again"
+    return "name another file"
