@@ -7,6 +7,7 @@ from typing import Any
 from app.common.errors import UserError
 from app.common.plugins import import_object
 from app.runs.checkpoints import description, read_checkpoint
+from app.runs.checksums import check_file
 from app.runs.config import flatten, read_config
 from app.runs.layout import FitLayout, NetworkKey, RunDirectory, RunLayout, TrainingLayout, run_of, seed_directories
 
@@ -69,6 +70,8 @@ def _weights(files: TrainingLayout, *, lottery: bool) -> Path:
     for path in choices:
         if path.exists():
             return path
+        if path == files.best:
+            check_file(path)  # one that was recorded is not replaced by other weights
     kept = "; run the lottery with pruning.keep [final]" if files.done.exists() else ""
     raise UserError(f"{files.root}: no trained weights there (no {' or '.join(path.name for path in choices)}){kept}")
 

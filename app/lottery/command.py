@@ -15,6 +15,7 @@ from app.common.files import remove_leftovers
 from app.common.lightning_internals import is_stateful_loader
 from app.common.ranks import is_first
 from app.lottery.experiment import Experiment
+from app.lottery.kept_files import finished_keys
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
@@ -23,6 +24,7 @@ from app.pruning import check_kinds, rewind_iteration, weight_sizes
 from app.runs.config import claim, read_config
 from app.runs.layout import RunLayout
 from app.runs.lock import locked
+from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.training.length import resuming_note, steps_per_epoch, training_iterations
 from callbacks.trainer_state import refuse_strategy
@@ -86,9 +88,10 @@ def run_lottery(
     with locked(layout) as lock:
         remove_leftovers(layout.root)
         # Where nothing is left to train, nothing depends on this machine.
-        missing = any(not layout.network(key).done.exists() for key in settings.networks())
+        missing = set(settings.networks()).difference(finished_keys(settings, layout))
         kernels = protocols.kernels(model, trainer.strategy.root_device) if missing else None
         claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=kernels)
+        claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
         whole = read_settings(read_config(layout)["pruning"], str(layout.config))
         write_schema(layout, protocols.metric_schema(model) or (), [method.described for method in whole.all_methods])
         _print_prunable(model, kinds, settings)
@@ -157,7 +160,7 @@ def _plan(
         iterations=iterations,
         rows=1 + math.ceil(iterations / every),
         seconds=_seconds(model, data, measured, context) / measured * iterations,
-        finished=frozenset(key for key in settings.networks() if layout.network(key).done.exists()),
+        finished=frozenset(finished_keys(settings, layout)),
     )
 
 

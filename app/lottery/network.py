@@ -21,7 +21,7 @@ from app.lottery.settings import Pruning
 from app.pruning import When, density, masked, survivors, weight_sizes
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import read_checkpoint, ticket_checkpoint
-from app.runs.checksums import check_file, record
+from app.runs.checksums import check_file, missing, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
@@ -149,7 +149,8 @@ class NetworkTraining:
         if files.last.exists():
             return files.last
         point = self.layout.rewind_checkpoint(job.key.replicate)
-        check_file(point)
+        if not point.exists():
+            raise missing(point)
         moment = read_checkpoint(point)
         callbacks = {job.ticket.state_key: job.ticket.state_dict()}
         checkpoint = ticket_checkpoint(moment, plain_state(self.model), callbacks, fresh=FRESH)

@@ -30,8 +30,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file is missing, is no checkpoint of Lightning, holds more than tensors and plain values, or is
             not the one whose checksum its run directory has.
     """
-    if path.exists():
-        check_file(path)
+    check_file(path)
     try:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:

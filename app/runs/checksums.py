@@ -9,13 +9,13 @@ checksums.json: what they have no checksum of is read as it is.
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.runs.layout import RunDirectory, TrainingLayout, run_of
+from app.runs.layout import REPLICATE, FitLayout, TrainingLayout, run_of
 from app.runs.network_report import read_report
 from app.runs.provenance import sha256
 from app.runs.tensors import digest, load_tensors
@@ -36,27 +36,29 @@ class Recorded(NamedTuple):
     source: Path
 
 
-def read_checksums(directory: Path) -> dict[str, str]:
-    """The checksums.json of a directory, by name of the file; empty if there is none.
+def read_checksums(directory: Path) -> dict[str, Any]:
+    """The checksums.json of a directory, by name of the file; those of the data are a table, "data".
 
     Raises:
-        UserError: it is something else.
+        UserError: it is not such a table.
     """
     path = directory / CHECKSUMS
     try:
         found = json.loads(path.read_text())
-        return {name: str(checksum) for name, checksum in found.items()}
+        if not isinstance(found, dict):
+            raise TypeError(f"expected an object, not {type(found).__name__}")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path}: not a table of checksums ({' '.join(str(error).split())}); delete it, and what it recorded is no "
             "longer compared"
         ) from None
+    return found
 
 
-def record(directory: Path, checksums: Mapping[str, str | None]) -> None:
-    """Add checksums of files to the checksums.json of their directory; None removes one."""
+def record(directory: Path, checksums: Mapping[str, Any]) -> None:
+    """Add checksums to the checksums.json of a directory; None removes one."""
     before = read_checksums(directory)
     after = {name: checksum for name, checksum in {**before, **checksums}.items() if checksum is not None}
     if after != before:
@@ -73,7 +75,9 @@ def recorded(path: Path) -> Recorded | None:
     of_network = run_of(files.root) is not None
     if of_network and not files.done.exists():
         return None
-    if (checksum := read_checksums(files.root).get(path.name)) is not None:
+    if not of_network and not REPLICATE.fullmatch(files.root.name) and not FitLayout(files.root).config.exists():
+        return None  # no directory of ours
+    if isinstance(checksum := read_checksums(files.root).get(path.name), str):
         return Recorded(checksum, files.root / CHECKSUMS)
     if of_network:
         return _in_report(files, IN_REPORT.get(path.name, ""))
@@ -104,14 +108,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def check_file(path: Path) -> None:
-    """Compare the bytes of a file with the checksum that was recorded for them.
+    """Compare the bytes of a file with the checksum that was recorded for them, if any was.
 
     Raises:
         UserError: it is missing, damaged or another one; the message says what makes it again.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such file; {_remedy(path)}")
-    _compare(path, _key(path), lambda: sha256(path))
+    if path.exists():
+        _compare(path, _key(path), lambda: sha256(path))
+    elif recorded(path) is not None:
+        raise missing(path)
+
+
+def missing(path: Path) -> UserError:
+    """The error for a file of a run that is not there."""
+    return UserError(f"{path}: no such file; {_remedy(path)}")
 
 
 def _compare(path: Path, key: _Key | None, compute: Callable[[], str]) -> None:
@@ -143,6 +153,6 @@ def _remedy(path: Path) -> str:
         return f"{first}the lottery's command draws these weights again"
     if path.name.startswith("rewind."):
         return f"{first}the lottery's command trains the dense network again, which makes it"
-    if RunDirectory(path.parent).config.exists():
+    if FitLayout(path.parent).config.exists():
         return f"delete {path.parent / 'last.ckpt'}, and the same fit command trains this network again"
     return "name another file"

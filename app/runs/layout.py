@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SEED = re.compile(r"seed_(\d+)")  # directory of one seed, below that of the experiment
+REPLICATE = re.compile(r"replicate_\d+")  # directory of one replicate of a lottery
 DENSE = "dense"
 _NETWORK = re.compile(
     r"replicate_(?P<replicate>\d+)/"
@@ -212,7 +213,7 @@ def run_of(network: Path) -> RunLayout | None:
     """The lottery that a network's directory belongs to; None if it belongs to none."""
     network = network.resolve()
     for parent in network.parents:
-        if re.fullmatch(r"replicate_\d+", parent.name):
+        if REPLICATE.fullmatch(parent.name):
             run = RunLayout(parent.parent)
             return run if NetworkKey.of_path(network.relative_to(run.root).as_posix()) is not None else None
     return None

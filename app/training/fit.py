@@ -22,10 +22,12 @@ from app.common.seeds import derive_seed
 from app.common.signals import stop_on_interrupt
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.checkpoints import read_checkpoint
+from app.runs.checksums import check_file, read_checksums, record
 from app.runs.config import claim, flatten
 from app.runs.layout import FitLayout
 from app.runs.lock import locked
-from app.runs.provenance import versions
+from app.runs.provenance import sha256, versions
+from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.runs.table import read_metrics
 from app.training.length import resuming_note, training_iterations
@@ -113,19 +115,42 @@ class Fit:
             # Where nothing is left to train, nothing depends on this machine.
             kernels = None if finished else protocols.kernels(self.model, self.device)
             claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=kernels)
+            claim_data(self.layout, protocols.checksums(self.data), begun=begun)
             if finished:
                 Console().print(self._summary(), highlight=False, soft_wrap=True)
                 return
+            before = self._check_checkpoints()
             try:
                 self._train(iterations)
                 finished = True
             finally:
+                now = {path.name: sha256(path) for path in self._checkpoints if path.exists()}
+                # What a training that was stopped has changed may change again before it is stopped the next time.
+                record(self.layout.root, now if finished else dict(now.items() & before.items()))
                 self._write_report(finished=finished)
 
     @property
     def _seeds(self) -> dict[str, int]:
         """Every draw has its own: what the data draws does not depend on what the network drew."""
         return {purpose: derive_seed(self.seed, 0, purpose) for purpose in ("split", "order", "training")}
+
+    @property
+    def _checkpoints(self) -> tuple[Path, Path]:
+        return self.layout.last, self.layout.best
+
+    def _check_checkpoints(self) -> dict[str, Any]:
+        """Compare what the training goes on from with its checksums, and remove these: it will change.
+
+        Returns:
+            The checksums.
+        """
+        if self.layout.last.exists():  # else the training begins again
+            for path in self._checkpoints:
+                check_file(path)
+        names = [path.name for path in self._checkpoints]
+        before = {name: checksum for name, checksum in read_checksums(self.layout.root).items() if name in names}
+        record(self.layout.root, dict.fromkeys(names))
+        return before
 
     def _train(self, iterations: int) -> None:
         if self.layout.last.exists():

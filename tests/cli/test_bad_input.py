@@ -16,8 +16,9 @@ from helpers.command import SMALL, in_process, needs_digits, start
 from app import __main__
 from app.common.errors import Interrupted, RunError, UserError
 from app.runs import config
+from app.runs.checksums import record
 from app.runs.layout import RunLayout
-from app.runs.tensors import load_tensors, save_tensors
+from app.runs.tensors import digest, load_tensors, save_tensors
 
 pytestmark = needs_digits
 
@@ -153,8 +154,9 @@ def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
 def test_renamed_parameters_are_refused(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "runs", tmp_path / "runs")
     layout = RunLayout(tmp_path / "runs/quickstart")
-    initial = load_tensors(layout.initial(0))
-    save_tensors(layout.initial(0), {name.replace("fc1", "first"): value for name, value in initial.items()})
+    renamed = {name.replace("fc1", "first"): value for name, value in load_tensors(layout.initial(0)).items()}
+    save_tensors(layout.initial(0), renamed)
+    record(layout.replicate(0), {layout.initial(0).name: digest(renamed)})
     shutil.rmtree(layout.replicate(0) / "iterative")
     done = in_process("lottery", *TINY, cwd=tmp_path)
     assert done.returncode == 2

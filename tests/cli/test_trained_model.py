@@ -17,6 +17,7 @@ from app.cli.trained_model import check_model, trained_model
 from app.common.errors import UserError
 from app.modules import LanguageModel
 from app.nets import ONLSTM
+from app.runs.checksums import CHECKSUMS
 from app.runs.layout import FitLayout, NetworkKey, RunLayout
 from app.runs.tensors import load_tensors
 
@@ -214,10 +215,16 @@ def test_networks_without_weights(made: Path, tmp_path: Path) -> None:
     run = RunLayout(tmp_path / "runs/best")
     ticket = run.network(NetworkKey(0, "iterative", 1))
     ticket.best.unlink()
+    with pytest.raises(UserError, match=r"best\.ckpt: no such file; the lottery's command trains this network again$"):
+        trained_model(ticket.root)
+    (ticket.root / CHECKSUMS).unlink()
     with pytest.raises(UserError, match=r"no trained weights there \(no best\.ckpt or final\..*keep \[final\]"):
         trained_model(ticket.root)
     fit = FitLayout(tmp_path / "runs/alone/seed_3")
     fit.best.unlink()
+    with pytest.raises(UserError, match=r"best\.ckpt: no such file; delete .*last\.ckpt, and the same fit command"):
+        trained_model(fit.root)
+    (fit.root / CHECKSUMS).unlink()  # of a training in progress
     assert trained_model(fit.root).weights == fit.last
     fit.last.unlink()
     with pytest.raises(UserError, match=r"no trained weights there \(no best\.ckpt or last\.ckpt\)$"):

@@ -68,7 +68,8 @@ def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 def test_what_a_run_directory_holds(finished: Path) -> None:
     run = finished / "runs" / RUN
     assert {path.name for path in run.iterdir()} == {
-        *("config.yaml", "schema.json", "metrics.csv", "report.json", "last.ckpt", "best.ckpt", ".lock"),
+        *("config.yaml", "schema.json", "checksums.json", "metrics.csv", "report.json"),
+        *("last.ckpt", "best.ckpt", ".lock"),
     }
     found = rows(run)
     assert len(found) == 6
@@ -153,8 +154,51 @@ def test_a_damaged_checkpoint_is_one_line(finished: Path) -> None:
     last.write_bytes(last.read_bytes()[:1000])
     done = in_process(*FIT, "--runs", "damaged", "--trainer.max_epochs", "7", cwd=finished)
     assert done.returncode == 2
-    assert "last.ckpt: not a checkpoint" in done.stderr
+    assert "last.ckpt: damaged" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_checkpoint_that_is_not_what_was_written_is_named(finished: Path, tmp_path: Path, name: str) -> None:
+    """A bit in the midst of the weights: torch would read other ones."""
+    shutil.copytree(finished, tmp_path / "there")
+    path = Path("runs") / RUN / name
+    content = bytearray((tmp_path / "there" / path).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "there" / path).write_bytes(bytes(content))
+    for command in ((*FIT, "--trainer.max_epochs", "7"), ("test", "--ckpt_path", str(path))):
+        done = in_process(*command, cwd=tmp_path / "there")
+        assert done.returncode == 2, done.stdout
+        assert done.stderr.startswith(f"error: {path}: damaged, or another file than was written there (its SHA-256 is")
+        assert len(done.stderr.splitlines()) == 1
+    assert f"delete {path.parent}/last.ckpt, and the same fit command trains this network again" in done.stderr
+    (tmp_path / "there" / path.parent / "last.ckpt").unlink()
+    done = in_process(*FIT, cwd=tmp_path / "there")
+    assert done.returncode == 0, done.stderr
+    assert not different(bits(finished / "runs" / RUN), bits(tmp_path / "there/runs" / RUN))
+
+
+def test_a_missing_best_checkpoint_is_not_replaced_by_the_last(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "there")
+    (tmp_path / "there/runs" / RUN / "best.ckpt").unlink()
+    for command in ((*FIT, "--trainer.max_epochs", "7"), ("test", f"runs/{RUN}")):
+        done = in_process(*command, cwd=tmp_path / "there")
+        assert done.returncode == 2, done.stdout
+        assert done.stderr.startswith(f"error: runs/{RUN}/best.ckpt: no such file; delete runs/{RUN}/last.ckpt, and")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_other_text_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
+    there = shutil.copytree(finished, tmp_path / "there")
+    before = {path: path.read_bytes() for path in (there / "runs" / RUN).glob("*.*")}
+    text = (there / "train.txt").read_text().replace("cat", "dog", 3)
+    (there / "train.txt").write_text(text)
+    for more in ((), ("--trainer.max_epochs", "7")):
+        done = in_process(*FIT, *more, cwd=there)
+        assert done.returncode == 2, done.stdout
+        assert done.stderr.startswith(f"error: runs/{RUN} was begun with other data (train.txt: SHA-256 ")
+        assert len(done.stderr.splitlines()) == 1
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_killed_at_random_instants(finished: Path) -> None:
