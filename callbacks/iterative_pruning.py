@@ -1,38 +1,49 @@
 """Iterative pruning with rewinding between fits, as a Lightning callback."""
 
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 from typing_extensions import override
 
-from app.common.errors import UserError
-from app.common.lightning_internals import reset_early_stopping, reset_loops, state_key
-from app.common.plugins import build
+from app.common.errors import RunError, UserError
+from app.common.lightning_internals import average_from, is_resuming, state_key
 from app.common.protocols import prunable_parameters
-from app.common.states import check_state, plain_parameters, plain_state
-from app.pruning import SCORES, Magnitude, Masks, Score, When, rewind, rewind_iteration, usual_rates
-from app.pruning.masks import as_bits, check_names, clear_, dense_masks, density, survivors, weight_sizes
-from app.pruning.scores import checked_scores
-from app.pruning.select import SCOPES, check_kinds, check_rates, keep, prune
-from callbacks.loss_gradients import LossGradients
+from app.common.states import check_state, load_plain_state, plain_parameters, plain_state
+from app.pruning import Magnitude, Score, rewind, rewind_iteration
+from app.pruning.masks import check_names, dense_masks
+from app.pruning.select import check_kinds
+from callbacks.first_random_numbers import FirstRandomNumbers
+from callbacks.fit_reset import reset_fit
+from callbacks.kept_weights import KeptWeights
+from callbacks.masked_weights import MaskedWeights
 from callbacks.optimizer_reset import OptimizerReset
-from callbacks.trainer_state import iterations_per_epoch, refuse_strategy, rng_state, set_rng_state, training_length
+from callbacks.ticket import Ticket
+from callbacks.trainer_state import (
+    is_complete,
+    iterations_per_epoch,
+    refuse_strategy,
+    training_length,
+)
 
 
-class IterativePruningCallback(Callback):
+class IterativePruningCallback(Ticket, Callback):
     """Holds a ticket (masks, rewind point, round) and makes the next one between two fits.
 
     The first fit trains the dense network, round 0. Every later fit of the same callback begins with `next_round`: it
     prunes the surviving weights with the lowest scores and sets the survivors back to the values that they had at
-    `rewind_to`; optimiser, schedulers, loops, early stopping and random numbers are reset. During a fit masked weights
-    stay exactly 0.
+    `rewind_to`. Then it trains its full length: optimiser, schedulers, loops, early stopping, checkpoints and averages
+    of Lightning's callbacks begin anew, with the batches and the random numbers that the dense training began with,
+    whether Trainer and callbacks are new or the same. During a fit masked weights stay exactly 0.
+
+    What is pruned are the weights at the end of the last fit, also if `trainer.test(ckpt_path="best")` has loaded
+    others since. A fit that an exception ended is begun again by the next one, unless that resumes a checkpoint.
 
     Frankle & Carbin, section 2 ("iterative pruning"). The module may declare what is pruned by a method
     `prunable_parameters()`, which returns a dictionary from parameter names to layer kinds; without it, all weights
@@ -56,184 +67,161 @@ class IterativePruningCallback(Callback):
         rewind_to: str = "0it",
         score: str | Score = "magnitude",
     ) -> None:
-        if rates is not None:
-            check_rates(rates)
-        if scope not in SCOPES:
-            raise UserError(f"scope is {scope!r}; choose one of {', '.join(SCOPES)}")
-        self.rates = dict(rates) if rates is not None else None
-        self.scope, self.rewind_to = scope, str(When.parse(rewind_to))
-        self.score: Score = build(score, SCORES, Score, "score")  # type: ignore[type-abstract]
+        super().__init__(rates, scope, rewind_to, score)
         # Computed once, because Lightning asks for it around every hook of every iteration.
-        self._state_key = state_key(self, rates=self.rates, scope=scope, rewind_to=self.rewind_to)
-        self.round = 0
-        self.masks: Masks = {}
-        self.rewind_point: dict[str, Tensor] = {}
-        self.trained = False
-        self._rng: dict[str, Any] = {}
-        self._restore_rng = False
+        self._state_key = state_key(self, rates=self.rates, scope=self.scope, rewind_to=self.rewind_to)
         self._rewind_iteration = 0
-        self._masked: list[tuple[torch.nn.Parameter, Tensor]] = []
+        self._weights = KeptWeights()
+        self._has_fitted = self._measuring = self._resumes = False
+        self._refusal: UserError | RunError | None = None
+        self._masked = MaskedWeights()
         self._hook: RemovableHandle | None = None
-        self._trainer: weakref.ref[Trainer] | None = None
-        self._optimizer_reset = OptimizerReset()
-        self._batch: Any = None  # the first batch of the last training, for scores that need gradients
+        self._optimizer_reset, self._random_numbers = OptimizerReset(), FirstRandomNumbers()
 
     @property
     @override
     def state_key(self) -> str:
         return self._state_key
 
+    @override
     def adopt(
         self, masks: Mapping[str, Tensor], *, round: int, rewind_point: Mapping[str, Tensor] | None = None
     ) -> None:
-        """Replace the current ticket by this one, on the weights that the module has at the next fit.
-
-        Without a rewind point the next fit trains the ticket as it is. With a rewind point the ticket counts as
-        trained, and `next_round` makes the one after it.
-
-        Args:
-            masks: bool masks by parameter name, True for survivors.
-            round: the number of prunings; 0 records a new rewind point.
-            rewind_point: the state of the network at `rewind_to`.
-        """
-        self.masks = {name: mask.detach().cpu().bool() for name, mask in masks.items()}
-        self.round, self.trained, self.rewind_point = round, rewind_point is not None, dict(rewind_point or {})
-        self._restore_rng, self._rng = False, {}
-
-    def next_round(
-        self,
-        module: LightningModule,
-        *,
-        survivors_to_keep: Mapping[str, int] | None = None,
-        score: Score | None = None,
-        make_batch: Callable[[], Any] | None = None,
-    ) -> None:
-        """Prune the network that was just trained and rewind the survivors, in place.
-
-        Args:
-            module: holds the trained weights.
-            survivors_to_keep: the exact number of weights to keep in each tensor; by default it follows from the rates.
-            score: replaces the callback's own score.
-            make_batch: returns a batch of training data, for scores that need gradients; by default the first batch of
-                the last training.
-
-        Raises:
-            UserError: there is no rewind point: the dense training has not reached `rewind_to`.
-            RunError: a weight is not finite.
-        """
-        if not self.rewind_point:
-            raise UserError(f"there is nothing to rewind to: training has not passed {self.rewind_to} yet; fit first")
-        check_names(self.masks, module, "the ticket")
-        check_state(self.rewind_point, module, "the weights to rewind to")
-        parameters, before, kinds = plain_parameters(module), survivors(self.masks), prunable_parameters(module)
-        weights = {name: parameters[name].detach() for name in self.masks}
-        gradients = LossGradients(module, make_batch or (lambda: self._batch))
-        scores = checked_scores(score or self.score, weights, self.rewind_point, self.masks, gradients)
-        if survivors_to_keep is not None:
-            self.masks = keep(scores, self.masks, survivors_to_keep)
-        else:
-            self.masks = prune(scores, self.masks, kinds=kinds, rates=self._rates(kinds), scope=self.scope)
-        self.round, self.trained, self._restore_rng = self.round + 1, False, bool(self._rng)
-        rewind(module, self.rewind_point, self.masks)
-        after = survivors(self.masks)
-        rank_zero_info(
-            f"round {self.round}: {sum(before.values()):,} -> {sum(after.values()):,} weights, "
-            f"{density(weight_sizes(module), after):.2%} remaining, rewound to {self.rewind_to}"
-        )
-
-    def _rates(self, kinds: Mapping[str, str]) -> dict[str, float]:
-        return self.rates if self.rates is not None else usual_rates(kinds)
+        super().adopt(masks, round=round, rewind_point=rewind_point)
+        self._random_numbers.state, self._weights = {}, KeptWeights()
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage != "fit":
+        """Begin a round before anything is made of the weights; layers may be made after this hook.
+
+        Whether the fit resumes a checkpoint is not known yet. If so, the checkpoint will replace all of this.
+        """
+        self._measuring = stage != "fit"
+        if self._measuring:
             return
         refuse_strategy(trainer)
-        kinds = prunable_parameters(pl_module)
-        check_kinds(kinds, self._rates(kinds))
-        if self.trained:
-            self.next_round(pl_module)
-            for callback in trainer.early_stopping_callbacks:
-                reset_early_stopping(callback)
-            if self._trainer is not None and self._trainer() is trainer:
-                reset_loops(trainer)
-        self._trainer = weakref.ref(trainer)
-        if not self.masks:
-            parameters = plain_parameters(pl_module)
-            self.masks = dense_masks({name: parameters[name] for name in kinds})
-        check_names(self.masks, pl_module, "the ticket")
-        self._register(pl_module)
+        if sum(isinstance(each, IterativePruningCallback) for each in trainer.callbacks) > 1:  # type: ignore[attr-defined]
+            raise UserError("a fit takes one IterativePruningCallback, and a lottery has its own; remove the other")
         self._unhook()
+        self._refusal = None
+        try:
+            self._begin(pl_module)
+        except (UserError, RunError) as error:
+            self._refusal = error
+        if self._has_fitted:
+            reset_fit(trainer)
+        self._has_fitted = True
+        self._weights.note_given(pl_module)
         self._hook = pl_module.register_load_state_dict_pre_hook(self._check_weights)  # type: ignore[no-untyped-call]
 
-    def _register(self, module: LightningModule) -> None:
-        """Register the masks as buffers beside their weights, so that they move with the module.
+    def _begin(self, module: LightningModule) -> None:
+        if self.trained:
+            check_names(self.masks, module, "the ticket")
+            self._weights.put_end(module)
+            self.next_round(module)
+        elif self.unfinished:
+            self._start_again(module)
 
-        The buffers are non-persistent, so that the keys of the module's state do not change: this callback saves them.
-        """
-        for owner, name in _owners(module, self.masks):
-            owner.register_buffer(f"{name.rpartition('.')[2]}_mask", self.masks[name].clone(), persistent=False)
+    def _start_again(self, module: LightningModule) -> None:
+        """Put back what the last fit began with, because it did not come to its end."""
+        if self._weights.start:
+            load_plain_state(module, self._weights.start, "the weights to start again from")
+        elif self.starts_at_rewind_point:
+            rewind(module, self.rewind_point, self.masks)
+        else:
+            raise UserError(
+                f"the training of round {self.round} has not come to its end, and the weights that it began with are "
+                "in another process; resume it: trainer.fit(..., ckpt_path=...)"
+            )
+        rank_zero_info(f"the last training of round {self.round} did not come to its end: it begins again")
 
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Reset the optimiser; Lightning restores a state to resume from only after this hook."""
+        """Begin with the ticket's weights, a new optimiser and the first random numbers.
+
+        Now all layers are there and are on their device. Lightning restores the optimiser to resume from after this
+        hook, and makes iterators of the loaders, which draw random numbers.
+        """
         self._unhook()
+        resumes = is_resuming(trainer)
+        if self._refusal is not None and not resumes:
+            raise self._refusal
+        self._resumes, self._refusal = resumes, None
+        self._weights.put_modes(pl_module)
+        kinds = prunable_parameters(pl_module)
+        check_kinds(kinds, self.rates_for(kinds))
+        if not self.masks:
+            parameters = plain_parameters(pl_module)
+            self.masks = dense_masks({name: parameters[name] for name in kinds})
+        elif not resumes:
+            self._weights.put_given(pl_module)
+        check_names(self.masks, pl_module, "the ticket")
+        self._masked.hold(pl_module, self.masks)
         self._optimizer_reset.apply(trainer)
+        if not resumes:
+            for callback in trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, WeightAveraging):
+                    average_from(callback, pl_module)
+            self._random_numbers.begin(trainer, pl_module)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Copy the masks to their buffers and apply them to the weights, now that everything is restored."""
+        """Apply the masks to the weights, now that everything is restored."""
+        self._random_numbers.stop()
         self._rewind_iteration = rewind_iteration(
             self.rewind_to,
             iterations=training_length(trainer),
             iterations_per_epoch=iterations_per_epoch(trainer),
         )
-        parameters = plain_parameters(pl_module)
-        self._masked = []
-        for owner, name in _owners(pl_module, self.masks):
-            buffer = owner.get_buffer(f"{name.rpartition('.')[2]}_mask")
-            buffer.copy_(self.masks[name])
-            if not self.masks[name].all():
-                self._masked.append((parameters[name], as_bits(buffer, parameters[name])))
-        self._apply_masks()
-        if self._restore_rng:
-            set_rng_state(self._rng, pl_module)
-        self._restore_rng, self._batch = False, None
+        if self.round == 0 and not self.rewind_point and trainer.global_step > self._rewind_iteration:
+            raise UserError(
+                f"the checkpoint is of iteration {trainer.global_step} and holds no weights of {self.rewind_to} to "
+                "rewind to; resume one that was made with this callback, or train from the start"
+            )
+        self._masked.hold(pl_module, self.masks)
+        self.first_batch, self.unfinished, self._weights.end = None, True, {}
         self._record_rewind_point(trainer, pl_module)
+        if not self._resumes and not self.starts_at_rewind_point:
+            self._weights.keep_start(pl_module)
+        self._weights.keep_modes(pl_module)
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._batch is None and not isinstance(self.score, Magnitude):
-            self._batch = batch
+        if self.first_batch is None and not isinstance(self.score, Magnitude):
+            self.first_batch = batch
 
     @override
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Zero the gradients of masked weights; Lightning clips after this hook, so they do not count in the norm."""
-        for parameter, bits in self._masked:
-            if parameter.grad is not None:
-                clear_(parameter.grad, bits)
+        self._masked.clear_gradients()
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Set masked weights to 0 again, because momentum and weight decay may have moved them."""
-        self._apply_masks()
+        self._masked.clear()
         self._record_rewind_point(trainer, pl_module)
 
-    def _apply_masks(self) -> None:
-        for parameter, bits in self._masked:
-            clear_(parameter, bits)
-
     def _record_rewind_point(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.round == 0 and not self.rewind_point and trainer.global_step == self._rewind_iteration:
+        # Not ==, because several optimisers take several steps in one iteration.
+        if self.round == 0 and not self.rewind_point and trainer.global_step >= self._rewind_iteration:
             self.rewind_point = plain_state(module)
-            self._rng = rng_state(module)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.trained = True
-        self._masked = []
+
+    @override
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep what was trained; other callbacks may have changed it at the end of the training."""
+        if self._resumes and not self.trained and is_complete(trainer):
+            self.trained = True  # the checkpoint was of the very end, so that no iteration was left
+        if self.trained:
+            self.unfinished = False
+            self._masked.hold(pl_module, self.masks)
+            self._weights.keep_end(pl_module)
+        self._masked.release()
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -244,7 +232,7 @@ class IterativePruningCallback(Callback):
             "trained": self.trained,
             "masks": self.masks,
             "rewind_point": self.rewind_point,
-            "rng": self._rng,
+            "rng": self._random_numbers.state,
         }
 
     @override
@@ -253,37 +241,52 @@ class IterativePruningCallback(Callback):
             raise UserError(
                 f"the checkpoint holds a ticket of version {state_dict['version']}; this code reads 1 and 2"
             )
-        self.round, self.trained, self._rng = state_dict["round"], state_dict["trained"], state_dict["rng"]
+        if self._measuring:  # Lightning also loads states for a test, which is not to change the ticket
+            return
+        if self.round != state_dict["round"]:
+            self._weights.start = {}
+        self._weights.end, self.unfinished = {}, False
+        self.round, self.trained = state_dict["round"], state_dict["trained"]
+        self._random_numbers.state = state_dict["rng"]
         self.masks, self.rewind_point = dict(state_dict["masks"]), dict(state_dict["rewind_point"])
-        self._restore_rng = False
 
     @staticmethod
     def _check_weights(module: torch.nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
-        if not prefix:
+        if not prefix and getattr(module, "strict_loading", True):
             check_state(state, module, "the checkpoint's weights")
 
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self._measuring:
+            return
         states = checkpoint.get("callbacks", {})
         if self.state_key in states:
-            check_names(states[self.state_key]["masks"], pl_module, "the checkpoint")
+            if masks := states[self.state_key]["masks"]:
+                check_names(masks, pl_module, "the checkpoint")
             return
         for key in states:
             if key.startswith(type(self).__qualname__):
                 raise UserError(f"the checkpoint's ticket was made with {key}, not {self.state_key}; use its options")
+        if self.round > 0:
+            raise UserError("the checkpoint holds no ticket, and this callback has pruned already; use a new one")
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._leave(trainer)
+
+    @override
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.trained &= not self.unfinished
+        self._leave(trainer)
+
+    def _leave(self, trainer: Trainer) -> None:
+        self._weights.overwritten |= self._measuring and trainer.ckpt_path is not None
         self._unhook()
+        self._random_numbers.stop()
+        self._masked.release()
+        self._measuring = False
 
     def _unhook(self) -> None:
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
-
-
-def _owners(module: LightningModule, names: Mapping[str, Any]) -> list[tuple[torch.nn.Module, str]]:
-    """Each of these parameters, given by plain name, with the submodule that owns it."""
-    parameters = plain_parameters(module)
-    by_id = {id(parameter): owner for owner in module.modules() for parameter in owner.parameters(recurse=False)}
-    return [(by_id[id(parameters[name])], name) for name in names]

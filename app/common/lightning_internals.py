@@ -4,12 +4,18 @@ Every function and class here has a test in tests/common/test_lightning_internal
 Lightning changes that part. Only this file and `ranks` import Lightning in this room.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loops.utilities import _reset_progress
@@ -22,15 +28,57 @@ if TYPE_CHECKING:
 
 
 def reset_loops(trainer: Trainer) -> None:
-    """Set the counts of epochs and batches to 0, so that a second `fit` of the same Trainer trains."""
+    """Set the counts of epochs and batches to 0, so that a second `fit` of the same Trainer trains.
+
+    What a checkpoint has left in the loops is forgotten too: an exception may have ended a training that resumed.
+    """
     _reset_progress(trainer.fit_loop)
     trainer.fit_loop.epoch_loop._batches_that_stepped = 0
+    trainer.fit_loop.restarting = False
+    for loop in (trainer.fit_loop, trainer.fit_loop.epoch_loop):
+        loop._loaded_from_state_dict = loop._resuming_from_checkpoint = False
+        loop.reset_restart_stage()
+    trainer.fit_loop._combined_loader_states_to_load = []
 
 
 def reset_early_stopping(callback: EarlyStopping) -> None:
     """Reset the best score and the number of validations without improvement."""
     best = torch.full_like(callback.best_score, -torch.inf if callback.monitor_op is torch.gt else torch.inf)
     callback.load_state_dict({"wait_count": 0, "stopped_epoch": 0, "best_score": best, "patience": callback.patience})
+
+
+def reset_model_checkpoint(callback: ModelCheckpoint) -> None:
+    """Forget what was saved, so that the next fit saves its own best and last checkpoints; the files stay."""
+    callback.best_k_models, callback.best_model_score, callback.current_score = {}, None, None
+    callback.best_model_path = callback.kth_best_model_path = callback.last_model_path = ""
+    callback.kth_value = torch.tensor(torch.inf if callback.mode == "min" else -torch.inf)
+    callback._last_global_step_saved, callback._last_checkpoint_saved = 0, ""
+    callback._defer_save_until_validation = False
+
+
+def reset_averaging(callback: WeightAveraging | StochasticWeightAveraging) -> None:
+    """Forget the averages of the last fit; otherwise Lightning updates none, and ends the fit with those."""
+    if isinstance(callback, WeightAveraging):
+        callback._latest_update_step, callback._latest_update_epoch = 0, -1
+        return
+    callback.n_averaged, callback._init_n_averaged, callback._latest_update_epoch = None, 0, -1
+    callback._initialized, callback._swa_scheduler, callback._scheduler_state = False, None, None
+
+
+def average_from(callback: WeightAveraging, module: LightningModule) -> None:
+    """Let the average be the weights of a module until its first update: it was made before these were there."""
+    average = callback._average_model
+    if average is not None:
+        average.module.load_state_dict(module.state_dict())
+
+
+def is_resuming(trainer: Trainer) -> bool:
+    """Whether a fit goes on from a checkpoint; known from `on_fit_start` on.
+
+    The finders of learning rates and batch sizes leave the path of their own checkpoint, of the very start.
+    """
+    name = Path(trainer.ckpt_path or "").name
+    return bool(name) and not name.startswith((".lr_find_", ".scale_batch_size_"))
 
 
 def is_accumulating(trainer: Trainer) -> bool:

@@ -107,10 +107,16 @@ def prunable_parameters(module: nn.Module) -> dict[str, str]:
         raise UserError(
             f"{type(module).__name__}: {lazy[0]} has no shape before the first batch; give its layer the sizes"
         )
-    declared = module.prunable_parameters() if isinstance(module, Prunable) else None
     whose = f"{type(module).__name__}.prunable_parameters()"
+    if isinstance(module, Prunable) and not callable(module.prunable_parameters):
+        raise UserError(f"{whose[:-2]} is a {type(module.prunable_parameters).__name__}; expected a method")
+    declared = module.prunable_parameters() if isinstance(module, Prunable) else None
     if declared is not None and not isinstance(declared, Mapping):
         raise UserError(f"{whose} returns a {type(declared).__name__}; expected {{parameter name: layer kind}}")
+    for entry in (declared or {}).items():
+        if not all(isinstance(each, str) for each in entry):
+            found = " to ".join(type(each).__name__ for each in entry)
+            raise UserError(f"{whose} maps {found}; expected {{parameter name: layer kind}}, both text")
     kinds = {plain_name(name): kind for name, kind in (declared or default_prunable(module)).items()}
     parameters = plain_parameters(module)
     if unknown := [name for name in kinds if name not in parameters]:
@@ -120,8 +126,12 @@ def prunable_parameters(module: nn.Module) -> dict[str, str]:
         )
     if not kinds:
         raise UserError(
-            f"{type(module).__name__} has no weights to prune; give it a method prunable_parameters() that returns "
-            "{parameter name: layer kind}"
+            f"{type(module).__name__} has no weights to prune"
+            + (
+                "; give it a method prunable_parameters() that returns {parameter name: layer kind}"
+                if parameters
+                else " and no parameters at all before the training; make its layers in __init__"
+            )
         )
     return kinds
 

@@ -52,6 +52,23 @@ def check_kinds(kinds: Mapping[str, str], rates: Mapping[str, float]) -> None:
         raise UserError(f"rates {what}; the layer kinds of this network are {', '.join(sorted(set(kinds.values())))}")
 
 
+def check_counts(counts: Mapping[str, int], left: Mapping[str, int]) -> None:
+    """Make sure that counts of weights to keep are possible.
+
+    Args:
+        counts: how many are to stay of each tensor.
+        left: how many each tensor has.
+
+    Raises:
+        UserError: a tensor that is not pruned, or a count that is not a whole number from 0 to what is left.
+    """
+    for name, count in counts.items():
+        if name not in left:
+            raise UserError(f"survivors_to_keep names {name}; the pruned tensors are {', '.join(left)}")
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= left[name]:
+            raise UserError(f"survivors_to_keep of {name} is {count!r}; it has {left[name]:,} weights left to keep")
+
+
 def pruned_count(rate: float, n: int) -> int:
     """round(rate * n), halves to even, with `rate` meant as the decimal number that it was written as."""
     return round(Fraction(str(rate)) * n)

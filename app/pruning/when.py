@@ -25,9 +25,11 @@ class When:
         Raises:
             UserError: `text` is not of that form.
         """
-        match = re.fullmatch(r"(\d+)(it|ep)", text)
+        match = re.fullmatch(r"([0-9]{1,18})(it|ep)", text) if isinstance(text, str) else None
         if match is None:
-            raise UserError(f"rewind_to is {text!r}; write iterations as '500it' or epochs as '2ep' ('0it': the start)")
+            raise UserError(
+                f"rewind_to is {text!r:.80}; write iterations as '500it' or epochs as '2ep' ('0it': the start)"
+            )
         return cls(int(match[1]), match[2])
 
     def iteration(self, iterations_per_epoch: int) -> int:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import torch
 from helpers.pruning import draw, masked
 from helpers.tiny import (
     RATES,
@@ -31,6 +32,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:Futur
         ({"rates": RATES, "scope": "everywhere"}, "scope is 'everywhere'; choose one of layerwise, global"),
         ({"rates": RATES, "rewind_to": "soon"}, "rewind_to is 'soon'"),
         ({"rates": RATES, "rewind_to": "-1it"}, "rewind_to is '-1it'"),
+        ({"rates": RATES, "rewind_to": 5}, "rewind_to is 5; write iterations as '500it'"),
+        ({"rates": RATES, "rewind_to": None}, "rewind_to is None"),
+        ({"rates": RATES, "rewind_to": "9" * 5000 + "it"}, "rewind_to is '999"),
+        ({"rates": {"fc": "0.2", "output": "0.1"}}, r"rates\.fc is '0\.2'; expected a number between 0 and 1"),
+        ({"rates": {"fc": None}}, r"rates\.fc is None"),
+        ({"rates": "0.2"}, "rates is '0.2'; expected a rate per layer kind"),
+        ({"rates": 0.2}, "rates is 0.2; expected a rate per layer kind"),
+        ({"rates": [0.2, 0.1]}, "expected a rate per layer kind"),
+        ({"rates": RATES, "scope": ["global"]}, "scope is"),
+        ({"rates": RATES, "score": None}, "score is None"),
+        ({"rates": RATES, "score": 3}, "score is 3"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(arguments: dict[str, Any], message: str) -> None:
@@ -49,12 +61,57 @@ def test_a_module_that_declares_nothing_is_pruned_by_default(module: TinyModule)
 
 @pytest.mark.parametrize(
     ("declared", "said"),
-    [(["net.fc.weight"], "returns a list; expected"), ({"net.fc": "fc"}, "names net.fc; its parameters are")],
+    [
+        (["net.fc.weight"], "returns a list; expected"),
+        ((name for name in ("net.fc.weight",)), "returns a generator; expected"),
+        ("net.fc.weight", "returns a str; expected"),
+        ({"net.fc": "fc"}, "names net.fc; its parameters are"),
+        ({"net.fc.weight": 0.2}, "maps str to float; expected"),
+        ({"net.fc.weight": None, "net.output.weight": "output"}, "maps str to NoneType; expected"),
+        ({torch.nn.Parameter(torch.ones(1)): "fc"}, "maps Parameter to str; expected"),
+    ],
 )
 def test_a_declaration_that_makes_no_sense_is_refused(module: TinyModule, declared: Any, said: str) -> None:
     module.prunable_parameters = lambda: declared
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=said) as raised:
         draw(IterativePruningCallback(RATES), module, 1)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_declaration_that_is_no_method_is_refused(module: TinyModule) -> None:
+    module.prunable_parameters = {"net.fc.weight": "fc"}
+    with pytest.raises(UserError, match=r"TinyModule\.prunable_parameters is a dict; expected a method"):
+        draw(IterativePruningCallback(RATES), module, 1)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ({"net.fc": 3}, "names net.fc; the pruned tensors are net.fc.weight, net.output.weight"),
+        ({"net.fc.weight": 49}, "of net.fc.weight is 49; it has 48 weights left"),
+        ({"net.fc.weight": -1}, "of net.fc.weight is -1"),
+        ({"net.fc.weight": "3"}, "of net.fc.weight is '3'"),
+        ({"net.fc.weight": 0.5}, "of net.fc.weight is 0.5"),
+    ],
+)
+def test_counts_that_make_no_sense_are_refused(module: TinyModule, kept: Any, said: str) -> None:
+    pruning = IterativePruningCallback(RATES)
+    draw(pruning, module, 1)
+    with pytest.raises(UserError, match=said) as raised:
+        pruning.next_round(module, survivors_to_keep=kept)
+    assert "\n" not in str(raised.value)
+    assert pruning.round == 0
+    pruning.next_round(module, survivors_to_keep={"net.fc.weight": 3})
+    assert {name: int(mask.sum()) for name, mask in pruning.masks.items()} == {
+        "net.fc.weight": 3,
+        "net.output.weight": 24,
+    }
+
+
+def test_two_callbacks_that_prune_are_refused(module: TinyModule) -> None:
+    other = IterativePruningCallback(RATES, rewind_to="1it")
+    with pytest.raises(UserError, match="a fit takes one IterativePruningCallback"):
+        draw(IterativePruningCallback(RATES), module, 1, other)
 
 
 def test_kinds_without_a_rate_and_rates_without_a_kind_are_refused(module: TinyModule) -> None:

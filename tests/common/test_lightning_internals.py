@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.tiny import Probe, TinyData, TinyModule, tiny_trainer, with_validation
+from helpers.tiny import Probe, TinyData, TinyModule, same, tiny_trainer, weights, with_validation
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    LearningRateFinder,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader, IterableDataset
@@ -19,13 +25,17 @@ from app.common.lightning_internals import (
     CheapHooks,
     OpenCLI,
     OpenWandbLogger,
+    average_from,
     finish_epoch_of_checkpoint,
     is_accumulating,
     is_attached,
     is_last_batch,
+    is_resuming,
     is_stateful_loader,
+    reset_averaging,
     reset_early_stopping,
     reset_loops,
+    reset_model_checkpoint,
     starts_by_spawning,
     state_key,
     train_loaders,
@@ -36,6 +46,7 @@ from datamodules import TensorLoader
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:You are trying to `self.log:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty:UserWarning"),
 ]
 BATCHES = 7  # in an epoch of TinyData
 
@@ -80,6 +91,99 @@ def test_early_stopping_forgets_the_fit_before_only_after_reset_early_stopping()
         trainer.fit(module, data)
         lengths.append(trainer.global_step)
     assert lengths == [6, 2, 6]  # a first value and two without improvement; at once; as the first
+
+
+def test_reset_loops_forgets_what_a_checkpoint_left_in_them(tmp_path: Path) -> None:
+    """A fit that resumed and failed leaves loops that would go on in the middle of an epoch."""
+    batches: list[int] = []
+
+    def fail(trainer: Trainer, _: LightningModule) -> None:
+        if len(batches) == 2:
+            raise RuntimeError("in the middle")
+
+    class Numbers(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, number: int) -> None:
+            batches.append(number)
+
+    save = Probe(on_train_batch_end=lambda trainer, _: trainer.save_checkpoint(tmp_path / str(trainer.global_step)))
+    tiny_trainer([save], max_steps=5).fit(TinyModule(), TinyData())
+    trainer = tiny_trainer([Numbers(), Probe(on_train_batch_start=fail)], max_steps=5)
+    module, data = TinyModule(), TinyData()
+    with pytest.raises(RuntimeError, match="in the middle"):
+        trainer.fit(module, data, ckpt_path=tmp_path / "2")
+    assert batches == [2, 3]
+    reset_loops(trainer)
+    trainer.fit(module, data)
+    assert batches[2:] == [*range(5)]
+
+
+def test_is_resuming_from_checkpoints_and_not_from_those_of_a_finder(tmp_path: Path) -> None:
+    told: list[bool] = []
+
+    class Tunable(TinyModule):
+        lr = 0.1
+
+    ask = Probe(on_fit_start=lambda trainer, _: told.append(is_resuming(trainer)))
+    finder = LearningRateFinder(num_training_steps=2, update_attr=False)
+    for callbacks in ([ask], [finder, ask]):
+        trainer = tiny_trainer(callbacks, max_steps=2, default_root_dir=tmp_path)
+        trainer.fit(Tunable(), TinyData())
+    assert ".lr_find_" in str(trainer.ckpt_path)
+    trainer.save_checkpoint(tmp_path / "2.ckpt")
+    tiny_trainer([ask], max_steps=3).fit(Tunable(), TinyData(), ckpt_path=tmp_path / "2.ckpt")
+    assert told == [False, False, True]
+
+
+def test_a_model_checkpoint_forgets_the_fit_before_only_after_reset_model_checkpoint(tmp_path: Path) -> None:
+    new, used = (ModelCheckpoint(tmp_path / name, every_n_train_steps=3, save_last=True) for name in ("new", "used"))
+    module, data, saved = TinyModule(), TinyData(), []
+    for reset in (False, False, True):
+        if reset:
+            reset_model_checkpoint(used)
+            different = {name for name, value in vars(new).items() if value != vars(used)[name]}
+            assert different == {"dirpath", "_fs", "_last_time_checked"} & different
+        tiny_trainer([used], max_steps=3, enable_checkpointing=True).fit(module, data)
+        saved.append(Path(used.best_model_path).name)
+    assert saved == ["epoch=0-step=3.ckpt", "epoch=0-step=3.ckpt", "epoch=0-step=3-v1.ckpt"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        WeightAveraging,
+        lambda: StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=1, annealing_epochs=1),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
+def test_averages_are_updated_in_a_second_fit_only_after_reset_averaging(make: Any) -> None:
+    callback, trained = make(), []
+    for reset in (False, False, True):
+        torch.manual_seed(0)
+        module = TinyModule()
+        begun = weights(module)
+        if reset:
+            reset_averaging(callback)
+        tiny_trainer([callback], max_epochs=2).fit(module, TinyData())
+        trained.append(weights(module))
+        assert same(weights(module), begun) == (len(trained) == 2)
+    assert same(trained[0], trained[2])
+
+
+def test_average_from_replaces_an_average_that_has_no_update() -> None:
+    class Never(WeightAveraging):
+        def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+            return False
+
+    callback, module = Never(), TinyModule()
+    average_from(callback, module)  # before there is one: nothing happens
+
+    def change(_: Trainer, module: LightningModule) -> None:
+        with torch.no_grad():
+            module.net.fc.weight.fill_(0.5)
+        average_from(callback, module)
+
+    tiny_trainer([callback, Probe(on_fit_start=change)], max_steps=2).fit(module, TinyData())
+    assert (module.net.fc.weight == 0.5).all()
 
 
 def test_is_accumulating_until_the_batch_of_a_step() -> None:

@@ -14,6 +14,5 @@ class RankWitness(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         (ticket,) = [callback for callback in trainer.callbacks if isinstance(callback, IterativePruningCallback)]
-        buffers = {name: pl_module.get_buffer(f"{name}_mask") for name in ticket.masks}
         with open(Path(os.environ["WITNESS"]) / f"rank_{trainer.global_rank}", "a") as file:
-            file.write(f"{trainer.world_size} {ticket.round} {digest(buffers)} {digest(pl_module.state_dict())}\n")
+            file.write(f"{trainer.world_size} {ticket.round} {digest(ticket.masks)} {digest(pl_module.state_dict())}\n")
