@@ -100,6 +100,18 @@ class InMemoryDataModule(TensorDataModule, ABC):
             split = self.split_rows(self._source.labels, seed=self._split_seed)
             self._parts = {name: _cut(self._source, rows) for name, rows in split._asdict().items()}
 
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """All images as batches have them, and their labels; available after `setup`."""
+        if self._source is None:
+            raise self._not_ready()
+        return _cut(self._source, torch.arange(len(self._source.labels)))
+
+    def rows(self) -> dict[str, Tensor]:
+        """The row numbers of the images of each part, for the current seed of the split; available after `setup`."""
+        if self._source is None:
+            raise self._not_ready()
+        return self.split_rows(self._source.labels, seed=self._split_seed)._asdict()
+
     @property
     def checksums(self) -> dict[str, str]:
         """Hex SHA-256 of the uncompressed content of each file, by file name; available after `setup`."""

@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "datamodules": {"grammar", "logic", "parsing", "syntax"},
     "training": {"callbacks", "runs"},
     "report": {"plotting", "runs"},
-    "lottery": {"callbacks", "pruning", "report", "runs", "training"},
+    "lottery": {"callbacks", "pruning", "report", "runs", "stacked", "training"},
     "authors": {"datamodules"},
     "commands": {"lottery", "parsing", "plotting", "runs", "syntax"},
     "cli": {"commands", "datamodules", "lottery", "modules", "nets", "runs", "training"},

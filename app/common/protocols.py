@@ -7,19 +7,22 @@
 | `metric_schema`                    | module | the logged metrics, with direction and unit inferred from their names |
 | `final_metrics(datamodule)`        | module | none                                                                  |
 | `kernels(device)`                  | module | none; of every submodule                                              |
+| `stackable()`                      | module | none: its networks are trained one at a time                          |
 | `reseed(split=, order=)`           | data   | none: torch's global generator is seeded before every training        |
 | `iterations_per_epoch`             | data   | the length of its training loader                                     |
+| `whole()`, `rows()`, `batch_size`  | data   | none: networks are trained on it one at a time                        |
 | `checksums`                        | data   | none                                                                  |
 | `state_dict()`, `load_state_dict()`| loader | a training is saved at the ends of epochs only                        |
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
 from app.common.errors import UserError
 from app.common.metrics import Metric
@@ -75,6 +78,41 @@ class WithKernels(Protocol):
 
     def kernels(self, device: str) -> Mapping[str, str]:
         """The implementations that it uses on a type of device, such as "cpu", by what they compute."""
+
+
+class StackableParts(NamedTuple):
+    """What is trained of a module, where many networks are trained at once.
+
+    Args:
+        net: maps images to logits; the loss is the mean cross-entropy.
+        prefix: of the names of its parameters in the module.
+        optimizer: makes the optimiser from the parameters.
+    """
+
+    net: nn.Module
+    prefix: str
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+@runtime_checkable
+class Stackable(Protocol):
+    """A module of which many networks can be trained at once: a classifier with the metrics of ours."""
+
+    def stackable(self) -> StackableParts:
+        """Its parts; a UserError where it has something that this would leave out."""
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """Labelled data in memory, whose parts are rows of the whole."""
+
+    batch_size: int
+
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """All examples as batches have them, and their labels."""
+
+    def rows(self) -> Mapping[str, Tensor]:
+        """The rows of the parts "train", "val" and "test", for the current seed of the split."""
 
 
 @runtime_checkable

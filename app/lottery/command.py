@@ -19,6 +19,7 @@ from app.lottery.kept_files import finished_keys
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
+from app.lottery.stacks.limits import check_stack
 from app.lottery.workers.limits import check_workers
 from app.pruning import check_kinds, rewind_iteration, weight_sizes
 from app.runs.config import claim, read_config
@@ -60,6 +61,9 @@ def run_lottery(
     _check_rewind_point(settings, rewound, arguments, data)
     graph(settings, set(settings.networks()))  # refuses methods that need each other before anything is trained
     check_workers(settings, trainer, context.threads)
+    at_once = settings.stack > 1 or layout.stack.exists()  # a begun group is finished as it was begun
+    if at_once:
+        check_stack(settings, trainer, model, data, arguments, context.make_loggers())
     if settings.plan:
         plan = _plan(model, data, settings, layout, iterations, context)
         if is_first():
@@ -97,7 +101,9 @@ def run_lottery(
         _print_prunable(model, kinds, settings)
         if note := resuming_note(data):
             Console().print(note, highlight=False, soft_wrap=True)
-        if settings.workers > 1:
+        if at_once:
+            experiment.draw_at_once(trainer, whole)
+        elif settings.workers > 1:
             experiment.draw_side_by_side(lock, whole)
         else:
             experiment.draw(whole)

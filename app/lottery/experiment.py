@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
@@ -19,6 +19,7 @@ from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining, read_result
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning
+from app.lottery.stacks.run import StackedLottery
 from app.lottery.workers.parent import Parent
 from app.lottery.workers.pool import WorkerPool
 from app.lottery.workers.schedule import Schedule
@@ -124,6 +125,40 @@ class Experiment:
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
         Console().print(summary_table(lottery.conclude(), read_schema(self.layout)))
+
+    def draw_at_once(self, trainer: Trainer, whole: Pruning | None = None) -> None:
+        """Train what is not finished, several networks at once.
+
+        Args:
+            trainer: of the configuration; says on which device and in which precision.
+            whole: as for `draw`.
+
+        Raises:
+            Interrupted: asked to stop; the checkpoint is up to date.
+            RunError: a training diverged; those that were trained beside it are finished.
+        """
+        loggers = self._loggers()
+        with stop_on(signal.SIGINT, signal.SIGTERM) as stop, self._progress() as progress:
+            lottery = self._lottery(loggers, progress, lambda: stop() is not None, whole)
+            progress.skip(len(lottery.finished()) * self.iterations)
+            assert isinstance(lottery.train, NetworkTraining)
+            stacked = StackedLottery(
+                lottery=lottery,
+                network=lottery.train,
+                progress=progress,
+                device=trainer.strategy.root_device,
+                precision=trainer.precision,
+                arguments=self.config["trainer"],
+            )
+            try:
+                rows = stacked.run()
+            except Interrupted:
+                if stop() == signal.SIGTERM:
+                    raise SIGTERMException from None
+                raise
+            finally:
+                loggers.finish()
+        Console().print(summary_table(rows, read_schema(self.layout)))
 
     def serve(self, parent: Parent) -> None:
         """Train the networks that another process asks for; it holds the run directory.

@@ -25,10 +25,10 @@ from app.runs.checksums import check_file, missing, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
-from app.runs.table import EARLY_STOP, FINAL, ITERATION, Result
+from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsRow, Result
 from app.runs.tensors import digest, save_tensors
 from app.training.trainer_factory import TrainerFactory
-from app.training.training import Trained, Training
+from app.training.training import Training
 from callbacks import ExperimentProgress, IterativePruningCallback, ReportedProgress
 
 # Callbacks of a training whose states at the rewind point are not those of a ticket.
@@ -124,27 +124,52 @@ class NetworkTraining:
         )
         trained = training.run()
         if is_first():
-            result = self._result(job.key, share, trained)
-            self._write(files, job, result, trained.trainer.strategy.root_device)
+            device = trained.trainer.strategy.root_device
+            self.write(job, share, trained.rows, trained.final, trained.seconds, device)
         trained.trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
         self.loggers.end(result)
-        self.progress.end(self._summary(job.key, result))
+        self.progress.end(self.summary(job.key, result))
         return result
 
+    def write(
+        self,
+        job: Job,
+        share: float,
+        rows: Sequence[MetricsRow],
+        final: Mapping[str, float],
+        seconds: float,
+        device: torch.device,
+        **notes: Any,
+    ) -> None:
+        """Write everything of a network that is trained; the model has its weights.
+
+        Args:
+            job: the network.
+            share: of weights remaining.
+            rows: of its validations.
+            final: what was measured at the end besides.
+            seconds: that it took.
+            device: that it was trained on.
+            notes: for its report.
+        """
+        files = self.layout.network(job.key)
+        self._write(files, job, self._result(job.key, share, rows, final, seconds), device, notes)
+
     @property
-    def _resumes_schedule(self) -> bool:
+    def resumes_schedule(self) -> bool:
+        """Whether tickets train on from a later moment than iteration 0."""
         return self.settings.resume_schedule and self.rewind_iteration > 0
 
     def _snapshots(self, key: NetworkKey) -> dict[int, Path]:
         """The dense training is saved at the rewind point, where tickets go on from there."""
-        if key.round > 0 or not self._resumes_schedule:
+        if key.round > 0 or not self.resumes_schedule:
             return {}
         return {self.rewind_iteration: self.layout.rewind_checkpoint(key.replicate)}
 
     def _begin_at_rewind_point(self, files: TrainingLayout, job: Job) -> Path | None:
         """The checkpoint that a ticket begins with, where it trains on from a later moment than iteration 0."""
-        if job.key.round == 0 or not self._resumes_schedule:
+        if job.key.round == 0 or not self.resumes_schedule:
             return None
         if files.last.exists():
             return files.last
@@ -159,8 +184,15 @@ class NetworkTraining:
         write_atomically(files.last, file.getvalue())
         return files.last
 
-    def _result(self, key: NetworkKey, share: float, trained: Trained) -> Result:
-        best, last = self.best.of(trained.rows), trained.rows[-1] | trained.final
+    def _result(
+        self,
+        key: NetworkKey,
+        share: float,
+        rows: Sequence[MetricsRow],
+        final: Mapping[str, float],
+        seconds: float,
+    ) -> Result:
+        best, last = self.best.of(rows), {**rows[-1], **final}
         values = {f"{EARLY_STOP}{name}": value for name, value in best.items() if name != ITERATION}
         values |= {f"{FINAL}{name}": value for name, value in last.items() if name != ITERATION}
         return Result(
@@ -172,10 +204,12 @@ class NetworkTraining:
             density=share,
             early_stop_iteration=int(best[ITERATION]),
             values=values,
-            seconds=round(trained.seconds, 2),
+            seconds=round(seconds, 2),
         )
 
-    def _write(self, files: TrainingLayout, job: Job, result: Result, device: torch.device) -> None:
+    def _write(
+        self, files: TrainingLayout, job: Job, result: Result, device: torch.device, notes: Mapping[str, Any]
+    ) -> None:
         """Everything of a finished network; DONE last, so that without it nothing else counts."""
         final, masks = plain_state(self.model), job.ticket.masks
         save_tensors(files.mask, masks)
@@ -191,6 +225,7 @@ class NetworkTraining:
         if job.key.round == 0 and When.parse(self.settings.rewind_to).count > 0:
             self._write_rewind_point(job)
         report = self._report(job, result) | {
+            **notes,
             "kernels": protocols.kernels(self.model, device),
             "checksums": self._checksums(files, job, final),
         }
@@ -217,7 +252,7 @@ class NetworkTraining:
                 for name, size in sizes.items()
             },
             "iterations": self.iterations,
-            "began_at": self.rewind_iteration if job.key.round > 0 and self._resumes_schedule else 0,
+            "began_at": self.rewind_iteration if job.key.round > 0 and self.resumes_schedule else 0,
             "seeds": job.seeds,
             "versions": versions(),
             "threads": self.threads,
@@ -232,7 +267,7 @@ class NetworkTraining:
             "final": digest(final),
         }
 
-    def _summary(self, key: NetworkKey, result: Result) -> str:
+    def summary(self, key: NetworkKey, result: Result) -> str:
         """What came of a network, in one line."""
         schema = Schema(protocols.metric_schema(self.model) or ())
         told = [f"early stop at {result.early_stop_iteration:,}"]

@@ -63,12 +63,15 @@ class Lottery:
 
     def make(self, key: NetworkKey) -> Result:
         """Train one network, of which all that it is made from is finished; return its row."""
+        return self.train(self.prepare(key))
+
+    def prepare(self, key: NetworkKey) -> Job:
+        """Put the model into the starting point of a network, of which all that it is made from is finished."""
         ticket, method = self.callback(), self.settings.method(key)
         with errors_named("pruning.methods", method):
             origin, callbacks = method.origin(key, self.networks_before), method.callbacks(key)
         self.draw(ticket, origin, key)
-        job = Job(key=key, start=origin.weights, ticket=ticket, seeds=self.seeds(key), callbacks=callbacks)
-        return self.train(job)
+        return Job(key=key, start=origin.weights, ticket=ticket, seeds=self.seeds(key), callbacks=callbacks)
 
     def callback(self) -> IterativePruningCallback:
         """The callback that prunes and rewinds."""

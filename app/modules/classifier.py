@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
 from app.common import metrics, protocols
+from app.common.errors import UserError
 from app.common.lightning_internals import is_attached
 from app.modules.low_overhead_module import LowOverheadModule
 from app.modules.train_means import TrainMeans, means
@@ -75,6 +76,21 @@ class Classifier(LowOverheadModule):
     def reset_parameters(self) -> None:
         """Draw the network's parameters afresh from torch's global generator."""
         protocols.reset_parameters(self.net)
+
+    def stackable(self) -> protocols.StackableParts:
+        """What is trained, where many networks are trained at once.
+
+        Raises:
+            UserError: a subclass may train something else; a scheduler would be left out.
+        """
+        if type(self) is not Classifier:
+            raise UserError(
+                f"{type(self).__name__} may change how a Classifier is trained; networks trained at once would not have"
+                " that: choose --pruning.stack 1"
+            )
+        if self.lr_scheduler is not None:
+            raise UserError("networks trained at once have no lr_scheduler; leave it out, or choose --pruning.stack 1")
+        return protocols.StackableParts(self.net, "net.", self.optimizer)
 
     def final_metrics(self, datamodule: Any) -> dict[str, float]:
         """Accuracy of the trained network on all training images, over all ranks.

@@ -21,6 +21,7 @@ WITHOUT_EFFECT = (
     "allow_other_kernels",
     "pruning.plan",
     "pruning.workers",
+    "pruning.stack",
     "pruning.oversubscribe",
     "trainer.logger",
     "trainer.enable_progress_bar",

@@ -2,6 +2,7 @@
 
 runs/EXPERIMENT/                                 a lottery: a tree of trained networks
   config.yaml  schema.json  checksums.json  results.csv  report/  wandb/
+  stack.ckpt                                     networks that are trained at once, while they are
   replicate_R/
     initial.safetensors  rewind.safetensors  rewind.ckpt  checksums.json
     round_00/                                    dense
@@ -173,6 +174,11 @@ class RunLayout(RunDirectory):
     def report(self) -> Path:
         """Directory of figures, tables and the page."""
         return self.root / "report"
+
+    @property
+    def stack(self) -> Path:
+        """The networks that are being trained at once; deleted when they are finished."""
+        return self.root / "stack.ckpt"
 
     def replicate(self, replicate: int) -> Path:
         """Directory of one replicate."""

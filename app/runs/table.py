@@ -105,15 +105,15 @@ class MetricsFile:
         self._columns = list(dict.fromkeys([*self._columns, *(name for row in kept[:1] for name in row)]))
         self._write(kept)
 
-    def append(self, row: Mapping[str, float]) -> None:
-        """Add one row and hand it to the system, so that it survives if the process is killed."""
-        if new := [name for name in row if name not in self._columns]:
+    def append(self, *rows: Mapping[str, float]) -> None:
+        """Add rows and hand them to the system, so that they survive if the process is killed."""
+        if new := list(dict.fromkeys(name for row in rows for name in row if name not in self._columns)):
             before = read_metrics(self.path)
             self._columns += new
-            self._write([*before, dict(row)])
+            self._write([*before, *map(dict, rows)])
             return
         with open(self.path, "a", newline="") as file:
-            file.write(_csv([self._cells(row)]))
+            file.write(_csv(map(self._cells, rows)))
 
     def _write(self, rows: Sequence[Mapping[str, float]]) -> None:
         write_atomically(self.path, _csv([self._columns, *map(self._cells, rows)]))

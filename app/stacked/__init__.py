@@ -2,7 +2,7 @@
 
 from app.stacked.evaluation import EvaluationSet, Means, evaluate
 from app.stacked.flat import FlatLayout
-from app.stacked.networks import StackedNetworks, stack
+from app.stacked.networks import StackedNetworks, check_stackable, stack
 from app.stacked.optimizer import Clipping, stacked_optimizer
 from app.stacked.orders import Orders
 from app.stacked.training import StackedTraining
@@ -15,6 +15,7 @@ __all__ = [
     "Orders",
     "StackedNetworks",
     "StackedTraining",
+    "check_stackable",
     "evaluate",
     "stack",
     "stacked_optimizer",

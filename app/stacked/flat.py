@@ -48,17 +48,17 @@ class FlatLayout:
         }
 
     @torch.no_grad()
-    def pack(self, states: Sequence[Mapping[str, Tensor]], *, dtype: torch.dtype, fill: float = 0.0) -> Tensor:
+    def pack(self, states: Sequence[Mapping[str, Tensor]], *, dtype: torch.dtype, fill: float | None = None) -> Tensor:
         """A tensor (N, P) on the CPU.
 
         Args:
             states: one for each network.
             dtype: of the result.
-            fill: what parameters have that a state lacks.
+            fill: what the padding has, and parameters that a state lacks; by default 0, and none may be lacking.
         """
-        flat = torch.full((len(states), self.size), fill, dtype=dtype)
+        flat = torch.full((len(states), self.size), fill or 0.0, dtype=dtype)
         for name, view in self.views(flat).items():
             for row, state in enumerate(states):
-                if name in state:
+                if fill is None or name in state:
                     view[row] = state[name]
         return flat

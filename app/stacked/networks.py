@@ -4,7 +4,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from typing_extensions import override
 
+from app.common.errors import UserError
 from app.nets import LeNet
 from app.stacked.flat import FlatLayout
 
@@ -24,16 +25,21 @@ _aten = torch.ops.aten
 class StackedNetworks(ABC):
     """N networks whose parameters are given with every call.
 
+    Args:
+        net: one of them.
+        states: the state of each, by the names that tensors have in `net`; what a state lacks is as in `net`.
+
     Attributes:
         layout: of the parameters of one network.
         buffers: (N, ...) by name, such as the running means of batch norm.
     """
 
-    def __init__(self, nets: Sequence[nn.Module]) -> None:
-        self.layout = FlatLayout(dict(nets[0].named_parameters()))
-        names = [name for name, _ in nets[0].named_buffers()]
-        every = [dict(net.named_buffers()) for net in nets]
-        self.buffers: Tensors = {name: torch.stack([buffers[name] for buffers in every]) for name in names}
+    def __init__(self, net: nn.Module, states: Sequence[Mapping[str, Tensor]]) -> None:
+        self.layout = FlatLayout(dict(net.named_parameters()))
+        self.buffers: Tensors = {
+            name: torch.stack([state.get(name, buffer).detach() for state in states])
+            for name, buffer in net.named_buffers()
+        }
 
     @abstractmethod
     def backward(self, parameters: Tensors, gradients: Tensors, images: Tensor, labels: Tensor) -> Tensor:
@@ -57,8 +63,8 @@ class StackedNetworks(ABC):
 class StackedLeNets(StackedNetworks):
     """LeNets by batched products, with the gradient written out: few operations, whatever the number of networks."""
 
-    def __init__(self, nets: Sequence[nn.Module]) -> None:
-        super().__init__(nets)
+    def __init__(self, net: nn.Module, states: Sequence[Mapping[str, Tensor]]) -> None:
+        super().__init__(net, states)
         self._slopes: dict[Any, Tensor] = {}
 
     @override
@@ -97,10 +103,11 @@ class StackedLeNets(StackedNetworks):
 class StackedByVmap(StackedNetworks):
     """Any networks that `torch.func.vmap` takes: no random draws, no control flow by values."""
 
-    def __init__(self, nets: Sequence[nn.Module]) -> None:
-        super().__init__(nets)
-        self._training = copy.deepcopy(nets[0]).train()
-        self._evaluation = copy.deepcopy(nets[0]).eval()
+    def __init__(self, net: nn.Module, states: Sequence[Mapping[str, Tensor]]) -> None:
+        super().__init__(net, states)
+        self.net = net
+        self._training = copy.deepcopy(net).train()
+        self._evaluation = copy.deepcopy(net).eval()
 
     @override
     def backward(self, parameters: Tensors, gradients: Tensors, images: Tensor, labels: Tensor) -> Tensor:
@@ -121,6 +128,13 @@ class StackedByVmap(StackedNetworks):
         found: Tensor = vmap(self._forward(self._evaluation), in_dims=(0, 0, None))(parameters, buffers, images)
         return found
 
+    def try_out(self, images: Tensor) -> None:
+        """A forward pass in training, of which nothing stays."""
+        parameters = {name: value.detach()[None] for name, value in self.net.named_parameters()}
+        buffers = {name: value.detach().clone()[None] for name, value in self.net.named_buffers()}
+        some = next(iter(parameters.values()))
+        vmap(self._forward(self._training))(parameters, buffers, images[None].to(some))
+
     @staticmethod
     def _forward(net: nn.Module):  # type: ignore[no-untyped-def]
         def forward(parameters: Tensors, buffers: Tensors, images: Tensor) -> Tensor:
@@ -130,13 +144,36 @@ class StackedByVmap(StackedNetworks):
         return forward
 
 
-def stack(nets: Sequence[nn.Module]) -> StackedNetworks:
-    """The fastest way to train these networks at once.
+def check_stackable(networks: StackedNetworks, image: Tensor) -> None:
+    """Check that networks go through vmap, and draw nothing at random.
 
     Args:
-        nets: of one architecture, on the CPU.
+        networks: to train.
+        image: one example, with a batch dimension of 1.
+
+    Raises:
+        UserError: they do not.
     """
-    return StackedLeNets(nets) if type(nets[0]) is LeNet else StackedByVmap(nets)
+    if not isinstance(networks, StackedByVmap):
+        return
+    name = type(networks.net).__name__
+    try:
+        networks.try_out(image.expand(2, *image.shape[1:]))
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        why = "it draws at random" if "random" in reason else f"torch.func.vmap does not take it ({reason})"
+        raise UserError(f"{name} cannot be trained at once with others: {why}; choose --pruning.stack 1") from None
+
+
+def stack(net: nn.Module, states: Sequence[Mapping[str, Tensor]]) -> StackedNetworks:
+    """The fastest way to train networks at once.
+
+    Args:
+        net: one of them, on the CPU.
+        states: the state of each, by name.
+    """
+    hooked = any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+    return StackedLeNets(net, states) if type(net) is LeNet and not hooked else StackedByVmap(net, states)
 
 
 def _layer(parameters: Tensors, name: str, inputs: Tensor) -> Tensor:

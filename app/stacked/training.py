@@ -38,6 +38,8 @@ class StackedTraining:
 
     Attributes:
         flat: the parameters, (N, P).
+        images: on the device.
+        labels: on the device.
         iteration: iterations done.
     """
 
@@ -67,7 +69,7 @@ class StackedTraining:
         # A norm to clip by is that of the masked gradients: these have to be masked before.
         in_step = None if clipping is not None else self._masks
         self.optimizer, self._masks_in_step = stacked_optimizer(make_optimizer, self.flat, in_step)
-        self._images, self._labels = images.to(device), labels.to(device)
+        self.images, self.labels = images.to(device), labels.to(device)
         self.iteration = 0
         self._graphed = device.type == "cuda" if graph is None else graph
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
@@ -96,7 +98,7 @@ class StackedTraining:
 
     def _begin_epoch(self, epoch: int, batch: int) -> None:
         order = self.orders.epoch(epoch, self.device)
-        wanted = self._labels[order]
+        wanted = self.labels[order]
         if self._epoch < 0:
             self._order, self._wanted = order, wanted
         else:  # in place: the graphs read these tensors
@@ -128,7 +130,7 @@ class StackedTraining:
         networks = len(self.flat)
         rows = self._order[:, :, :size].index_select(0, self._batch).view(-1)
         labels = self._wanted[:, :, :size].index_select(0, self._batch)[0]
-        images = self._images.index_select(0, rows).view(networks, size, *self._images.shape[1:])
+        images = self.images.index_select(0, rows).view(networks, size, *self.images.shape[1:])
         logs = self.networks.backward(self._parameters, self._gradients, images, labels)
         assert self.flat.grad is not None
         if self._masks is not None and not self._masks_in_step:

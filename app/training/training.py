@@ -123,6 +123,8 @@ class Training:
         present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
         present += [recorder, *self.last, *final, self._resume_checkpoint()]
+        if trainer.precision == "64-true":
+            self.model.double()  # Lightning loads a checkpoint first, and would round its weights
         seed_everything(self.seeds["training"], workers=True, verbose=False)
         self.model.train()
         self.progress.begin(self.label, self.density, self.iterations)

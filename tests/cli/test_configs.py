@@ -103,6 +103,7 @@ def test_the_papers_configuration_is_the_papers(monkeypatch: pytest.MonkeyPatch)
         "keep": ["final"],
         "plan": False,
         "workers": 1,
+        "stack": 1,
         "oversubscribe": False,
     }
 
@@ -113,7 +114,7 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
     assert sorted(vars(parsed.pruning)) == [
         *("keep", "methods", "oversubscribe", "plan"),
         *("random_mask", "random_reinit", "rates", "replicates", "resume_schedule", "rewind_to", "rounds"),
-        *("scope", "score", "workers"),
+        *("scope", "score", "stack", "workers"),
     ]
     others = {
         "best",

@@ -113,7 +113,7 @@ def stacked(
         nets.append(make().to(dtype))
         shapes = {name: value.shape for name, value in nets[-1].named_parameters() if value.dim() > 1}
         masks.append({name: torch.rand(shape, generator=generator(number)) < 0.5 for name, shape in shapes.items()})
-    many = stack(nets)
+    many = stack(nets[0], [net.state_dict() for net in nets])
     which = sorted(number % 5 for number in range(networks))
     splits = setting.splits
     training = StackedTraining(

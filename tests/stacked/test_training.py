@@ -102,7 +102,7 @@ def stacked(
     rows, seeds = [splits[0], splits[0], splits[1]][:networks], [7, 7, 9][:networks]
     nets = [drawn(make, seed) for seed in range(networks)]
     masks = [make_masks(net, seed) if seed else {} for seed, net in enumerate(nets)]
-    many = stack(nets)
+    many = stack(nets[0], [net.state_dict() for net in nets])
     layout = many.layout
     training = StackedTraining(
         many,

@@ -1,0 +1,1 @@
+"""Networks of a lottery that are trained at once on one device."""

@@ -1,0 +1,70 @@
+"""The file from which networks that are trained at once go on."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from app.common.errors import UserError
+from app.runs.layout import NetworkKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackCheckpoint:
+    """A moment of their training.
+
+    Args:
+        networks: their directories, in the order of the tensors.
+        training: the state of a `StackedTraining`.
+        rows: rows of metrics.csv of each so far.
+        seconds: spent so far, by all processes.
+        failed: why a network is given up, by its directory.
+        rewind_points: the states that tickets are rewound to, by directory of the dense network.
+    """
+
+    networks: list[str]
+    training: dict[str, Any]
+    rows: int
+    seconds: float
+    failed: dict[str, str] = field(default_factory=dict)
+    rewind_points: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> list[NetworkKey]:
+        """The networks."""
+        found = [NetworkKey.of_path(path) for path in self.networks]
+        return [key for key in found if key is not None]
+
+    def save(self, path: Path) -> None:
+        """Write it so that the file is at every instant the complete old or the complete new one."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            torch.save({"version": 1, **vars(self)}, temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def read_stack(path: Path) -> StackCheckpoint | None:
+    """What `save` wrote; None if there is no file.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if not path.exists():
+        return None
+    try:
+        found: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        if found["version"] != 1:
+            raise ValueError(f"version {found['version']}")
+        return StackCheckpoint(**{name: value for name, value in found.items() if name != "version"})
+    except Exception as error:  # torch names many kinds
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{path}: no state of networks trained at once ({reason}); delete it to begin them again"
+        ) from None

@@ -1,0 +1,90 @@
+"""Trains a whole lottery, as many networks at once as may be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from app.common.errors import UserError
+from app.lottery.network import NetworkTraining
+from app.lottery.rounds import Lottery
+from app.lottery.stacks.checkpoint import StackCheckpoint, read_stack
+from app.lottery.stacks.training import StackTraining, prepared
+from app.lottery.stacks.waves import waves
+from app.runs.layout import NetworkKey
+from app.runs.table import Result
+from callbacks import ExperimentProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedLottery:
+    """A lottery whose networks are trained in groups.
+
+    Args:
+        lottery: makes the networks.
+        network: trains one alone.
+        progress: where it is shown.
+        device: where groups are trained.
+        precision: the Trainer's.
+        arguments: of the Trainer, in the configuration.
+    """
+
+    lottery: Lottery
+    network: NetworkTraining
+    progress: ExperimentProgress
+    device: torch.device
+    precision: str
+    arguments: dict[str, Any]
+
+    def run(self) -> list[Result]:
+        """Train every network that is not finished; return the rows of all.
+
+        Raises:
+            Interrupted: asked to stop; the checkpoint is up to date.
+            RunError: a training diverged.
+        """
+        if (begun := read_stack(self.network.layout.stack)) is not None:
+            self._train(self._known(begun.keys), begun)
+        finished = self.lottery.finished()
+        missing = [key for key in self.lottery.settings.networks() if key not in finished]
+        for group in waves(self.lottery.settings, missing, self.lottery.settings.stack, self._kind):
+            if self._is_alone(group[0]):
+                self.lottery.make(group[0])
+            else:
+                self._train(group)
+            self.lottery.record(self.lottery.finished().values())
+        return self.lottery.conclude()
+
+    def _train(self, keys: Sequence[NetworkKey], checkpoint: StackCheckpoint | None = None) -> None:
+        networks = [prepared(self.lottery.model, self.lottery.prepare(key)) for key in keys]
+        StackTraining(
+            network=self.network,
+            progress=self.progress,
+            device=self.device,
+            precision=self.precision,
+            arguments=self.arguments,
+            networks=networks,
+            begin=self._begin(keys[0]),
+        )(checkpoint)
+
+    def _known(self, keys: Sequence[NetworkKey]) -> list[NetworkKey]:
+        """The keys as this lottery has them; a begun group is finished whatever `stack` is by now."""
+        known = {key: key for key in self.lottery.settings.networks()}
+        if unknown := [key for key in keys if key not in known]:
+            raise UserError(
+                f"{self.network.layout.stack} has networks that this command does not ask for, such as {unknown[0]}; "
+                "run the command that began them, or delete the file to begin them again"
+            )
+        return [known[key] for key in keys]
+
+    def _kind(self, key: NetworkKey) -> object:
+        """Networks of one kind begin at the same iteration; one that has to be trained alone is a kind of its own."""
+        return key if self._is_alone(key) else self._begin(key)
+
+    def _is_alone(self, key: NetworkKey) -> bool:
+        """Begun alone; or the dense network of tickets that go on from the checkpoint of a later moment."""
+        return self.network.layout.network(key).last.exists() or (key.round == 0 and self.network.resumes_schedule)
+
+    def _begin(self, key: NetworkKey) -> int:
+        return self.network.rewind_iteration if key.round > 0 and self.network.resumes_schedule else 0
