@@ -24,6 +24,7 @@ __all__ = [
     "is_last_batch",
     "is_resumable",
     "iterations_per_epoch",
+    "reached_its_end",
     "refuse_strategy",
     "resumes_anywhere",
     "rng_state",
@@ -58,6 +59,15 @@ def is_complete(trainer: Trainer) -> bool:
     # If the loader has no length, the training is complete at the last batch of the last epoch.
     last_epoch = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch + 1
     return last_epoch and is_last_batch(trainer)
+
+
+def reached_its_end(trainer: Trainer) -> bool:
+    """Whether a training that has ended had its full length; otherwise a callback or the clock has stopped it."""
+    if 0 <= trainer.max_steps <= trainer.global_step:
+        return True
+    return (
+        trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch and is_last_batch(trainer)
+    )
 
 
 def is_resumable(trainer: Trainer) -> bool:

@@ -23,6 +23,8 @@ from app.lottery.workers.parent import Parent
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
+from app.training.library_errors import library_errors_named
+from app.training.requirements import check_counts
 from app.training.unprofiled import Unprofiled
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse", "syntax")
@@ -30,6 +32,9 @@ SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse", "syntax
 # Subcommands that only measure; Lightning runs the first three, ours look for their checkpoint themselves.
 LIGHTNINGS_MEASURES = ("validate", "test", "predict")
 MEASURES = (*LIGHTNINGS_MEASURES, "parse", "syntax")
+
+# Of numpy's and Lightning's seeds.
+LARGEST_SEED = 2**32 - 1
 
 # What Lightning finds a checkpoint by, where no path is given.
 LIGHTNINGS_OWN_PATHS = ("best", "last", "hpc", "registry")
@@ -130,18 +135,26 @@ class CLI(OpenCLI):
 
     @override
     def check_seed(self) -> None:
-        """Refuse a random seed for a training in a run directory.
+        """Refuse a seed that no generator takes, and a random one for a training in a run directory.
 
         Raises:
-            UserError: it is asked for.
+            UserError: naming what is expected.
         """
-        if self._writes_a_run() and isinstance(self.value("seed_everything"), bool):
-            raise UserError("seed_everything must be a whole number here, so that the same command means the same run")
+        seed = self.value("seed_everything")
+        if isinstance(seed, bool):
+            if self._writes_a_run():
+                raise UserError(
+                    "seed_everything must be a whole number here, so that the same command means the same run"
+                )
+        elif seed is not None and not 0 <= seed <= LARGEST_SEED:
+            raise UserError(f"seed_everything is {seed}; expected a whole number from 0 to {LARGEST_SEED}")
 
     @override
     def before_instantiate_classes(self) -> None:
         torch.set_num_threads(self.value("threads"))
         trainer = self.value("trainer")
+        if self.subcommand in ("fit", "lottery"):
+            check_counts(vars(trainer))
         if self.subcommand in MEASURES and getattr(trainer.logger, "class_path", None) == LOGGER:
             trainer.logger = False  # they print what they measure; another logger may be named
 
@@ -216,7 +229,8 @@ class CLI(OpenCLI):
         if start is not None and start not in LIGHTNINGS_OWN_PATHS:
             check_weights(model, Path(start))
         if not self._writes_a_run() or self.value("trainer").fast_dev_run:
-            self.trainer.fit(model, **arguments)
+            with library_errors_named():
+                self.trainer.fit(model, **arguments)
             return
         context = self._context()
         Fit(
@@ -227,6 +241,7 @@ class CLI(OpenCLI):
             threads=context.threads,
             config=context.config,
             device=self.trainer.strategy.root_device,
+            world_size=self.trainer.world_size,
             make_trainer=self.fresh_trainer,
             make_loggers=context.make_loggers,
             checkpoint_seconds=context.checkpoint_seconds,

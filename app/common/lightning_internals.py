@@ -4,6 +4,7 @@ Every function and class here has a test in tests/common/test_lightning_internal
 Lightning changes that part. Only this file and `ranks` import Lightning in this room.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,11 @@ def finish_epoch_of_checkpoint(trainer: Trainer) -> bool:
     epoch_loop.val_loop.batch_progress.total.reset()
     epoch_loop.reset_restart_stage()
     return True
+
+
+def epochs_begun(checkpoint: Mapping[str, Any]) -> int:
+    """How many epochs a checkpoint's training has begun; Lightning's own "epoch" leaves one out at the end of one."""
+    return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"])
 
 
 def step_plateau_schedulers(trainer: Trainer) -> None:

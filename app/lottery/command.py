@@ -1,6 +1,5 @@
 """The `lottery` subcommand: from parsed options to an experiment in its run directory."""
 
-import math
 import tempfile
 import time
 from pathlib import Path
@@ -27,7 +26,8 @@ from app.runs.layout import RunLayout
 from app.runs.lock import locked
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
-from app.training.length import resuming_note, steps_per_epoch, training_iterations
+from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
+from app.training.requirements import check_training
 from callbacks.trainer_state import refuse_strategy
 
 
@@ -50,15 +50,20 @@ def run_lottery(
     layout, arguments = RunLayout(context.root), context.config["trainer"]
     if arguments["fast_dev_run"]:
         raise UserError("trainer.fast_dev_run measures nothing to prune by; use a small --trainer.max_steps instead")
+    if arguments.get("max_time") is not None:
+        raise UserError(
+            "trainer.max_time would end the networks by the clock, each at another length; set trainer.max_steps or "
+            "trainer.max_epochs, and stop the lottery at any moment: the same command goes on"
+        )
     data.prepare_data()
     data.setup("fit")
-    iterations = training_iterations(arguments, data)
+    check_training(arguments, model, data, trainer.world_size)
+    iterations = training_iterations(arguments, data, trainer.world_size)
     kinds = protocols.prunable_parameters(model)
     check_kinds(kinds, settings.rates_for(kinds))
-    rewound = rewind_iteration(
-        settings.rewind_to, iterations=iterations, iterations_per_epoch=steps_per_epoch(arguments, data)
-    )
-    _check_rewind_point(settings, rewound, arguments, data)
+    steps = steps_per_epoch(arguments, data, trainer.world_size)
+    rewound = rewind_iteration(settings.rewind_to, iterations=iterations, iterations_per_epoch=steps)
+    _check_rewind_point(settings, rewound, steps, data)
     graph(settings, set(settings.networks()))  # refuses methods that need each other before anything is trained
     check_workers(settings, trainer, context.threads)
     at_once = settings.stack > 1 or layout.stack.exists()  # a begun group is finished as it was begun
@@ -132,10 +137,10 @@ def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pru
 
 
 def _check_rewind_point(
-    settings: Pruning, iteration: int, arguments: dict[str, Any], data: LightningDataModule
+    settings: Pruning, iteration: int, iterations_per_epoch: int, data: LightningDataModule
 ) -> None:
     """Refuse a rewind point inside an epoch if the training data cannot resume there."""
-    if iteration == 0 or not settings.resume_schedule or iteration % steps_per_epoch(arguments, data) == 0:
+    if iteration == 0 or not settings.resume_schedule or iteration % iterations_per_epoch == 0:
         return
     if not is_stateful_loader(data.train_dataloader()):
         raise UserError(
@@ -153,9 +158,8 @@ def _plan(
     context: Any,
 ) -> Plan:
     arguments = context.config["trainer"]
-    interval = arguments["val_check_interval"]
-    every = interval if isinstance(interval, int) else steps_per_epoch(arguments, data)
-    measured = min(iterations, 2 * every)
+    rows = validations(arguments, data, iterations)
+    measured = min(iterations, -(-2 * iterations // max(1, rows)))  # as long as two validations take
     declared = protocols.metric_schema(model)
     return Plan(
         settings=settings,
@@ -164,7 +168,7 @@ def _plan(
         state_bytes=sum(value.numel() * value.element_size() for value in model.state_dict().values()),
         metrics=len(declared) if declared is not None else 4,
         iterations=iterations,
-        rows=1 + math.ceil(iterations / every),
+        rows=1 + rows,
         seconds=_seconds(model, data, measured, context) / measured * iterations,
         finished=frozenset(finished_keys(settings, layout)),
     )

@@ -16,6 +16,7 @@ from typing_extensions import override
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers, write_atomically
+from app.common.lightning_internals import epochs_begun
 from app.common.metrics import Schema
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed
@@ -32,12 +33,14 @@ from app.runs.schema import write_schema
 from app.runs.table import read_metrics
 from app.training.length import resuming_note, training_iterations
 from app.training.logger_runs import begin_fit, finish
+from app.training.requirements import check_training, check_validated
 from app.training.trainer_factory import TrainerFactory
-from app.training.training import Training
+from app.training.training import Trained, Training
 from callbacks import ExperimentProgress
 
 # A training may be made longer: nothing before its end depends on where that is.
-LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
+MAX_TIME = "trainer.max_time"
+LENGTHS = ("trainer.max_epochs", "trainer.max_steps", MAX_TIME)
 
 
 class ValidationNotes(Callback):
@@ -74,6 +77,7 @@ class Fit:
         threads: torch's, for the record.
         config: the whole configuration; its `best` says which validation best.ckpt is of.
         device: what it is trained on.
+        world_size: processes that share the training.
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
         checkpoint_seconds: how often the training is saved.
@@ -87,6 +91,7 @@ class Fit:
     threads: int
     config: dict[str, Any]
     device: torch.device
+    world_size: int
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
     checkpoint_seconds: float
@@ -104,9 +109,13 @@ class Fit:
         protocols.reseed(self.data, split=self._seeds["split"], order=self._seeds["order"])
         self.data.prepare_data()
         self.data.setup("fit")
-        iterations = training_iterations(self.config["trainer"], self.data)
+        arguments = self.config["trainer"]
+        check_training(arguments, self.model, self.data, self.world_size)
+        iterations = training_iterations(arguments, self.data, self.world_size)
+        check_validated(arguments, self.data, iterations, self.world_size)
         if not is_first():
             if not finished:
+                self._check_length()
                 self._train(iterations)
             return
         with locked(self.layout):
@@ -116,18 +125,22 @@ class Fit:
             kernels = None if finished else protocols.kernels(self.model, self.device)
             claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=kernels)
             claim_data(self.layout, protocols.checksums(self.data), begun=begun)
+            self._check_length()
             if finished:
                 Console().print(self._summary(), highlight=False, soft_wrap=True)
                 return
-            before = self._check_checkpoints()
+            before, trained, refused = self._check_checkpoints(), None, False
             try:
-                self._train(iterations)
-                finished = True
+                trained = self._train(iterations)
+            except UserError:
+                refused = True  # nothing was trained, and what the last training came to is still so
+                raise
             finally:
                 now = {path.name: sha256(path) for path in self._checkpoints if path.exists()}
                 # What a training that was stopped has changed may change again before it is stopped the next time.
-                record(self.layout.root, now if finished else dict(now.items() & before.items()))
-                self._write_report(finished=finished)
+                record(self.layout.root, now if trained is not None else dict(now.items() & before.items()))
+                if not refused:
+                    self._write_report(trained)
 
     @property
     def _seeds(self) -> dict[str, int]:
@@ -152,9 +165,7 @@ class Fit:
         record(self.layout.root, dict.fromkeys(names))
         return before
 
-    def _train(self, iterations: int) -> None:
-        if self.layout.last.exists():
-            self._check_length(read_checkpoint(self.layout.last))
+    def _train(self, iterations: int) -> Trained:
         loggers = self.make_loggers()
         begin_fit(loggers, self.layout, self.config)
         declared = protocols.metric_schema(self.model)
@@ -185,10 +196,12 @@ class Fit:
                 start=self.start,
             )
             try:
-                training.run()
+                trained = training.run()
             finally:
                 finish(loggers)
-            progress.end(self._summary())
+            stopped = "" if trained.complete else f" (stopped early, at iteration {trained.iterations:,})"
+            progress.end(f"{self._summary()}{stopped}")
+            return trained
 
     @property
     def _best(self) -> BestValidation:
@@ -205,19 +218,32 @@ class Fit:
         """Whether an earlier process came to the end that is asked for; some ends are decided on the way."""
         try:
             report = json.loads(self.layout.report.read_text())
-        except (OSError, ValueError):
+            end, complete = report["finished"], report.get("complete", True)
+        except (OSError, ValueError, KeyError, TypeError):
             return False
-        return self.layout.last.exists() and bool(report.get("finished") == self._lengths())
+        if not self.layout.last.exists() or end is None:
+            return False
+        asked, end = (
+            {name: value for name, value in each.items() if value is not None} for each in (self._lengths(), end)
+        )
+        # A callback that has stopped the training would have done so in a longer one.
+        return asked == end or (not complete and asked.get(MAX_TIME) == end.get(MAX_TIME))
 
-    def _check_length(self, checkpoint: Mapping[str, Any]) -> None:
-        for name, done in (("max_epochs", checkpoint["epoch"]), ("max_steps", checkpoint["global_step"])):
+    def _check_length(self) -> None:
+        """Refuse a length that the training is past."""
+        if not self.layout.last.exists():
+            return
+        checkpoint = read_checkpoint(self.layout.last)
+        for name, done in (("max_epochs", epochs_begun(checkpoint)), ("max_steps", checkpoint["global_step"])):
             end = self.config["trainer"][name]
             if end is not None and 0 <= end < done:
                 raise UserError(
-                    f"{self.layout.root} is past trainer.{name} {end}; make it longer, or choose another --experiment"
+                    f"{self.layout.root} is past trainer.{name} {end} (at {done}); make it longer, or choose another "
+                    "--experiment"
                 )
 
-    def _write_report(self, *, finished: bool) -> None:
+    def _write_report(self, trained: Trained | None) -> None:
+        """Write report.json; what came of the training is None where it has not come to an end."""
         found = read_metrics(self.layout.metrics) if self.layout.metrics.exists() else []
         told = [self._best.of(found), found[-1]] if found else []
         rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in told]
@@ -230,7 +256,9 @@ class Fit:
             "checksums": {"data": protocols.checksums(self.data)},
             "best": rows[0] if rows else None,
             "last": rows[-1] if rows else None,
-            "finished": self._lengths() if finished else None,
+            "finished": self._lengths() if trained is not None else None,
+            "complete": trained is not None and trained.complete,
+            "iterations": trained.iterations if trained is not None else None,
         }
         write_atomically(self.layout.report, json.dumps(report, indent=2) + "\n")
 

@@ -18,6 +18,7 @@ from app.runs.best_validation import BestValidation
 from app.runs.layout import TrainingLayout
 from app.runs.table import MetricsFile, MetricsRow, read_metrics
 from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
+from app.training.library_errors import library_errors_named
 from app.training.trainer_factory import TrainerFactory
 from callbacks import (
     ExperimentProgress,
@@ -29,6 +30,7 @@ from callbacks import (
     StopOnNonFinite,
 )
 from callbacks.metrics_recorder import UNRECORDED, number
+from callbacks.trainer_state import reached_its_end
 
 TEST = "test_"
 
@@ -41,12 +43,16 @@ class Trained:
         rows: one per validation.
         final: metrics measured when it had ended.
         seconds: over all processes that worked on it.
+        iterations: where it ended.
+        complete: whether it had its full length; otherwise a callback or the clock has stopped it.
         trainer: that it ended with.
     """
 
     rows: list[MetricsRow]
     final: dict[str, float]
     seconds: float
+    iterations: int
+    complete: bool
     trainer: Trainer
 
 
@@ -129,8 +135,11 @@ class Training:
         self.model.train()
         self.progress.begin(self.label, self.density, self.iterations)
         checkpoint = self.files.last if self.files.last.exists() else self.start
-        with loading_plain_names(self.model):
+        with loading_plain_names(self.model), library_errors_named():
             trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
+        iterations, complete = trainer.global_step, reached_its_end(trainer)
+        if iterations == 0:
+            raise RunError(f"{self.files.root}: nothing was trained; something stops the training before it begins")
         rows = read_metrics(self.files.metrics) if is_first() else []
         if is_first() and not rows:
             raise RunError(
@@ -139,7 +148,14 @@ class Training:
         measured = final[0].values if final else {}
         if self.measure_at_end:
             measured = self._measured_at_end(trainer, recorder) | measured
-        return Trained(rows=rows, final=measured, seconds=recorder.seconds, trainer=trainer)
+        return Trained(
+            rows=rows,
+            final=measured,
+            seconds=recorder.seconds,
+            iterations=iterations,
+            complete=complete,
+            trainer=trainer,
+        )
 
     def schema(self, trainer: Trainer) -> list[Metric] | None:
         """The metrics that the module and the callbacks declare; None where the module declares none."""

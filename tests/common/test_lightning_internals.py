@@ -26,6 +26,7 @@ from app.common.lightning_internals import (
     OpenCLI,
     OpenWandbLogger,
     average_from,
+    epochs_begun,
     finish_epoch_of_checkpoint,
     is_accumulating,
     is_attached,
@@ -265,6 +266,17 @@ def test_a_checkpoint_of_the_last_batch_begins_an_epoch_only_after_finish_epoch_
     finishing = [Probe(on_train_start=lambda trainer, _: finish_epoch_of_checkpoint(trainer))] if finish else []
     fit(batches, *finishing, epochs=2, checkpoint=tmp_path / "end.ckpt")
     assert batches.seen == expected
+
+
+def test_epochs_begun_counts_the_epoch_that_a_checkpoint_ends(tmp_path: Path) -> None:
+    path, found = tmp_path / "a.ckpt", []
+
+    def save(trainer: Trainer, _: LightningModule) -> None:
+        trainer.save_checkpoint(path)
+        found.append(epochs_begun(torch.load(path, weights_only=True)))
+
+    tiny_trainer([Probe(on_train_batch_end=save, on_train_end=save)], max_epochs=2).fit(TinyModule(), TinyData())
+    assert found == [*BATCHES * [1], *BATCHES * [2], 2]
 
 
 def test_is_attached_to_the_trainer_of_a_fit() -> None:

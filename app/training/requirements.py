@@ -1,0 +1,121 @@
+"""What a training needs of the Trainer's options, of the model and of the data, checked before the first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from app.common.errors import UserError
+from app.training.length import batches_per_epoch, validations
+
+OF_MODEL = ("training_step", "validation_step", "configure_optimizers")
+OF_DATA = ("train_dataloader", "val_dataloader")
+
+
+def check_counts(arguments: Mapping[str, Any]) -> None:
+    """Refuse counts that Lightning takes and then cannot train with, or takes for something else.
+
+    Args:
+        arguments: of the Trainer.
+
+    Raises:
+        UserError: naming the option.
+    """
+    for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
+        value = arguments.get(name)
+        if value is not None and value < 1:
+            raise UserError(f"trainer.{name} is {value}; the least that makes sense is 1")
+    interval = arguments.get("val_check_interval")
+    if isinstance(interval, int | float) and not (interval >= 1 if isinstance(interval, int) else 0 < interval <= 1):
+        raise UserError(
+            f"trainer.val_check_interval is {interval}; write a number of batches, at least 1, or a share of an epoch, "
+            "above 0 and up to 1.0"
+        )
+    for name in ("limit_train_batches", "limit_val_batches", "overfit_batches"):
+        value = arguments.get(name) or 0
+        if value < 0 or (isinstance(value, float) and value > 1):
+            raise UserError(
+                f"trainer.{name} is {value}; write a number of batches, or a share of all of them from 0.0 to 1.0"
+            )
+    clip = arguments.get("gradient_clip_val") or 0
+    if clip < 0:
+        raise UserError(f"trainer.gradient_clip_val is {clip}; expected a number above 0, or null to clip nothing")
+
+
+def check_training(
+    arguments: Mapping[str, Any], model: LightningModule, data: LightningDataModule, world_size: int = 1
+) -> None:
+    """Check that a training in a run directory can train, and can be validated.
+
+    Args:
+        arguments: of the Trainer.
+        model: what is to be trained.
+        data: prepared and set up.
+        world_size: processes that share the training.
+
+    Raises:
+        UserError: something is missing.
+    """
+    for what, part, names in (("model", model, OF_MODEL), ("data", data, OF_DATA)):
+        if missing := [name for name in names if not is_overridden(name, part)]:
+            raise UserError(
+                f"{type(part).__name__} has no {' and no '.join(missing)}; define it: {what} of a training with a run "
+                f"directory needs {', '.join(names)}"
+            )
+    interval = arguments.get("val_check_interval")
+    if isinstance(interval, str | Mapping):
+        raise UserError(
+            "trainer.val_check_interval is a time; write a number of batches or a share of an epoch, so that the same "
+            "command means the same run"
+        )
+    if _none(arguments.get("overfit_batches") or arguments.get("limit_val_batches")):
+        raise UserError("trainer.limit_val_batches is 0: nothing would be measured; leave it out, or set it above 0")
+    batches = batches_per_epoch(arguments, data, world_size)
+    if isinstance(interval, int) and interval > batches and arguments.get("check_val_every_n_epoch") is not None:
+        raise UserError(
+            f"trainer.val_check_interval is {interval:,}, and an epoch has {batches:,} batches; validate more often, "
+            "or set trainer.check_val_every_n_epoch to null to count batches across epochs"
+        )
+    loaders = CombinedLoader(data.val_dataloader(), "sequential").flattened
+    if not any(_length(loader) for loader in loaders if loader is not None):
+        raise UserError(
+            f"{type(data).__name__}.val_dataloader() has no batch, so nothing can be measured; give it validation data"
+        )
+
+
+def check_validated(
+    arguments: Mapping[str, Any], data: LightningDataModule, iterations: int, world_size: int = 1
+) -> None:
+    """Check that a training is validated at least once before it ends.
+
+    Args:
+        arguments: of the Trainer.
+        data: prepared and set up.
+        iterations: optimiser steps of the training.
+        world_size: processes that share the training.
+
+    Raises:
+        UserError: it would end without one.
+    """
+    if validations(arguments, data, iterations, world_size) > 0:
+        return
+    raise UserError(
+        f"a training of {iterations:,} iterations ends before its first validation (trainer.val_check_interval "
+        f"{arguments.get('val_check_interval')}, trainer.check_val_every_n_epoch "
+        f"{arguments.get('check_val_every_n_epoch')}, {batches_per_epoch(arguments, data, world_size):,} batches in an "
+        "epoch); validate more often, or train longer"
+    )
+
+
+def _none(limit: Any) -> bool:
+    return limit is not None and limit == 0
+
+
+def _length(loader: Any) -> int:
+    """The length of a loader; 1 where it has none."""
+    try:
+        return len(loader)
+    except TypeError:
+        return 1
