@@ -21,6 +21,9 @@ class MetricsSink(Protocol):
     def append(self, row: dict[str, float]) -> None:
         """Add one row."""
 
+    def sync(self) -> None:
+        """Make all rows so far permanent: a checkpoint is about to count them."""
+
 
 class MetricsRecorder(Callback):
     """Passes the metrics of every validation to a sink; a sanity check over whole sets is that of iteration 0.
@@ -90,6 +93,11 @@ class MetricsRecorder(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             self._seconds, self._since = self.seconds, 0.0
+
+    @override
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.is_global_zero and self._rows:
+            self.sink.sync()
 
     @override
     def state_dict(self) -> dict[str, Any]:

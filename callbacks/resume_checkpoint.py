@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.common.errors import Interrupted
+from app.common.files import remove_leftovers_of, replacing
 from app.common.lightning_internals import finish_epoch_of_checkpoint, step_plateau_schedulers
 from callbacks.trainer_state import (
     is_complete,
@@ -34,6 +36,7 @@ class ResumeCheckpoint(Callback):
 
     Args:
         path: the checkpoint.
+        previous: where the checkpoint before is kept, in case the last one is damaged.
         every_seconds: the time from one save to the next. A validation, a slow iteration or an epoch may delay a save.
         stop: called after every iteration; if it returns True, the training is saved and ends with `Interrupted`.
         keep: save at the end of the training too, so that a longer training can continue from the file.
@@ -45,6 +48,7 @@ class ResumeCheckpoint(Callback):
         self,
         path: Path,
         *,
+        previous: Path | None = None,
         every_seconds: float = 15.0,
         stop: Callable[[], bool] = bool,
         keep: bool = False,
@@ -52,12 +56,14 @@ class ResumeCheckpoint(Callback):
         describe: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.path = path
+        self.previous = previous
         self.every_seconds = every_seconds
         self.stop = stop
         self.keep = keep
         self.snapshots = dict(snapshots or {})
         self.describe = describe
         self._last = time.monotonic()
+        self._is_whole = False  # whether `path` has been read or written by this process
         self._rng: list[dict[str, Any]] = []
         self._metrics: dict[str, Tensor] = {}
 
@@ -65,7 +71,7 @@ class ResumeCheckpoint(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._last = time.monotonic()
         if trainer.is_global_zero:
-            _temporary(self.path).unlink(missing_ok=True)  # of a process that was killed while it saved
+            remove_leftovers_of(self.path)  # of a process that was killed while it saved
 
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -124,7 +130,8 @@ class ResumeCheckpoint(Callback):
             return
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        save_atomically(trainer, self.path)
+        save_atomically(trainer, self.path, previous=self.previous if self._is_whole else None)
+        self._is_whole = True
         self._last = time.monotonic()
         if stop and not complete:
             raise Interrupted
@@ -144,31 +151,25 @@ class ResumeCheckpoint(Callback):
 
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._is_whole = trainer.ckpt_path is not None and Path(trainer.ckpt_path) == self.path
         self._rng, self._metrics = checkpoint.get("rng", []), checkpoint.get("callback_metrics", {})
         for callback in trainer.checkpoint_callbacks:
             if hasattr(callback, "current_score"):  # ModelCheckpoint saves it but does not load it
                 callback.current_score = checkpoint["callbacks"].get(callback.state_key, {}).get("current_score")
 
 
-def save_atomically(trainer: Trainer, path: Path) -> None:
+def save_atomically(trainer: Trainer, path: Path, *, previous: Path | None = None) -> None:
     """Save a checkpoint so that the file is at every instant the complete old or the complete new one.
 
-    Every rank must call it.
+    Every rank must call it. When it returns, the checkpoint is on the disk.
+
+    Args:
+        trainer: whose state is saved.
+        path: the file.
+        previous: where the file that it replaces is kept.
 
     Raises:
         OSError: the file cannot be written; names its path.
     """
-    temporary = _temporary(path)
-    try:
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # the error names a temporary file of fsspec
-            error.filename = str(path)
-        raise
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
+    with replacing(path, previous=previous) if trainer.is_global_zero else nullcontext(path) as target:
+        trainer.save_checkpoint(target)

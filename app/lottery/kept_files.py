@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.common.files import remove
 from app.common.plugins import errors_named
 from app.common.ranks import is_first
 from app.lottery.finished_networks import FinishedNetworks
@@ -71,7 +72,7 @@ def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> N
         record(files.root, {files.start.name: digest(start)})
         save_tensors(files.start, start)
     else:
-        files.done.unlink()  # train it again, and keep them
+        remove(files.done)  # train it again, and keep them
 
 
 def tidy(settings: Pruning, layout: RunLayout) -> None:
@@ -85,6 +86,7 @@ def tidy(settings: Pruning, layout: RunLayout) -> None:
     whole = all(layout.network(key).done.exists() for key in keys)
     for files in map(layout.network, keys):
         if files.done.exists():
-            files.last.unlink(missing_ok=True)  # of a process that was killed right after DONE
+            for checkpoint in (files.last, files.previous):  # of a process that was killed right after DONE
+                checkpoint.unlink(missing_ok=True)
         if whole and "final" not in settings.keep:
             files.final.unlink(missing_ok=True)

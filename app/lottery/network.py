@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import Tensor
 
 from app.common import protocols
-from app.common.files import write_atomically
+from app.common.files import make_directory, remove, sync, write_atomically
 from app.common.metrics import Metric, Schema, headline_metrics
 from app.common.ranks import is_first
 from app.common.states import plain_state
@@ -27,6 +28,7 @@ from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsRow, Result
 from app.runs.tensors import digest, save_tensors
+from app.training.resume_point import resume_point
 from app.training.trainer_factory import TrainerFactory
 from app.training.training import Training
 from callbacks import ExperimentProgress, IterativePruningCallback, ReportedProgress
@@ -98,8 +100,8 @@ class NetworkTraining:
             RunError: the training diverged; what was written stays.
         """
         files = self.layout.network(job.key)
-        files.root.mkdir(parents=True, exist_ok=True)
-        files.done.unlink(missing_ok=True)
+        make_directory(files.root)
+        remove(files.done)
         share = density(weight_sizes(self.model), survivors(job.ticket.masks))
         training = Training(
             model=self.model,
@@ -120,7 +122,7 @@ class NetworkTraining:
             keep_best="best" in self.settings.keep,
             measure_at_end=True,
             snapshots=self._snapshots(job.key),
-            start=self._begin_at_rewind_point(files, job),
+            start=self._start(files, job),
         )
         trained = training.run()
         if is_first():
@@ -167,16 +169,18 @@ class NetworkTraining:
             return {}
         return {self.rewind_iteration: self.layout.rewind_checkpoint(key.replicate)}
 
-    def _begin_at_rewind_point(self, files: TrainingLayout, job: Job) -> Path | None:
-        """The checkpoint that a ticket begins with, where it trains on from a later moment than iteration 0."""
-        if job.key.round == 0 or not self.resumes_schedule:
-            return None
-        if files.last.exists():
-            return files.last
-        point = self.layout.rewind_checkpoint(job.key.replicate)
-        if not point.exists():
-            raise missing(point)
-        moment = read_checkpoint(point)
+    def _start(self, files: TrainingLayout, job: Job) -> Path | None:
+        """The checkpoint that the training goes on from: its own or, for a ticket, that of the rewind point."""
+        point = resume_point(files)
+        if point.damage and is_first():
+            then = "goes on from the checkpoint before it" if point.path is not None else "is trained again"
+            warnings.warn(f"{point.damage}; {job.key} {then}", stacklevel=2)
+        if point.path is not None or job.key.round == 0 or not self.resumes_schedule:
+            return point.path
+        rewind_point = self.layout.rewind_checkpoint(job.key.replicate)
+        if not rewind_point.exists():
+            raise missing(rewind_point)
+        moment = read_checkpoint(rewind_point)
         callbacks = {job.ticket.state_key: job.ticket.state_dict()}
         checkpoint = ticket_checkpoint(moment, plain_state(self.model), callbacks, fresh=FRESH)
         file = io.BytesIO()
@@ -211,6 +215,7 @@ class NetworkTraining:
         self, files: TrainingLayout, job: Job, result: Result, device: torch.device, notes: Mapping[str, Any]
     ) -> None:
         """Everything of a finished network; DONE last, so that without it nothing else counts."""
+        sync(files.metrics)
         final, masks = plain_state(self.model), job.ticket.masks
         save_tensors(files.mask, masks)
         # The networks after these are made from their trained weights.
@@ -232,6 +237,7 @@ class NetworkTraining:
         write_atomically(files.report, json.dumps(report, indent=2) + "\n")
         write_atomically(files.done, "")
         files.last.unlink(missing_ok=True)
+        files.previous.unlink(missing_ok=True)
 
     def _write_rewind_point(self, job: Job) -> None:
         replicate, point = job.key.replicate, job.ticket.rewind_point

@@ -2,7 +2,7 @@
 
 import pickle
 import re
-import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from app.runs.checksums import check_file, read_tensors
 # The key under which Lightning's `load_from_checkpoint` finds a model's arguments.
 HYPER_PARAMETERS = "hyper_parameters"
 OURS = "trees_and_tickets"
+_ARCHIVE = b"PK"  # a zip file, as torch writes them
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -32,11 +33,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     check_file(path)
     try:
+        _check_archive(path)
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; fit saves checkpoints as runs/EXPERIMENT/seed_S/best.ckpt") from None
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: not a readable file ({error.strerror})") from None
+    except MemoryError:
+        raise UserError(f"{path}: damaged, or larger than the memory of this machine") from None
     except pickle.UnpicklingError as error:
         if re.search("Unsupported (global|class)|Trying to", str(error)):
             raise UserError(
@@ -45,7 +51,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     except KeyError:
         raise UserError(f"{path}: not a checkpoint (not a file of PyTorch)") from None
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, OSError, struct.error) as error:
+    except Exception as error:  # a damaged file can make torch raise anything
         raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")
@@ -136,6 +142,29 @@ def ticket_checkpoint(
     state = {plain_name(name): weights[plain_name(name)] for name in moment["state_dict"]}
     sums = {key: _zeros(moment[key]) for key in TRAIN_SUMS if key in moment}
     return {**moment, **sums, "state_dict": state, "optimizer_states": optimizers, "callbacks": kept | dict(callbacks)}
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the contents of a checkpoint with the checksums in it; torch does not do so when it reads them.
+
+    Raises:
+        UserError: they differ.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(_ARCHIVE)) != _ARCHIVE:
+            return  # of another format, without checksums
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+                raise UserError(f"{path}: not a checkpoint (compressed; torch writes none that are)")
+            damaged = archive.testzip()
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: not a checkpoint ({_first_line(error)}); is the file complete?") from None
+    if damaged is not None:
+        raise UserError(f"{path}: damaged (its checksum of {damaged} differs)")
 
 
 def _zeros(sums: Any) -> Any:

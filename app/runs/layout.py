@@ -13,7 +13,7 @@ runs/EXPERIMENT/seed_S/                          one network, trained by `fit`
   config.yaml  schema.json  checksums.json
 
 The directory of either kind of network holds
-  metrics.csv  report.json  last.ckpt  best.ckpt
+  metrics.csv  report.json  last.ckpt  previous.ckpt  best.ckpt
 """
 
 import re
@@ -96,6 +96,11 @@ class TrainingLayout:
     def last(self) -> Path:
         """The checkpoint from which a training resumes; a lottery deletes it when the network is finished."""
         return self.root / "last.ckpt"
+
+    @property
+    def previous(self) -> Path:
+        """The checkpoint before `last`, while the training is in progress: used if `last` is damaged."""
+        return self.root / "previous.ckpt"
 
     @property
     def best(self) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.common.errors import UserError
-from app.common.files import write_atomically
+from app.common.files import sync, write_atomically
 from app.runs.layout import NetworkKey
 
 # One row of metrics.csv: `iteration`, and the value of each metric, nan if it was not measured.
@@ -98,15 +98,26 @@ class MetricsFile:
     def __init__(self, path: Path, names: Sequence[str] = ()) -> None:
         self.path = path
         self._columns = [ITERATION, *names]
+        self._synced = False
 
     def cut(self, rows: int) -> None:
-        """Keep the first `rows` rows; 0 begins a new file with a header."""
+        """Keep the first `rows` rows; 0 begins a new file with a header.
+
+        Raises:
+            UserError: there are fewer.
+        """
         kept = read_metrics(self.path)[:rows] if rows else []
+        if len(kept) < rows:
+            raise UserError(
+                f"{self.path}: {len(kept)} rows, and the checkpoint beside it counts {rows}; some were lost or "
+                f"removed. rm {self.path.parent}/*.ckpt, and the same command trains this network again"
+            )
         self._columns = list(dict.fromkeys([*self._columns, *(name for row in kept[:1] for name in row)]))
         self._write(kept)
 
     def append(self, *rows: Mapping[str, float]) -> None:
         """Add rows and hand them to the system, so that they survive if the process is killed."""
+        self._synced = False
         if new := list(dict.fromkeys(name for row in rows for name in row if name not in self._columns)):
             before = read_metrics(self.path)
             self._columns += new
@@ -114,6 +125,12 @@ class MetricsFile:
             return
         with open(self.path, "a", newline="") as file:
             file.write(_csv(map(self._cells, rows)))
+
+    def sync(self) -> None:
+        """Wait until all rows are on the disk, so that they survive a loss of power."""
+        if not self._synced:
+            sync(self.path)
+            self._synced = True
 
     def _write(self, rows: Sequence[Mapping[str, float]]) -> None:
         write_atomically(self.path, _csv([self._columns, *map(self._cells, rows)]))

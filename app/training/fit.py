@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,11 @@ from typing_extensions import override
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers, write_atomically
-from app.common.lightning_internals import epochs_begun
 from app.common.metrics import Schema
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed
 from app.common.signals import stop_on_interrupt
 from app.runs.best_validation import BestValidation, configured_best
-from app.runs.checkpoints import read_checkpoint
 from app.runs.checksums import check_file, read_checksums, record
 from app.runs.config import claim, flatten
 from app.runs.layout import FitLayout
@@ -34,6 +33,7 @@ from app.runs.table import read_metrics
 from app.training.length import resuming_note, training_iterations
 from app.training.logger_runs import begin_fit, finish
 from app.training.requirements import check_training, check_validated
+from app.training.resume_point import ResumePoint, resume_point
 from app.training.trainer_factory import TrainerFactory
 from app.training.training import Trained, Training
 from callbacks import ExperimentProgress
@@ -115,8 +115,7 @@ class Fit:
         check_validated(arguments, self.data, iterations, self.world_size)
         if not is_first():
             if not finished:
-                self._check_length()
-                self._train(iterations)
+                self._train(iterations, self._resume_point().path)
             return
         with locked(self.layout):
             remove_leftovers(self.layout.root)
@@ -125,13 +124,13 @@ class Fit:
             kernels = None if finished else protocols.kernels(self.model, self.device)
             claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=kernels)
             claim_data(self.layout, protocols.checksums(self.data), begun=begun)
-            self._check_length()
+            point = self._resume_point()
             if finished:
                 Console().print(self._summary(), highlight=False, soft_wrap=True)
                 return
-            before, trained, refused = self._check_checkpoints(), None, False
+            before, trained, refused = self._remove_checksums(), None, False
             try:
-                trained = self._train(iterations)
+                trained = self._train(iterations, point.path)
             except UserError:
                 refused = True  # nothing was trained, and what the last training came to is still so
                 raise
@@ -151,21 +150,24 @@ class Fit:
     def _checkpoints(self) -> tuple[Path, Path]:
         return self.layout.last, self.layout.best
 
-    def _check_checkpoints(self) -> dict[str, Any]:
-        """Compare what the training goes on from with its checksums, and remove these: it will change.
+    def _compare_checkpoints(self) -> None:
+        """Compare what the training goes on from with its checksums, where there are any."""
+        if self.layout.last.exists():  # else the training begins again
+            for path in self._checkpoints:
+                check_file(path)
+
+    def _remove_checksums(self) -> dict[str, Any]:
+        """Remove the checksums of what the training goes on from: it will change.
 
         Returns:
             The checksums.
         """
-        if self.layout.last.exists():  # else the training begins again
-            for path in self._checkpoints:
-                check_file(path)
         names = [path.name for path in self._checkpoints]
         before = {name: checksum for name, checksum in read_checksums(self.layout.root).items() if name in names}
         record(self.layout.root, dict.fromkeys(names))
         return before
 
-    def _train(self, iterations: int) -> Trained:
+    def _train(self, iterations: int, start: Path | None) -> Trained:
         loggers = self.make_loggers()
         begin_fit(loggers, self.layout, self.config)
         declared = protocols.metric_schema(self.model)
@@ -193,7 +195,7 @@ class Fit:
                 last=[ValidationNotes(progress, overview)],
                 keep_best=True,
                 keep_last=True,
-                start=self.start,
+                start=start or self.start,
             )
             try:
                 trained = training.run()
@@ -229,18 +231,26 @@ class Fit:
         # A callback that has stopped the training would have done so in a longer one.
         return asked == end or (not complete and asked.get(MAX_TIME) == end.get(MAX_TIME))
 
-    def _check_length(self) -> None:
-        """Refuse a length that the training is past."""
-        if not self.layout.last.exists():
-            return
-        checkpoint = read_checkpoint(self.layout.last)
-        for name, done in (("max_epochs", epochs_begun(checkpoint)), ("max_steps", checkpoint["global_step"])):
+    def _resume_point(self) -> ResumePoint:
+        """Where the training goes on.
+
+        Raises:
+            UserError: nothing whole is there to go on from, or the training is past the length that is asked for.
+        """
+        self._compare_checkpoints()
+        point = resume_point(self.layout)
+        if point.damage and point.path is None:
+            raise UserError(f"{point.damage}; there is nothing else to go on from: {point.mend}")
+        if point.damage and is_first():
+            warnings.warn(f"{point.damage}; the training goes on from the checkpoint before it", stacklevel=2)
+        for name, done in (("max_epochs", point.epoch), ("max_steps", point.iteration)):
             end = self.config["trainer"][name]
             if end is not None and 0 <= end < done:
                 raise UserError(
                     f"{self.layout.root} is past trainer.{name} {end} (at {done}); make it longer, or choose another "
                     "--experiment"
                 )
+        return point
 
     def _write_report(self, trained: Trained | None) -> None:
         """Write report.json; what came of the training is None where it has not come to an end."""

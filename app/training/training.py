@@ -9,9 +9,11 @@ from typing import Any
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from app.common import protocols
 from app.common.errors import RunError
+from app.common.files import remove
 from app.common.metrics import Metric, Schema
 from app.common.ranks import is_first
 from app.runs.best_validation import BestValidation
@@ -19,6 +21,7 @@ from app.runs.layout import TrainingLayout
 from app.runs.table import MetricsFile, MetricsRow, read_metrics
 from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
 from app.training.library_errors import library_errors_named
+from app.training.run_checkpoint_io import RunCheckpointIO
 from app.training.trainer_factory import TrainerFactory
 from callbacks import (
     ExperimentProgress,
@@ -58,7 +61,7 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """A training in a directory, which goes on from its last.ckpt where there is one.
+    """A training in a directory.
 
     Args:
         model: the module, in its starting point.
@@ -83,7 +86,7 @@ class Training:
         measure_at_end: when training has ended, measure the validation metrics where the last validation came before,
             and the test metrics where no validation did.
         snapshots: paths of further checkpoints, by the iteration after which they are made.
-        start: a checkpoint to begin from where there is no last.ckpt.
+        start: the checkpoint that it goes on from, such as its own last.ckpt.
     """
 
     model: LightningModule
@@ -124,7 +127,8 @@ class Training:
         if names is not None:
             self.best.check(names)
         self.best.check_direction(Schema(schema or ()))
-        recorder = MetricsRecorder(MetricsFile(self.files.metrics, names or ()), names)
+        table = MetricsFile(self.files.metrics, names or ())
+        recorder = MetricsRecorder(table, names)
         final = [FinalMetrics()] if isinstance(self.model, protocols.FinallyMeasured) else []
         present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
@@ -134,12 +138,13 @@ class Training:
         seed_everything(self.seeds["training"], workers=True, verbose=False)
         self.model.train()
         self.progress.begin(self.label, self.density, self.iterations)
-        checkpoint = self.files.last if self.files.last.exists() else self.start
         with loading_plain_names(self.model), library_errors_named():
-            trainer.fit(self.model, datamodule=self.data, ckpt_path=checkpoint)
+            trainer.fit(self.model, datamodule=self.data, ckpt_path=self.start)
         iterations, complete = trainer.global_step, reached_its_end(trainer)
         if iterations == 0:
             raise RunError(f"{self.files.root}: nothing was trained; something stops the training before it begins")
+        if is_first():
+            self._settle(table)
         rows = read_metrics(self.files.metrics) if is_first() else []
         if is_first() and not rows:
             raise RunError(
@@ -156,6 +161,12 @@ class Training:
             complete=complete,
             trainer=trainer,
         )
+
+    def _settle(self, table: MetricsFile) -> None:
+        """Make the rows permanent, and delete what was kept in case a checkpoint is damaged."""
+        if self.files.metrics.exists():
+            table.sync()
+        remove(self.files.previous)
 
     def schema(self, trainer: Trainer) -> list[Metric] | None:
         """The metrics that the module and the callbacks declare; None where the module declares none."""
@@ -187,11 +198,15 @@ class Training:
                     save_on_train_epoch_end=False,
                 )
             )
-        return self.make_trainer(self.files.root, callbacks, self.loggers, **arguments)
+        trainer = self.make_trainer(self.files.root, callbacks, self.loggers, **arguments)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has not asked for another
+            trainer.strategy.checkpoint_io = RunCheckpointIO()
+        return trainer
 
     def _resume_checkpoint(self) -> ResumeCheckpoint:
         return ResumeCheckpoint(
             self.files.last,
+            previous=self.files.previous,
             every_seconds=self.checkpoint_seconds,
             stop=self.stop,
             keep=self.keep_last,

@@ -26,6 +26,9 @@ class Sink:
     def append(self, row: dict[str, float]) -> None:
         self.calls.append(row)
 
+    def sync(self) -> None:
+        pass
+
     @property
     def iterations(self) -> list[int]:
         return [call["iteration"] for call in self.calls if isinstance(call, dict)]

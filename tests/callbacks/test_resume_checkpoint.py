@@ -55,6 +55,9 @@ class Rows:
     def append(self, row: dict[str, float]) -> None:
         self.rows.append(row)
 
+    def sync(self) -> None:
+        pass
+
 
 def momentum(parameters: Any) -> SGD:
     return SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01)

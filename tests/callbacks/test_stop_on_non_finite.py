@@ -35,6 +35,9 @@ class Sink:
     def append(self, row: dict[str, float]) -> None:
         self.iterations.append(int(row["iteration"]))
 
+    def sync(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("at", [1, 5, 7])

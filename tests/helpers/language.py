@@ -92,6 +92,9 @@ class Rows(list):
     def cut(self, rows: int) -> None:
         del self[rows:]
 
+    def sync(self) -> None:
+        pass
+
 
 def train_windows(epochs: int, **options: Any) -> list[list[Window]]:
     """The windows of so many epochs, without Lightning."""

@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -154,8 +155,8 @@ def test_it_ends_with_the_same_bits_however_often_it_is_stopped(
 
     saved = resume_checkpoint.save_atomically
 
-    def save_and_stop(trainer: Trainer, path: Path) -> None:
-        saved(trainer, path)
+    def save_and_stop(trainer: Trainer, path: Path, **options: Any) -> None:
+        saved(trainer, path, **options)
         raise Interrupted
 
     monkeypatch.setattr(resume_checkpoint, "save_atomically", save_and_stop)

@@ -32,6 +32,9 @@ class Rows(list):
     def cut(self, rows: int) -> None:
         del self[rows:]
 
+    def sync(self) -> None:
+        pass
+
 
 def sgd(parameters: Any) -> SGD:
     return SGD(parameters, lr=0.3)

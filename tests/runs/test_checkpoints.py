@@ -1,5 +1,9 @@
 """Checkpoints that say which model they are of, and the model back from nothing else."""
 
+import struct
+import warnings
+import zipfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,8 @@ import torch
 from helpers.hostile import hostile_objects
 from helpers.language import WORDS, TinyText
 from helpers.tiny import TinyData, TinyModule, TinyNet, same, tiny_trainer, weights
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lightning.pytorch import LightningModule
 
 from app.common.errors import UserError
@@ -173,6 +179,49 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
             read_checkpoint(tmp_path / name)
         assert str(raised.value).startswith(f"{tmp_path / name}: ")
         assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "error", [struct.error("unpack"), AssertionError(), MemoryError(), RecursionError("deep"), OverflowError("large")]
+)
+def test_whatever_a_damaged_file_makes_torch_raise_is_one_line(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "x.ckpt")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(UserError, match=r"x\.ckpt: (not a checkpoint|damaged)") as raised:
+        read_checkpoint(tmp_path / "x.ckpt")
+    assert "\n" not in str(raised.value)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damage_anywhere_is_one_line(tmp_path: Path, data: st.DataObject) -> None:
+    """Of both formats that torch writes; the older one has no checksums, so that damage may pass there."""
+    new = data.draw(st.booleans())
+    torch.save({"state_dict": {"a": torch.ones(40)}, "epoch": 3}, tmp_path / "x", _use_new_zipfile_serialization=new)
+    content = bytearray((tmp_path / "x").read_bytes())
+    start = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        del content[start:]
+    else:
+        content[start : start + 4] = data.draw(st.binary(min_size=1, max_size=4))
+    (tmp_path / "x").write_bytes(bytes(content))
+    with warnings.catch_warnings(), suppress(UserError):
+        warnings.simplefilter("ignore")
+        found = read_checkpoint(tmp_path / "x")
+        assert not new or same(found["state_dict"], {"a": torch.ones(40)}), "read as something else"
+
+
+def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", bytes(10**7))
+    with pytest.raises(UserError, match=r"x\.ckpt: not a checkpoint \(compressed"):
+        read_checkpoint(tmp_path / "x.ckpt")
 
 
 @pytest.mark.parametrize("name", hostile_objects(Path("witness")))

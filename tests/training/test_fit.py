@@ -148,7 +148,7 @@ def test_what_stops_early_is_finished(finished: Path) -> None:
     assert not different(*seen)
 
 
-def test_a_damaged_checkpoint_is_one_line(finished: Path) -> None:
+def test_a_damaged_checkpoint_is_one_line_with_a_remedy(finished: Path) -> None:
     shutil.copytree(finished / "runs", finished / "damaged")
     last = finished / "damaged" / RUN / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
@@ -199,6 +199,22 @@ def test_other_text_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
         assert done.stderr.startswith(f"error: runs/{RUN} was begun with other data (train.txt: SHA-256 ")
         assert len(done.stderr.splitlines()) == 1
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_it_goes_on_from_the_checkpoint_before_a_damaged_one(finished: Path) -> None:
+    done = in_process(*FIT, "--runs", "before", "--trainer.max_epochs", "3", cwd=finished)
+    assert done.returncode == 0, done.stderr
+    last = finished / "before" / RUN / "last.ckpt"
+    last.with_name("checksums.json").unlink()  # as in the midst of a training
+    last.rename(last.with_name("previous.ckpt"))
+    last.write_bytes(b"")
+    done = in_process(*FIT, "--runs", "before", cwd=finished)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"warning: before/{RUN}/last.ckpt: not a checkpoint")
+    assert done.stderr.endswith("goes on from the checkpoint before it\n")
+    changed = different(bits(finished / "runs" / RUN), bits(finished / "before" / RUN))
+    assert not changed, changed
+    assert not last.with_name("previous.ckpt").exists()
 
 
 def test_killed_at_random_instants(finished: Path) -> None:

@@ -1,6 +1,6 @@
 """The file from which networks that are trained at once go on."""
 
-import os
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from app.common.errors import UserError
+from app.common.files import write_atomically
 from app.runs.layout import NetworkKey
 
 
@@ -40,14 +41,10 @@ class StackCheckpoint:
         return [key for key in found if key is not None]
 
     def save(self, path: Path) -> None:
-        """Write it so that the file is at every instant the complete old or the complete new one."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            torch.save({"version": 1, **vars(self)}, temporary)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        """Write it atomically; when this returns, it is on the disk."""
+        file = io.BytesIO()
+        torch.save({"version": 1, **vars(self)}, file)
+        write_atomically(path, file.getbuffer())
 
 
 def read_stack(path: Path) -> StackCheckpoint | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from app.common import protocols
 from app.common.errors import Interrupted, RunError
+from app.common.files import make_directory, remove
 from app.common.states import load_plain_state, plain_name, plain_state
 from app.lottery.network import Job, NetworkTraining, read_result
 from app.lottery.stacks.checkpoint import StackCheckpoint
@@ -94,8 +95,8 @@ class StackTraining:
         self._keys = [one.job.key for one in self.networks]
         self._files = [self.network.layout.network(key) for key in self._keys]
         for files in self._files:
-            files.root.mkdir(parents=True, exist_ok=True)
-            files.done.unlink(missing_ok=True)
+            make_directory(files.root)
+            remove(files.done)
         parts = parts_of(self.network.model)
         self._names = {plain_name(name): name for name, _ in parts.net.named_parameters()}
         self._prefix = parts.prefix
@@ -169,8 +170,9 @@ class StackTraining:
             for one in self.networks:
                 if one.job.key.path in checkpoint.rewind_points:
                     one.job.ticket.rewind_point = checkpoint.rewind_points[one.job.key.path]
-        for table in self._tables:
-            table.cut(self._rows)
+        for key, table in zip(self._keys, self._tables, strict=True):
+            if key.path not in self._failed:  # else no more rows were added
+                table.cut(self._rows)
         count = len(self.networks)
         label = f"{count} networks at once, {self._keys[0]}" + (f" to {self._keys[-1]}" if count > 1 else "")
         self.progress.begin(label, None, self.network.iterations * count)
@@ -252,6 +254,8 @@ class StackTraining:
         return time.monotonic() - self._began
 
     def _save(self) -> None:
+        for table in self._tables:
+            table.sync()
         StackCheckpoint(
             networks=[key.path for key in self._keys],
             training=self._training.state_dict(),
