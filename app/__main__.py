@@ -1,9 +1,11 @@
 """`python -m app`: one table of commands, and one line for what goes wrong."""
 
+import difflib
 import sys
 import warnings
 from collections.abc import Callable
 
+from app import __version__
 from app.common.errors import Interrupted, RunError, UserError, explain
 
 USAGE = """\
@@ -20,7 +22,8 @@ usage: python -m app COMMAND ...
   import-authors   convert a checkpoint of the ON-LSTM authors' code
 
 validate, test, predict, parse and syntax take a run directory: python -m app parse runs/grammar_on_lstm/seed_0
-python -m app COMMAND --help tells the options; the README has an example of each.
+python -m app COMMAND --help tells the options; the README has an example of each. python -m app --version tells the
+version.
 """
 
 
@@ -64,6 +67,8 @@ def _worker(argv: list[str]) -> None:
     """A process that `lottery` starts for itself."""
     from app.lottery.workers.parent import Parent
 
+    if len(argv) != 3:
+        raise UserError("lottery-worker is started by lottery itself, with --pruning.workers")
     parent = Parent(int(argv[1]), int(argv[2]))
     from app.cli.main import work
 
@@ -80,6 +85,10 @@ def _import_authors(argv: list[str]) -> None:
     from app.authors.command import main
 
     main(argv[1:])
+
+
+def _version(argv: list[str]) -> None:
+    print(f"trees-and-tickets {__version__}")
 
 
 def _help(argv: list[str]) -> None:
@@ -102,6 +111,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "lottery-worker": _worker,
     "-h": _help,
     "--help": _help,
+    "--version": _version,
 }
 
 PUBLIC = [name for name in COMMANDS if name != "lottery-worker" and not name.startswith("-")]
@@ -118,8 +128,11 @@ def dispatch(argv: list[str]) -> None:
         UserError: there is no such command, or it was used wrongly.
     """
     command = argv[0] if argv else "--help"
-    if command not in COMMANDS and not command.startswith("-"):
-        raise UserError(f"there is no command {command}; choose one of {', '.join(PUBLIC)}")
+    # Lightning's options before its command stay possible: `--config FILE fit`, where the file has a part `fit`.
+    if command not in COMMANDS and not (command.startswith("-") and any(each in PUBLIC for each in argv)):
+        similar = difflib.get_close_matches(command, PUBLIC, n=1)
+        hint = f"did you mean {similar[0]}? The commands are" if similar else "choose one of"
+        raise UserError(f"there is no command {command}; {hint} {', '.join(PUBLIC)}")
     COMMANDS.get(command, _lightning)(argv)
 
 

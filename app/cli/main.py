@@ -3,13 +3,10 @@
 import logging
 import sys
 import warnings
-from argparse import ArgumentError
 from pathlib import Path
 from typing import Any
 
-import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
+from app.cli.mistakes import user_error
 from app.cli.parser import CLI, MEASURES
 from app.cli.trained_model import TrainedModel, trained_model
 from app.common.errors import UserError
@@ -76,22 +73,9 @@ def _run(arguments: dict[str, Any] | None, parent: Parent | None = None, trained
     try:
         CLI(arguments, parent, trained)
     except Exception as error:
-        if (mistake := _mistake(error)) is None:
+        if (mistake := user_error(error)) is None:
             raise
         raise mistake from None
-
-
-def _mistake(error: BaseException) -> UserError | None:
-    """The user's mistake behind an exception, as one line; None where there is none.
-
-    jsonargparse says what it finds over several lines, and wraps its own words around what our constructors find.
-    """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__
-    if cause is None and isinstance(error, ArgumentError | yaml.YAMLError | MisconfigurationException):
-        return UserError(" ".join(str(error).split()))
-    return cause
 
 
 def quiet() -> None:

@@ -16,6 +16,8 @@ import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what 
 import datamodules  # noqa: F401
 from app.cli.context import Context
 from app.cli.lottery_trainer import LotteryTrainer
+from app.cli.mistakes import constructor_errors_named
+from app.cli.trainer_options import check_trainer, write_defaults_of_callbacks
 from app.cli.trained_model import TrainedModel, check_model
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI
@@ -76,6 +78,7 @@ class CLI(OpenCLI):
     ) -> None:
         self._parent = parent
         self._trained = trained
+        write_defaults_of_callbacks()
         strict = {"exit_on_error": False, "allow_abbrev": False}
         main = {"prog": "python -m app"} | strict
         super().__init__(
@@ -155,8 +158,19 @@ class CLI(OpenCLI):
         trainer = self.value("trainer")
         if self.subcommand in ("fit", "lottery"):
             check_counts(vars(trainer))
+        check_trainer(vars(trainer), in_run=self._writes_a_run())
         if self.subcommand in MEASURES and getattr(trainer.logger, "class_path", None) == LOGGER:
             trainer.logger = False  # they print what they measure; another logger may be named
+
+    @override
+    def instantiate_classes(self) -> None:
+        with constructor_errors_named("model or data"):
+            super().instantiate_classes()
+
+    @override
+    def instantiate_trainer(self, **arguments: Any) -> Trainer:
+        with constructor_errors_named("trainer"):
+            return super().instantiate_trainer(**arguments)
 
     def _writes_a_run(self) -> bool:
         return self.subcommand in ("fit", "lottery") and self.value("experiment") is not None
@@ -286,14 +300,16 @@ class CLI(OpenCLI):
             "enable_model_summary": False,
             "profiler": configured["profiler"] or Unprofiled(),
         }
-        return LotteryTrainer(**configured | ours | arguments)
+        with constructor_errors_named("trainer"):
+            return LotteryTrainer(**configured | ours | arguments)
 
     def _trainer_arguments(self) -> dict[str, Any]:
         """The trainer's part of the configuration, instantiated anew: Lightning adds to the lists of the first one."""
         parser = LightningArgumentParser()
         parser.add_lightning_class_args(LotteryTrainer, "trainer")
         config = Namespace(trainer=self.value("trainer").clone())  # type: ignore[no-untyped-call]
-        return dict(vars(parser.instantiate_classes(config).trainer))
+        with constructor_errors_named("trainer"):
+            return dict(vars(parser.instantiate_classes(config).trainer))
 
 
 def _as_list(value: Any) -> list[Any]:

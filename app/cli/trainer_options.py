@@ -1,0 +1,78 @@
+"""The Trainer's options: what of them is refused before anything is made, and how they are written into a config.yaml."""
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse.typing import register_type
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
+
+from app.cli.parser_messages import did_you_mean
+from app.common.errors import UserError
+
+GPUS = ("gpu", "cuda", "mps")
+
+
+def check_trainer(arguments: Mapping[str, Any], *, in_run: bool) -> None:
+    """Refuse options that Lightning would refuse in words that tell a user little, or that a run directory contradicts.
+
+    Args:
+        arguments: of the Trainer.
+        in_run: whether a run directory is written.
+
+    Raises:
+        UserError: naming the option.
+    """
+    _check_accelerator(arguments["accelerator"])
+    strategy = arguments["strategy"]
+    known = ["auto", *StrategyRegistry.available_strategies()]
+    if isinstance(strategy, str) and strategy not in known:
+        raise UserError(f"trainer.strategy is {strategy}{did_you_mean(strategy, known) or f'; expected {_one_of(known)}'}")
+    devices = arguments["devices"]
+    if str(devices) in ("0", "[]", "None", ""):
+        raise UserError(f"trainer.devices is {devices}: nothing to train on; set it to auto, or to 1 or more")
+    if not in_run:
+        return
+    if arguments["barebones"]:
+        raise UserError(
+            "trainer.barebones trains without validation and checkpoints, which a run directory is made of; leave it "
+            "out, or leave out --experiment"
+        )
+    if arguments["logger"] is True:
+        raise UserError(
+            "trainer.logger is true, and Lightning's choice depends on what is installed; name a logger, as in "
+            "--trainer.logger configs/logger/csv.yaml"
+        )
+
+
+def _check_accelerator(accelerator: Any) -> None:
+    if not isinstance(accelerator, str):
+        return
+    known = ["auto", "gpu", *AcceleratorRegistry.available_accelerators()]
+    if accelerator not in known:
+        raise UserError(
+            f"trainer.accelerator is {accelerator}{did_you_mean(accelerator, known) or f'; expected {_one_of(known)}'}"
+        )
+    there = [name for name in ("cuda", "mps") if AcceleratorRegistry[name]["accelerator"].is_available()]
+    if accelerator in GPUS and not (there if accelerator == "gpu" else accelerator in there):
+        raise UserError(
+            f"trainer.accelerator is {accelerator}, and PyTorch {torch.__version__} finds none here; set it to "
+            f"{there[0] if there else 'cpu'} or auto"
+        )
+
+
+def _one_of(names: list[str]) -> str:
+    return f"one of {', '.join(names)}"
+
+
+def write_defaults_of_callbacks() -> None:
+    """Let configurations be written that hold the defaults of some of Lightning's callbacks: devices and enums."""
+    register_type(torch.device, serializer=str, deserializer=torch.device, fail_already_registered=False)
+    yaml.add_multi_representer(enum.Enum, _represent_enum, Dumper=yaml.SafeDumper)
+
+
+def _represent_enum(dumper: yaml.SafeDumper, value: enum.Enum) -> yaml.Node:
+    return dumper.represent_data(value.value)
