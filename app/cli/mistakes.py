@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonargparse
 import lightning
 import yaml
-from jsonargparse import Path as ConfigPath
+from jsonargparse import Path as ConfigPath  # type: ignore[attr-defined]
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from app.cli import parser_messages
@@ -70,7 +70,8 @@ def _of_constructor(error: Exception, what: str) -> UserError:
     while raised.__cause__ is not None:
         raised = raised.__cause__
     place = traceback.extract_tb(raised.__traceback__)[-1]
-    by_library = any(Path(library.__file__).parent in Path(place.filename).parents for library in (jsonargparse, lightning))
+    libraries = [Path(str(library.__file__)).parent for library in (jsonargparse, lightning)]
+    by_library = any(library in Path(place.filename).parents for library in libraries)
     if str(error).startswith("Does not validate"):
         said = parser_messages.in_one_line(str(error))
     else:

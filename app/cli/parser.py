@@ -17,8 +17,8 @@ import datamodules  # noqa: F401
 from app.cli.context import Context
 from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.mistakes import constructor_errors_named
-from app.cli.trainer_options import check_trainer, write_defaults_of_callbacks
 from app.cli.trained_model import TrainedModel, check_model
+from app.cli.trainer_options import check_trainer, write_defaults_of_callbacks
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI
 from app.lottery.workers.parent import Parent

@@ -19,7 +19,7 @@ _VALUE = re.compile(r"^ *Given value: (.*)$", re.MULTILINE)
 _NESTED = re.compile(r"NestedArg\(key='(.+?)', val=(.*)\)$")
 # Lines that say nothing of this value.
 _NOISE = re.compile(
-    r"^(Does not validate|Subtypes:|Errors:|Given value|Expected a path but|Subclass types expect|an? (class path|dict) )"
+    r"^(Does not validate|Subtypes:|Errors:|Given value|Expected a path but|Subclass types|an? (class path|dict) )"
 )
 _PARTS = {"trainer": "lightning.pytorch.Trainer", "pruning": "app.lottery.settings.Pruning"}
 _KINDS = {
@@ -160,7 +160,9 @@ def _of_one_line(message: str) -> str:
     if found := re.match(r"argument (\S+): expected one argument", message):
         return f"{found[1]} needs a value"
     if found := re.match(r"Unexpected config: ?(.{0,60})", message):
-        return f"--config: a file of options, such as experiment: mine, is expected; found {found[1] or 'an empty file'}"
+        return (
+            f"--config: a file of options, such as experiment: mine, is expected; found {found[1] or 'an empty file'}"
+        )
     return message
 
 
@@ -181,7 +183,7 @@ def options_of(path: str) -> list[str]:
     for each in inspect.getmro(kind) if isinstance(kind, type) else ():
         if "__init__" not in vars(each):
             continue
-        parameters = list(inspect.signature(each.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(each)["__init__"]).parameters.values())[1:]
         names |= dict.fromkeys(one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
         if not any(one.kind is one.VAR_KEYWORD for one in parameters):
             break

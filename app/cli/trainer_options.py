@@ -1,4 +1,4 @@
-"""The Trainer's options: what of them is refused before anything is made, and how they are written into a config.yaml."""
+"""The Trainer's options: which are refused before anything is made, and how they are written into a config.yaml."""
 
 import enum
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def check_trainer(arguments: Mapping[str, Any], *, in_run: bool) -> None:
     strategy = arguments["strategy"]
     known = ["auto", *StrategyRegistry.available_strategies()]
     if isinstance(strategy, str) and strategy not in known:
-        raise UserError(f"trainer.strategy is {strategy}{did_you_mean(strategy, known) or f'; expected {_one_of(known)}'}")
+        raise _unknown("strategy", strategy, known)
     devices = arguments["devices"]
     if str(devices) in ("0", "[]", "None", ""):
         raise UserError(f"trainer.devices is {devices}: nothing to train on; set it to auto, or to 1 or more")
@@ -53,9 +53,7 @@ def _check_accelerator(accelerator: Any) -> None:
         return
     known = ["auto", "gpu", *AcceleratorRegistry.available_accelerators()]
     if accelerator not in known:
-        raise UserError(
-            f"trainer.accelerator is {accelerator}{did_you_mean(accelerator, known) or f'; expected {_one_of(known)}'}"
-        )
+        raise _unknown("accelerator", accelerator, known)
     there = [name for name in ("cuda", "mps") if AcceleratorRegistry[name]["accelerator"].is_available()]
     if accelerator in GPUS and not (there if accelerator == "gpu" else accelerator in there):
         raise UserError(
@@ -64,8 +62,9 @@ def _check_accelerator(accelerator: Any) -> None:
         )
 
 
-def _one_of(names: list[str]) -> str:
-    return f"one of {', '.join(names)}"
+def _unknown(option: str, value: str, known: list[str]) -> UserError:
+    expected = did_you_mean(value, known) or f"; expected one of {', '.join(known)}"
+    return UserError(f"trainer.{option} is {value}{expected}")
 
 
 def write_defaults_of_callbacks() -> None:

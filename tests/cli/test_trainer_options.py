@@ -33,7 +33,14 @@ def test_refused(name: str, value: Any, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("strategy", "ddp"), ("accelerator", "auto"), ("devices", 1), ("devices", [0]), ("devices", -1), ("logger", False)],
+    [
+        ("strategy", "ddp"),
+        ("accelerator", "auto"),
+        ("devices", 1),
+        ("devices", [0]),
+        ("devices", -1),
+        ("logger", False),
+    ],
 )
 def test_accepted(name: str, value: Any) -> None:
     check_trainer(FINE | {name: value}, in_run=True)
