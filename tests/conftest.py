@@ -14,6 +14,8 @@ SET_BY_LIBRARIES = {"PL_GLOBAL_SEED", "PL_SEED_WORKERS", "TORCHINDUCTOR_CACHE_DI
 # Threads that wait for each other take longer than all there is to compute here, on a busy machine ten times.
 torch.set_num_threads(1)
 os.environ.setdefault("WANDB_MODE", "disabled")
+# Read when Triton is imported: without a GPU its interpreter runs the kernels.
+os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))
 settings.register_profile("tests", deadline=None)  # the first example pays for imports
 settings.load_profile("tests")
 

@@ -12,7 +12,7 @@ from app.bench.layer import Context
 from app.bench.rows import BenchRow, Difference
 from app.bench.sizes import LayerSize
 from app.bench.tasks import BenchSection, Setting, Task
-from app.nets import ONLSTM
+from app.nets import ONLSTM, RecurrentNet
 
 MIXED: Context = partial(torch.autocast, "cpu", torch.bfloat16)
 # Precision of the tensors, context of the forward pass, goal for the outputs, goal for the gradients.
@@ -27,7 +27,7 @@ SECONDS = 3.0
 Results = tuple[list[Tensor], list[Tensor]]
 
 
-def results(net: ONLSTM, x: Tensor, d_output: Tensor, context: Context = nullcontext) -> Results:
+def results(net: RecurrentNet, x: Tensor, d_output: Tensor, context: Context = nullcontext) -> Results:
     """All outputs and gradients of a layer.
 
     Args:

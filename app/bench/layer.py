@@ -55,7 +55,7 @@ def reading(net: nn.Module, x: Tensor) -> Callable[[], None]:
 
 
 def tasks(setting: Setting) -> list[Task]:
-    """For each size: training step, forward pass, eager step, mixed precision; on a GPU also a training step there."""
+    """For each size: training step, forward pass, eager step, mixed precision."""
     layers, seconds = setting.sizes.layers, setting.sizes.layer_seconds
     kinds = {"step": _step, "reading": _reading, "eager step": _eager_step, "bf16-mixed step": _bf16_step}
     on_cpu = [
@@ -66,9 +66,7 @@ def tasks(setting: Setting) -> list[Task]:
     ]
     if not has_bf16_products():
         on_cpu.append(_noted("bf16-mixed: not here, this processor has no bf16 products"))
-    if not torch.cuda.is_available():
-        return [*on_cpu, _noted("no GPU here")]
-    return [*on_cpu, *(Task(f"GPU step {size}", seconds, partial(_gpu_step, setting, size)) for size in layers)]
+    return on_cpu
 
 
 SECTION = BenchSection("layer", "ON-LSTM layer against nn.LSTM; T x B, features -> units", tasks)
@@ -78,13 +76,13 @@ def _noted(sentence: str) -> Task:
     return Task(sentence, 0, lambda: [Note(sentence)])
 
 
-def _nets(setting: Setting, size: LayerSize, device: str = "cpu") -> tuple[ONLSTM, nn.LSTM, Tensor, Tensor]:
+def _nets(setting: Setting, size: LayerSize) -> tuple[ONLSTM, nn.LSTM, Tensor, Tensor]:
     """Our layer, torch's layer, an input, and a gradient of the output."""
     torch.manual_seed(setting.seed)
     ours, its = ONLSTM(size.features, [size.hidden]), nn.LSTM(size.features, size.hidden)
-    x = torch.randn(size.time, size.batch, size.features, device=device, requires_grad=True)
-    d_output = torch.randn(size.time, size.batch, size.hidden, device=device) / size.time
-    return ours.to(device), its.to(device), x, d_output
+    x = torch.randn(size.time, size.batch, size.features, requires_grad=True)
+    d_output = torch.randn(size.time, size.batch, size.hidden) / size.time
+    return ours, its, x, d_output
 
 
 def _row(
@@ -139,9 +137,3 @@ def _bf16_step(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
         training_step(ours, x, d_output, mixed),
         training_step(its, x, d_output),
     )
-
-
-def _gpu_step(setting: Setting, size: LayerSize) -> Sequence[BenchRow]:
-    ours, its, x, d_output = _nets(setting, size, "cuda")
-    contestants = [timed(training_step(net, x, d_output), wait=torch.cuda.synchronize) for net in (ours, its)]
-    return _compared(setting, f"GPU training step, eager, {size}", None, *contestants)

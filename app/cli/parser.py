@@ -1,7 +1,7 @@
 """The command line: LightningCLI with subcommands of our own."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jsonargparse import Namespace
@@ -19,6 +19,7 @@ from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.mistakes import constructor_errors_named
 from app.cli.trained_model import TrainedModel, check_model
 from app.cli.trainer_options import check_trainer, write_defaults_of_callbacks
+from app.common import gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI
 from app.lottery.workers.parent import Parent
@@ -121,6 +122,18 @@ class CLI(OpenCLI):
             help="How often a training in progress is saved, and so how much of it a kill can cost.",
         )
         parser.add_argument(
+            "--matmul_precision",
+            type=Literal["highest", "high", "medium"],
+            default="highest",
+            help="Precision of float32 products, as for torch.set_float32_matmul_precision; high is TF32 on a GPU.",
+        )
+        parser.add_argument(
+            "--gpu_kernels",
+            type=bool,
+            default=True,
+            help="Compute recurrent layers and the softmax on a GPU with kernels of our own, where they work.",
+        )
+        parser.add_argument(
             "--allow_other_kernels",
             type=bool,
             default=False,
@@ -155,6 +168,8 @@ class CLI(OpenCLI):
     @override
     def before_instantiate_classes(self) -> None:
         torch.set_num_threads(self.value("threads"))
+        torch.set_float32_matmul_precision(self.value("matmul_precision"))
+        gpu_kernels.choose(self.value("gpu_kernels"))
         trainer = self.value("trainer")
         if self.subcommand in ("fit", "lottery"):
             check_counts(vars(trainer))

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.nets.dropout import drop_weight, locked_dropout
 from app.nets.fused.cells import Cell
-from app.nets.fused.dispatch import Read, fusible, implementations, read
+from app.nets.fused.dispatch import fusible, implementations, read
+from app.nets.fused.eager_gradients import Read
+from app.nets.fused.gpu import available
 
 # h and c, each one (B, H_l) tensor per layer.
 State: TypeAlias = tuple[list[Tensor], list[Tensor]]
@@ -81,7 +83,7 @@ class RecurrentLayer(nn.Module, ABC):
             self.weight_hh, self.weight_dropout, training=self.training, inverted=self.weight_dropout_inverted
         )
         tensors = x, self.weight_ih, self.bias_ih + self.bias_hh, weight_hh, h, c
-        if self.implementation == "fused" and fusible(*tensors):
+        if self.implementation == "fused" and fusible(self.cell, *tensors):
             outputs, c, distances = read(self.cell, self.read_eagerly, *tensors)
         else:
             outputs, c, distances = self.read_eagerly(*tensors)
@@ -110,9 +112,13 @@ class RecurrentLayer(nn.Module, ABC):
 
     def kernels(self, device: str) -> dict[str, str]:
         """The implementations of the time steps and the products, by name, on a type of device such as "cpu"."""
-        if self.implementation == "eager" or device != "cpu":
-            return {"recurrent steps": "eager"}
-        return implementations()
+        if self.implementation == "fused" and device == "cpu":
+            return implementations()
+        if self.implementation == "fused" and device == "cuda" and torch.cuda.is_available():
+            here = torch.device(device, torch.cuda.current_device())
+            if available.usable(self.cell, self.hidden_size, here):
+                return available.implementations()
+        return {"recurrent steps": "eager"}
 
     def extra_repr(self) -> str:
         """The arguments that `print` shows."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from app.nets.fused.gpu import available
 from app.nets.fused.products import product
 
 # Rows of a block: their scores take ten megabytes for 10,000 words, which fits a processor's cache; with fewer rows,
@@ -19,8 +20,9 @@ ROWS = 256
 def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of `linear(hidden, weight, bias)`, equal to `F.cross_entropy`, in blocks of rows.
 
-    On the CPU the gradient is computed together with the loss, while the scores of a block are still in the cache;
-    there is no second derivative. On other devices, under autocast and in half precision, `F.cross_entropy` is called.
+    On the CPU the gradient is computed together with the loss, while the scores of a block are still in the cache; on a
+    GPU in place of the scores, which are in float32 under autocast too. There is no second derivative. On other
+    devices, under autocast on the CPU and in half precision, `F.cross_entropy` is called.
 
     Args:
         hidden: (N, D).
@@ -32,6 +34,13 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
         A scalar, in nats per prediction.
     """
     tensors = (hidden, weight, bias)
+    if hidden.is_cuda and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        outer = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else torch.float32
+        floats = weight.dtype == bias.dtype == torch.float32 and hidden.dtype in (torch.float32, outer)
+        if floats and outer in (torch.float32, torch.bfloat16) and available.works(True, hidden.device):
+            from app.nets.fused.gpu import softmax  # needs Triton, which torch has only where it supports a GPU
+
+            return softmax.loss(hidden, weight, bias, targets, outer)
     plain = hidden.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
     # Below single precision, sums over many blocks would lose digits.
     exact = {tensor.dtype for tensor in tensors} in ({torch.float32}, {torch.float64})

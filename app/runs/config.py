@@ -19,6 +19,7 @@ WITHOUT_EFFECT = (
     "runs",
     "checkpoint_seconds",
     "allow_other_kernels",
+    "gpu_kernels",
     "pruning.plan",
     "pruning.workers",
     "pruning.stack",
@@ -37,6 +38,7 @@ WITHOUT_EFFECT = (
 
 # Newer options that an old run directory may lack, with the values that it was made with.
 BEFORE_OPTIONS: dict[str, Any] = {
+    "matmul_precision": "highest",
     "best.monitor": "val_loss",
     "best.mode": "min",
     "pruning.score": "magnitude",

@@ -3,7 +3,6 @@
 import functools
 import inspect
 import logging
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from app.common import gpu_kernels
 from app.common.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SWITCH = "TREES_TICKETS_GPU_KERNELS"  # environment variable; 0 turns our own kernels off
 
 # Each weight's update depends on its own gradients alone: one tensor of all networks does what one for each would do.
 BY_ELEMENT: tuple[type[Optimizer], ...] = (Adam, AdamW, SGD)
@@ -88,7 +87,7 @@ def _masked_adam(kind: type[Optimizer], flat: nn.Parameter, masks: Tensor, argum
 
 def _masked_adam_works(device: torch.device) -> bool:
     """Whether our kernel is switched on and works on this GPU."""
-    return os.environ.get(SWITCH, "1") != "0" and not _reason_against_kernel(device)
+    return gpu_kernels.chosen() and not _reason_against_kernel(device)
 
 
 @functools.cache

@@ -123,6 +123,8 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
         "config",
         "data",
         "experiment",
+        "gpu_kernels",
+        "matmul_precision",
         "model",
         "pruning",
         "runs",

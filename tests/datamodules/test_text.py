@@ -92,6 +92,7 @@ class FakeTrainer:
         self.global_rank, self.world_size = rank, world_size
         self.fit_loop = self.epoch_progress = self.current = self
         self.processed = processed
+        self.strategy, self.root_device = self, torch.device("cpu")
 
 
 def test_each_process_gets_its_columns_and_the_epoch_that_the_trainer_is_in():

@@ -7,7 +7,6 @@ Without a folder the images are random, which changes no time. It prints one tab
 
 import argparse
 import gzip
-import os
 import statistics
 import sys
 import time
@@ -24,10 +23,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from app.common import gpu_kernels
 from app.common.seeds import generator
 from app.nets import LeNet
 from app.stacked import EvaluationSet, Orders, StackedTraining, evaluate, stack
-from app.stacked.optimizer import SWITCH
 
 BATCH, EVERY = 60, 100  # images of a batch; iterations from one evaluation to the next
 LEARNING_RATE = 1.2e-3
@@ -295,9 +294,9 @@ def speeds(setting: Setting, matmul: str) -> Iterator[Row]:
         count = setting.networks[-2]
         many, _, _ = stacked(setting, count)
         timed[f"{count} LeNets stacked, without evaluation"] = Timed(setting, many.advance, None), count
-        os.environ[SWITCH] = "0"
+        gpu_kernels.choose(False)
         many, _, _ = stacked(setting, count)
-        del os.environ[SWITCH]
+        gpu_kernels.choose(True)
         timed[f"{count} LeNets stacked, the same without our kernel"] = Timed(setting, many.advance, None), count
         for _ in range(3):  # in turns: a change of the clock is then in all
             for each, _ in timed.values():

@@ -28,6 +28,7 @@ CONFIG: dict[str, Any] = {
     "seed_everything": 0,
     "experiment": "e",
     "best": {"monitor": "val_loss", "mode": "min"},
+    "matmul_precision": "highest",
     "trainer": {
         "max_steps": 9,
         "logger": False,

@@ -1,7 +1,8 @@
-"""Runs a recurrent layer over a sequence as one autograd function, and picks the compiled steps or PyTorch's.
+"""Runs a recurrent layer over a sequence as one autograd function, and picks the implementation.
 
 Eager autograd needs about a hundred small operations per step and adds up the weight's gradient step by step. Here the
-steps are compiled (`native`) or take few operations (`steps`), and the weight's gradient is one product at the end.
+steps are compiled (`native`) or take few operations (`steps`), and the weight's gradient is one product at the end. On
+a GPU, `gpu` does the same with kernels and graphs of its own.
 """
 
 # T time, B batch, H hidden units, R rows of all gates together.
@@ -17,11 +18,9 @@ from torch.autograd import forward_ad
 from app.nets.fused import native, steps
 from app.nets.fused.build import library, library_digest
 from app.nets.fused.cells import Cell
+from app.nets.fused.eager_gradients import Eager, Read, eager_gradients
+from app.nets.fused.gpu import available
 from app.nets.fused.products import onednn, product
-
-# What reading a sequence returns: outputs (T, B, H), the last c (B, H), distances (T, B).
-Read = tuple[Tensor, Tensor, Tensor]
-Eager = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Read]
 
 # Shorter sequences are as fast step by step: packing the weight costs as much as two or three steps.
 FEWEST_STEPS = 4
@@ -29,33 +28,39 @@ FEWEST_STEPS = 4
 _transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 
 
-def fusible(x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> bool:
+def fusible(cell: Cell, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> bool:
     """Whether `read` supports these tensors, and the sequence is long enough for it to pay.
 
-    They must be plain tensors on the CPU, all float32 or all float64; under autocast to bfloat16, x may be bfloat16 and
-    the others float32. Compilers, tracers, forward derivatives and function transforms need the eager operations. So do
-    shapes that do not fit each other, because the eager operation's error message says what is wrong.
+    They must be plain tensors on one device: the CPU, all float32 or all float64; or a GPU whose kernels work, float32.
+    Under autocast to bfloat16, x may be bfloat16 and the others float32. Compilers, tracers, forward derivatives and
+    function transforms need the eager operations. So do shapes that do not fit each other, because the eager
+    operation's error message says what is wrong.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or _transforms_active():  # type: ignore[attr-defined, no-untyped-call]
         return False
     tensors = x, weight_ih, bias, weight_hh, h, c
+    device = x.device
+    if device.type not in ("cpu", "cuda"):
+        return False
     precisions = {one.dtype for one in tensors[1:]}
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled(device.type):
         fits = precisions == {torch.float32} and x.dtype in (torch.float32, torch.bfloat16)
-        fits = fits and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        fits = fits and torch.get_autocast_dtype(device.type) == torch.bfloat16
     else:
-        fits = precisions in ({torch.float32}, {torch.float64}) and x.dtype in precisions
+        supported = ({torch.float32}, {torch.float64}) if device.type == "cpu" else ({torch.float32},)
+        fits = precisions in supported and x.dtype in precisions
     rows, hidden_size = weight_hh.shape
     return (
         fits
-        and all(type(one) in (Tensor, nn.Parameter) and one.device.type == "cpu" for one in tensors)
+        and all(type(one) in (Tensor, nn.Parameter) and one.device == device for one in tensors)
         and all(forward_ad.unpack_dual(one).tangent is None for one in tensors)  # type: ignore[no-untyped-call]
         and x.dim() == 3
         and x.numel() > 0
-        and len(x) >= FEWEST_STEPS
+        and len(x) >= (FEWEST_STEPS if device.type == "cpu" else 1)
         and weight_ih.shape == (rows, x.size(2))
         and bias.shape == (rows,)
         and h.shape == c.shape == (x.size(1), hidden_size)
+        and (device.type == "cpu" or available.usable(cell, hidden_size, device))
     )
 
 
@@ -64,7 +69,8 @@ def read(
 ) -> Read:
     """Read a sequence.
 
-    Under autocast only the products with the input are in bfloat16; the recurrent part is in float32.
+    Under autocast on the CPU only the products with the input are in bfloat16, and the recurrent part is in float32. On
+    a GPU all products are in bfloat16, with sums in float32; cell state and master gates are in float32 everywhere.
 
     Args:
         cell: computes a step after the products.
@@ -79,7 +85,12 @@ def read(
     Returns:
         The outputs (T, B, H), the last c (B, H), and the distances (T, B), detached.
     """
-    outer = torch.bfloat16 if torch.is_autocast_enabled("cpu") else x.dtype
+    device = x.device.type
+    outer = torch.bfloat16 if torch.is_autocast_enabled(device) else x.dtype
+    if device != "cpu":
+        from app.nets.fused.gpu import sequence  # needs Triton, which torch has only where it supports a GPU
+
+        return sequence.read(cell, eager, outer, x, weight_ih, bias, weight_hh, h, c)
     with torch.autocast("cpu", enabled=False):
         tensors = x.to(weight_hh.dtype), weight_ih, bias, weight_hh, h, c
         return _Sequence.apply(cell, eager, outer, *tensors)  # type: ignore[no-any-return, no-untyped-call]
@@ -116,7 +127,7 @@ class _Sequence(torch.autograd.Function):
             # Grad mode is on here only if the gradient itself is differentiated (create_graph=True).
             if torch.is_grad_enabled():
                 needed = ctx.needs_input_grad[3:]
-                return None, None, None, *_eager_gradients(ctx.eager, tensors, needed, d_outputs, d_last_c)
+                return None, None, None, *eager_gradients(ctx.eager, tensors, needed, d_outputs, d_last_c)
             gradients = _gradients(ctx, tensors, gates, outputs, cells, d_outputs, d_last_c)
             return None, None, None, *gradients
 
@@ -156,19 +167,3 @@ def _gradients(
         d_h if needs_h else None,
         d_c if needs_c else None,
     ]
-
-
-def _eager_gradients(
-    eager: Eager, tensors: list[Tensor], needed: tuple[bool, ...], d_outputs: Tensor | None, d_last_c: Tensor | None
-) -> list[Tensor | None]:
-    """The same gradients with a graph, so that they can be differentiated again, from the eager function."""
-    # Views, because a tensor that is passed twice, such as the zeros for h and c, must count as two inputs.
-    inputs = [one.view_as(one) for one in tensors]
-    outputs, last_c, _ = eager(*inputs)
-    pairs = [(value, grad) for value, grad in ((outputs, d_outputs), (last_c, d_last_c)) if grad is not None]
-    if not pairs:
-        return [None] * len(needed)
-    wanted = [one for one, needs in zip(inputs, needed, strict=True) if needs]
-    values, grads = zip(*pairs, strict=True)
-    found = iter(torch.autograd.grad(values, wanted, grads, create_graph=True, allow_unused=True))
-    return [next(found) if needs else None for needs in needed]
