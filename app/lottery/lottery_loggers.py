@@ -37,6 +37,8 @@ class LotteryLoggers:
             iterations: length of every training.
         """
         which = (key.replicate, key.method, key.branch)
+        if self._current is not None and not self._loggers:
+            return self._loggers  # none are configured, and to ask again takes time
         if which != self._current:
             self.finish()
             self._current, self._loggers = which, self.make()

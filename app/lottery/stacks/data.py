@@ -39,19 +39,29 @@ class StackData(NamedTuple):
         return found
 
 
-def gather(data: LightningDataModule, jobs: Sequence[Job]) -> StackData:
+class Gathered:
+    """What is known of the data of a lottery; read and checked once for each split and order."""
+
+    def __init__(self) -> None:
+        self.whole: tuple[Tensor, Tensor] | None = None
+        self.splits: dict[tuple[int, int], dict[str, Tensor]] = {}
+
+
+def gather(data: LightningDataModule, jobs: Sequence[Job], known: Gathered | None = None) -> StackData:
     """The data of some networks.
 
     Args:
         data: keeps all rows in memory (`Indexed`).
         jobs: the networks.
+        known: from earlier calls; added to.
 
     Raises:
         UserError: its loaders yield something else than its rows, in the order that their seeds say.
     """
     assert isinstance(data, protocols.Indexed)
-    splits: dict[tuple[int, int], dict[str, Tensor]] = {}
-    images, labels = data.whole()
+    known = Gathered() if known is None else known
+    known.whole = data.whole() if known.whole is None else known.whole
+    splits, (images, labels) = known.splits, known.whole
     trainer, data.trainer = data.trainer, None  # of a trainer, data asks which rank it is
     try:
         for job in jobs:

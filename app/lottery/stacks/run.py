@@ -1,7 +1,7 @@
 """Trains a whole lottery, as many networks at once as may be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from app.common.errors import UserError
 from app.lottery.network import NetworkTraining
 from app.lottery.rounds import Lottery
 from app.lottery.stacks.checkpoint import StackCheckpoint, read_stack
+from app.lottery.stacks.data import Gathered
 from app.lottery.stacks.training import StackTraining, prepared
 from app.lottery.stacks.waves import waves
 from app.runs.layout import NetworkKey
@@ -36,6 +37,7 @@ class StackedLottery:
     device: torch.device
     precision: str
     arguments: dict[str, Any]
+    _gathered: Gathered = field(default_factory=Gathered)
 
     def run(self) -> list[Result]:
         """Train every network that is not finished; return the rows of all.
@@ -65,6 +67,7 @@ class StackedLottery:
             precision=self.precision,
             arguments=self.arguments,
             networks=networks,
+            gathered=self._gathered,
             begin=self._begin(keys[0]),
         )(checkpoint)
 

@@ -16,7 +16,7 @@ from app.common.files import make_directory, remove
 from app.common.states import load_plain_state, plain_name, plain_state
 from app.lottery.network import Job, NetworkTraining, read_result
 from app.lottery.stacks.checkpoint import StackCheckpoint
-from app.lottery.stacks.data import StackData, gather
+from app.lottery.stacks.data import Gathered, StackData, gather
 from app.lottery.stacks.validations import Validations
 from app.pruning import density, survivors, weight_sizes
 from app.runs.table import ITERATION, MetricsFile, MetricsRow, Result, read_metrics
@@ -31,7 +31,6 @@ from app.stacked import (
     stack,
 )
 from callbacks import ExperimentProgress
-from callbacks.metrics_recorder import number
 
 PARTS = ("val", "test")
 SHOWN_SECONDS = 1.0  # how often rows are written: each time the device is waited for
@@ -67,6 +66,7 @@ class StackTraining:
         precision: the Trainer's.
         arguments: of the Trainer, in the configuration.
         networks: what is trained; networks of a replicate stand beside each other.
+        gathered: data of earlier groups.
         begin: the iteration that they begin at.
     """
 
@@ -76,6 +76,7 @@ class StackTraining:
     precision: str
     arguments: dict[str, Any]
     networks: Sequence[Prepared]
+    gathered: Gathered
     begin: int = 0
     _pending: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
     _failed: dict[str, str] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class StackTraining:
         parts = parts_of(self.network.model)
         self._names = {plain_name(name): name for name, _ in parts.net.named_parameters()}
         self._prefix = parts.prefix
-        data = gather(self.network.data, [one.job for one in self.networks])
+        data = gather(self.network.data, [one.job for one in self.networks], self.gathered)
         self._training = self._make(parts, data)
         self._sets = [self._evaluation_sets(data, part) for part in PARTS]
         self._validations = Validations.configured(self.arguments, self._training.orders.batches)
@@ -233,13 +234,13 @@ class StackTraining:
         if not self._pending:
             return
         found = [
-            (iteration, {name: values.cpu() for name, values in measured.items()})
+            (iteration, {name: _numbers(values) for name, values in measured.items()})
             for iteration, measured in self._pending
         ]
         for index, (key, table) in enumerate(zip(self._keys, self._tables, strict=True)):
             rows = []
             for iteration, measured in found:
-                row: MetricsRow = {name: number(values[index]) for name, values in measured.items()}
+                row: MetricsRow = {name: values[index] for name, values in measured.items()}
                 if key.path not in self._failed and (reason := _divergence(row, iteration)):
                     self._failed[key.path] = reason
                     self.progress.note(f"{key}: {reason}")
@@ -274,12 +275,11 @@ class StackTraining:
         found: dict[str, Means] = {}
         if not self._validations.follows(self._training.iteration):
             found = {part: self._evaluate(sets) for part, sets in zip(PARTS, self._sets, strict=True)}
-        measured = {name: values.cpu() for name, values in _by_name(found).items()}
         accuracies = torch.cat([self._evaluate_part(rows, networks) for rows, networks in data.groups("train")])
-        measured["train_accuracy"] = accuracies.cpu()
-        return [
-            {name: number(values[index]) for name, values in measured.items()} for index in range(len(self.networks))
-        ]
+        measured = {
+            name: _numbers(values) for name, values in (_by_name(found) | {"train_accuracy": accuracies}).items()
+        }
+        return [{name: values[index] for name, values in measured.items()} for index in range(len(self.networks))]
 
     def _evaluate_part(self, rows: Tensor, networks: range) -> Tensor:
         """The accuracy of some networks on their own rows; one after the other, as they take memory."""
@@ -340,6 +340,12 @@ def _by_name(found: dict[str, Means]) -> dict[str, Tensor]:
         measured[f"{part}_loss"] = means.loss
         measured[f"{part}_accuracy"] = means.accuracy if part == "train" else means.accuracy.float()
     return measured
+
+
+def _numbers(values: Tensor) -> list[float]:
+    """Each as the shortest decimal that rounds to it, as `number` does."""
+    array = values.cpu().numpy()
+    return [float(value) for value in (array if values.dtype == torch.float64 else map(str, array))]
 
 
 def _divergence(row: MetricsRow, iteration: int) -> str:
