@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from app import __version__
 from app.common.errors import Interrupted, RunError, UserError, explain
+from app.common.printing import ACTING, one_line, printable, spelt
 
 USAGE = """\
 usage: python -m app COMMAND ...
@@ -125,8 +126,13 @@ def dispatch(argv: list[str]) -> None:
     """Run one subcommand.
 
     Raises:
-        UserError: there is no such command, or it was used wrongly.
+        UserError: there is no such command, it was used wrongly, or an argument is not text.
     """
+    for argument in argv:
+        if found := ACTING.search(argument):
+            raise UserError(
+                f"the argument {printable(argument)} has the character {spelt(found[0])}, which is no text; remove it"
+            )
     command = argv[0] if argv else "--help"
     # Lightning's options before its command stay possible: `--config FILE fit`, where the file has a part `fit`.
     if command not in COMMANDS and not (command.startswith("-") and any(each in PUBLIC for each in argv)):
@@ -164,12 +170,12 @@ def main(argv: list[str]) -> int:
 
 
 def _say(line: str, code: int) -> int:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
     return code
 
 
 def _one_line_warning(message: object, *_: object, **__: object) -> None:
-    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"warning: {one_line(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

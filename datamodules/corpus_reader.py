@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.vocabulary import EOS, UNK, Vocabulary
+
+LONGEST_LINE = 1 << 20  # bytes of a sentence
 
 
 def encode(path: Path, vocabulary: Vocabulary) -> Tensor:
@@ -89,7 +92,9 @@ def _lines(path: Path) -> Iterator[list[str]]:
 def _decoded(path: Path) -> Iterator[str]:
     try:
         with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), start=1):
+                if len(line) > LONGEST_LINE:
+                    raise UserError(f"{path}, line {number}: more than {LONGEST_LINE:,} bytes; is it the right file?")
                 try:
                     yield line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError:

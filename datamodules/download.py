@@ -1,16 +1,21 @@
 """Downloads a file from the first mirror that has the right one."""
 
+import errno
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.common.errors import UserError
-from app.common.files import write_atomically
+from datamodules.transfer import Transfer, TransferError
+
+UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fetch(
@@ -19,6 +24,7 @@ def fetch(
     mirrors: Sequence[str],
     directory: Path,
     *,
+    most: int,
     timeout: float = 30.0,
     progressbar: bool = True,
 ) -> Path:
@@ -26,10 +32,11 @@ def fetch(
 
     Args:
         filename: the file's name, at the mirrors and in the directory.
-        sha256: hex checksum of the file as it is served; None to skip this check.
+        sha256: hex checksum of the file as it is served; None to check only that it is no page of HTML.
         mirrors: base URLs, tried in this order.
         directory: where to save the file; created if it does not exist.
-        timeout: seconds to wait for a mirror to connect and between two reads.
+        most: bytes that the file can have; a mirror that sends more is given up.
+        timeout: seconds to wait for a mirror to connect and between two bytes; twice as long for each 16 KB.
         progressbar: show the progress on stderr.
 
     Returns:
@@ -37,39 +44,70 @@ def fetch(
 
     Raises:
         UserError: no mirror has the right file, or the directory cannot be written to.
+        OSError: the disk is full.
     """
-    pooch.get_logger().setLevel("WARNING")  # else it reports every download on stderr
     failures = []
-    # Download to a temporary directory first, so that a failed download leaves nothing behind.
-    with tempfile.TemporaryDirectory() as temporary:
+    with _workshop(directory) as folder:
         for mirror in mirrors:
             url = f"{mirror.rstrip('/')}/{filename}"
-            bar = DownloadBar(filename) if progressbar else None
-            downloader = pooch.HTTPDownloader(progressbar=bar or False, timeout=timeout, chunk_size=1 << 16)
             try:
-                fetched = pooch.retrieve(url, sha256, fname=filename, path=temporary, downloader=downloader)
-            except (OSError, ValueError) as error:
+                _transfer(Transfer(url, folder / filename, most=most, timeout=timeout), sha256, filename, progressbar)
+            except (OSError, ValueError, TransferError) as error:
+                if getattr(error, "errno", None) in FULL:
+                    raise
                 failures.append(f"{urlsplit(url).netloc or url}: {_reason(error)}")
             else:
-                return _keep(Path(fetched), directory / filename)
-            finally:
-                if bar is not None:
-                    bar.close()
+                os.replace(folder / filename, directory / filename)
+                return directory / filename
     raise UserError(
         f"{filename}: no mirror has it ({'; '.join(failures) or 'none is given'}); "
         f"check the network, or put the file into {directory} yourself"
     )
 
 
+def _transfer(transfer: Transfer, sha256: str | None, filename: str, progressbar: bool) -> None:
+    """Wait until a file is there, and check it."""
+    bar = DownloadBar(filename) if progressbar else None
+    try:
+        while (received := transfer.wait()) is not None:
+            if bar is not None:
+                bar.show(received, transfer.total)
+        transfer.check(sha256)
+    finally:
+        transfer.stop()
+        if bar is not None:
+            bar.close()
+
+
+@contextmanager
+def _workshop(directory: Path) -> Iterator[Path]:
+    """A temporary folder inside a directory, from which a file can be moved at once; both vanish if nothing is.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # The thread of a mirror that was given up may still write there.
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=directory, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in UNUSABLE:
+            raise
+        raise UserError(f"{directory}: cannot be written ({error.strerror}); choose another data_dir") from None
+    finally:
+        with suppress(OSError):  # it is in use
+            for each in missing:
+                each.rmdir()
+
+
 class DownloadBar:
-    """A bar of rich that pooch can drive; one line at the beginning where the console is not a terminal.
+    """A bar of rich; one line at the beginning where the console is not a terminal.
 
     Args:
         filename: what is downloaded.
         console: where to show it; stderr by default.
-
-    Attributes:
-        total: bytes of the file, set by pooch; 0 where the mirror does not say.
     """
 
     def __init__(self, filename: str, console: Console | None = None) -> None:
@@ -79,36 +117,29 @@ class DownloadBar:
         self._task = self._bars.add_task(filename, total=None)
         self._announced = console.is_interactive
         self.filename = filename
-        self.total = 0
         self._bars.start()
 
-    def update(self, size: int) -> None:
-        """Count bytes that have arrived."""
-        if not self._announced:
-            self._bars.console.print(f"downloading {self.filename}, {self.total / 1e6:.1f} MB", soft_wrap=True)
-            self._announced = True
-        self._bars.update(self._task, total=self.total or None, advance=size)
+    def show(self, received: int, total: int) -> None:
+        """Show the progress.
 
-    def reset(self) -> None:
-        """Count from 0 again."""
-        self._bars.reset(self._task, total=self.total or None)
+        Args:
+            received: bytes that have arrived.
+            total: bytes of the file; 0 where the mirror does not say.
+        """
+        if not self._announced:
+            size = f", {total / 1e6:.1f} MB" if total else ""
+            self._bars.console.print(f"downloading {self.filename}{size}", soft_wrap=True)
+            self._announced = True
+        self._bars.update(self._task, total=total or None, completed=min(received, total or received))
 
     def close(self) -> None:
         """Remove the bar."""
         self._bars.stop()
 
 
-def _keep(fetched: Path, target: Path) -> Path:
-    try:
-        write_atomically(target, fetched.read_bytes())
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"{target}: cannot be written ({error.strerror}); choose another data_dir") from None
-    return target
-
-
 def _reason(error: Exception) -> str:
-    """The error in a word or two; HTTP errors are OSErrors, pooch's error for a wrong checksum is a ValueError."""
-    if not isinstance(error, OSError):
-        return "wrong checksum"
+    """The error in a few words; HTTP errors are OSErrors, and an address that is none gives a ValueError."""
+    if isinstance(error, TransferError):
+        return str(error)
     response = getattr(error, "response", None)
     return type(error).__name__ if response is None else f"HTTP {response.status_code}"

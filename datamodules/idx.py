@@ -16,12 +16,13 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
 
 
-def read_idx(path: Path, *, ndim: int) -> tuple[Tensor, str]:
+def read_idx(path: Path, *, ndim: int, most: int) -> tuple[Tensor, str]:
     """Read an IDX file of unsigned bytes; its first bytes show whether it is compressed with gzip.
 
     Args:
         path: the file.
         ndim: the required number of dimensions.
+        most: how many values it can have; a file of more is not read to its end.
 
     Returns:
         The values, uint8 with `ndim` dimensions, and the hex SHA-256 of the uncompressed file with its header.
@@ -29,35 +30,44 @@ def read_idx(path: Path, *, ndim: int) -> tuple[Tensor, str]:
     Raises:
         UserError: no such file, a damaged gzip file, a wrong header, or too few or too many values.
     """
-    content = unpack(path)
+    header = 4 + 4 * ndim
+    content = unpack(path, header + most + 1)
     shape = _parse_header(content, path, ndim)
-    header, values = 4 + 4 * ndim, math.prod(shape)
-    if len(content) - header != values:
-        verb = "is truncated" if len(content) - header < values else "is too long"
+    found, values = len(content) - header, math.prod(shape)
+    if found > most or values > most:
         raise UserError(
-            f"{path}: {verb}: {len(content) - header} bytes of values, expected {values} "
-            f"({' x '.join(map(str, shape))}); download it again"
+            f"{path}: has more than {most:,} values ({' x '.join(map(str, shape))} by its header); "
+            "is it the right file?"
+        )
+    if found != values:
+        verb = "is truncated" if found < values else "is too long"
+        raise UserError(
+            f"{path}: {verb}: {found} bytes of values, expected {values} ({' x '.join(map(str, shape))}); "
+            "download it again"
         )
     tensor = torch.frombuffer(content, dtype=torch.uint8, offset=header).view(shape)
     return tensor, hashlib.sha256(content).hexdigest()
 
 
-def unpack(path: Path) -> bytearray:
-    """Read a file, and uncompress it if its first bytes are those of a gzip file.
+def unpack(path: Path, most: int) -> bytearray:
+    """Read the first bytes of a file, uncompressed if its first bytes are those of a gzip file.
+
+    Args:
+        path: the file.
+        most: how many bytes to read and to uncompress: a small archive can hold gigabytes.
 
     Raises:
         UserError: no such file, or a damaged gzip file.
     """
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            packed = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+            try:
+                return bytearray(gzip.GzipFile(fileobj=file).read(most) if packed else file.read(most))
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise UserError(f"{path}: damaged gzip file ({error}); download it again") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    if not content.startswith(_GZIP_MAGIC):
-        return bytearray(content)
-    try:
-        return bytearray(gzip.decompress(content))
-    except (EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{path}: damaged gzip file ({error}); download it again") from None
 
 
 def _parse_header(content: bytearray, path: Path, ndim: int) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """MNIST: 70,000 handwritten digits, from the four original files."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,11 @@ class IdxFile:
     shape: tuple[int, ...]
     sha256: str
     archive_sha256: str
+
+    @property
+    def values(self) -> int:
+        """How many values it has, one byte each."""
+        return math.prod(self.shape)
 
 
 # In this order: images and labels for training, images and labels for test.
@@ -120,7 +126,9 @@ class MNIST(InMemoryDataModule):
                 continue
             if not self.download:
                 raise self._missing(file)
-            fetch(f"{file.name}.gz", file.archive_sha256, self.mirrors, self.raw_dir)
+            # A gzip file is larger than its content by a few bytes at most.
+            most = file.values + (1 << 10)
+            fetch(f"{file.name}.gz", file.archive_sha256, self.mirrors, self.raw_dir, most=most)
 
     def read(self) -> Source:
         """Read the four files and check that they are MNIST's."""
@@ -129,7 +137,7 @@ class MNIST(InMemoryDataModule):
             path = self._find(file)
             if path is None:
                 raise self._missing(file)
-            tensor, checksums[file.name] = read_idx(path, ndim=len(file.shape))
+            tensor, checksums[file.name] = read_idx(path, ndim=len(file.shape), most=file.values)
             _check_original(path, file, tensor, checksums[file.name])
             values.append(tensor)
         pixels, labels = torch.cat(values[0::2]), torch.cat(values[1::2])

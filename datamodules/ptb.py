@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from app.common.errors import UserError
+from app.common.text_files import read_bytes
 from datamodules.download import fetch
 from datamodules.text import Corpus, TextDataModule
 from datamodules.torchtext_reader import build_vocabulary, read_words
@@ -28,6 +29,7 @@ class TextFile:
         words: number of words, including the `<eos>` of every line.
         different: number of distinct words.
         sha256: hex checksum of its content.
+        size: in bytes.
     """
 
     part: str
@@ -35,6 +37,7 @@ class TextFile:
     words: int
     different: int
     sha256: str
+    size: int
 
     @property
     def names(self) -> tuple[str, str]:
@@ -49,6 +52,7 @@ FILES = (
         929_589,
         10_000,
         "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+        5_101_618,
     ),
     TextFile(
         "val",
@@ -56,6 +60,7 @@ FILES = (
         73_760,
         6_022,
         "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+        399_782,
     ),
     TextFile(
         "test",
@@ -63,6 +68,7 @@ FILES = (
         82_430,
         6_049,
         "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+        449_945,
     ),
 )
 
@@ -133,7 +139,7 @@ class PTB(TextDataModule):
                 continue
             if not self.download:
                 raise self._missing(file)
-            fetch(file.name, file.sha256, self.mirrors, Path(self.data_dir))
+            fetch(file.name, file.sha256, self.mirrors, Path(self.data_dir), most=file.size)
 
     def read(self) -> Corpus:
         """Read the three files, and check that they are Mikolov's unless they are the user's own."""
@@ -142,8 +148,10 @@ class PTB(TextDataModule):
             path = self._own.get(file.part) or self._find(file)
             if path is None:
                 raise self._missing(file)
+            if not self._own:
+                read_bytes(path, file.size + (1 << 20))  # a file of gigabytes is not read
             words[file.part] = read_words(path)
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            sha256 = hashlib.sha256(read_bytes(path)).hexdigest()
             if not self._own:
                 _check_original(path, file, words[file.part], sha256)
             checksums[str(path) if self._own else file.name] = sha256

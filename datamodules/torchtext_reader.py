@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from app.common.errors import UserError
+from app.common.text_files import read_bytes
 from app.common.vocabulary import EOS, UNK, Vocabulary
 
 ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
+LARGEST = 1 << 31  # bytes; in memory torchtext needs some twenty times as many
 SPECIALS = 2  # <unk> and <eos>, which come before all other words
 
 
@@ -19,7 +21,8 @@ def read_words(path: Path) -> list[str]:
     """Read the words of a text, one sentence per line, separated by white space; adds `<eos>` after each line.
 
     Raises:
-        UserError: the file cannot be read, is not UTF-8 or is empty; or a line is empty or contains `<eos>`.
+        UserError: the file cannot be read, is too large for torchtext, is not UTF-8 or is empty; or a line is empty or
+            contains `<eos>`.
     """
     from torchtext.datasets import LanguageModelingDataset
 
@@ -57,10 +60,7 @@ def _field() -> Any:
 
 def _check(path: Path) -> None:
     """Check a text before torchtext reads it, for errors with line numbers."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); expected a text, one sentence per line") from None
+    content = read_bytes(path, LARGEST)
     try:
         text = content.decode(ENCODING)
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from app.cli.config_files import check_config_files
 from app.cli.mistakes import user_error
 from app.cli.parser import CLI, MEASURES
 from app.cli.trained_model import TrainedModel, trained_model
@@ -24,6 +25,7 @@ def main(argv: list[str]) -> None:
     Raises:
         UserError: for what the command line or a configuration file gets wrong.
     """
+    check_config_files(argv)
     argv, trained = _named_network(argv)
     # Lightning warns where arguments come from two places.
     sys.argv[1:] = argv

@@ -18,6 +18,7 @@ from app.grammar.pcfg import PCFG, Rule, Symbol, check
 
 ENGLISH = Path(__file__).with_name("english.pcfg")  # part of the package
 
+LARGEST = 1 << 24  # bytes of a grammar
 _SUM_TOLERANCE = 1e-5  # a third may be written as 0.333333
 
 _ARROW = re.compile(r"\s*->\s*")
@@ -38,7 +39,7 @@ def read_pcfg(path: Path) -> PCFG:
     Raises:
         UserError: the file cannot be read, a line is not in the format, or the grammar is invalid; names the line.
     """
-    text, content = read_text(path)
+    text, content = read_text(path, LARGEST)
     grammar = _Reader(str(path)).read(text, hashlib.sha256(content).hexdigest())
     check(grammar)
     return grammar

@@ -23,7 +23,7 @@ from app.pruning import When, density, masked, survivors, weight_sizes
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import read_checkpoint, ticket_checkpoint
 from app.runs.checksums import check_file, missing, record
-from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
+from app.runs.layout import NetworkKey, RunLayout, TrainingLayout, run_of
 from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsRow, Result
@@ -301,6 +301,10 @@ def read_result(files: TrainingLayout) -> Result:
     report = read_report(files)
     check_file(files.metrics)
     try:
-        return Result.from_flat(report["result"])
-    except (ValueError, KeyError, TypeError) as error:
+        result = Result.from_flat(report["result"])
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise damaged_report(files, error) from None
+    run = run_of(files.root)
+    if run is not None and NetworkKey.of_path(files.root.resolve().relative_to(run.root).as_posix()) != result.key:
+        raise damaged_report(files, ValueError(f"it is of {result.key}"))
+    return result

@@ -14,6 +14,9 @@ from app.runs.layout import NetworkKey
 
 Kept = Literal["final", "start", "best"]
 
+# More than anybody can train, and few enough to list.
+MOST_NETWORKS = 1_000_000
+
 # What may grow in a run directory: more of it makes more networks or files, and changes none that is there.
 GROWING = ("rounds", "replicates", "random_reinit", "random_mask", "methods", "keep")
 
@@ -68,10 +71,15 @@ class Pruning:
         When.parse(self.rewind_to)
         leasts = {"rounds": 0, "random_reinit": 0, "random_mask": 0, "replicates": 1, "workers": 1, "stack": 1}
         for name, least in leasts.items():
+            if not isinstance(getattr(self, name), int):
+                raise TypeError(f"{name} is {getattr(self, name)!r}, expected a whole number")
             if getattr(self, name) < least:
                 raise UserError(f"pruning.{name} is {getattr(self, name)}; the least that makes sense is {least}")
         if unknown := [name for name in self.keep if name not in ("final", "start", "best")]:
             raise UserError(f"pruning.keep names {', '.join(unknown)}; choose among final, start, best")
+        networks = self.replicates * (1 + self.rounds * sum(method.branches for method in self.all_methods[1:]))
+        if networks > MOST_NETWORKS:
+            raise UserError(f"pruning asks for {networks:,} networks; the most are {MOST_NETWORKS:,}")
         names = [method.name for method in self.all_methods]
         if doubled := {name for name in names if names.count(name) > 1}:
             raise UserError(f"pruning.methods: {', '.join(sorted(doubled))} is there twice; name each method once")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from app.common.errors import UserError
+from app.common.text_files import read_bytes
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_tokens, tokens
 
 # How the Penn Treebank spells brackets in words.
@@ -54,13 +55,9 @@ def read_trees(path: Path) -> list[GoldSentence]:
     """Read the sentences of a tree file: sentence i is in line i + 1. They have no labels.
 
     Raises:
-        UserError: the file cannot be read, or a line is not a tree.
+        UserError: the file cannot be read or is too large, or a line is not a tree.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); use a file of trees, one per line") from None
-    return parse_trees(content, str(path))
+    return parse_trees(read_bytes(path), str(path))
 
 
 def parse_trees(content: bytes, name: str) -> list[GoldSentence]:

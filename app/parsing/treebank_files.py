@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 from app.common.errors import UserError
+from app.common.text_files import read_bytes
 
 # Two digits of the section, 00 to 24, and two of the file in it.
 _NAME = re.compile(r"wsj_((?:[01]\d|2[0-4])\d\d)\.mrg", re.ASCII | re.IGNORECASE)
+
+LARGEST = 1 << 24  # a hundred times the largest of them
 
 
 def find_files(folder: Path) -> dict[int, Path]:
@@ -46,9 +49,6 @@ def read_file(path: Path) -> bytes:
     """Read the content of a file.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or is larger than any file of the treebank.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    return read_bytes(path, LARGEST)

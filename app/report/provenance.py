@@ -1,12 +1,11 @@
 """What trainings came from: their report.json, and the table of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from app.common.errors import UserError
+from app.common.text_files import read_json
 from app.report.tables import NONE, Table
 
 
@@ -40,8 +39,8 @@ def read_provenance(path: Path) -> Provenance:
     Raises:
         UserError: the file is missing, or something else.
     """
+    found = read_json(path)
     try:
-        found: Any = json.loads(path.read_text())
         of_lottery = "seeds" in found
         return Provenance(
             seeds={
@@ -54,7 +53,7 @@ def read_provenance(path: Path) -> Provenance:
             kernels={name: str(kernel) for name, kernel in found.get("kernels", {}).items()},
             data={name: str(checksum) for name, checksum in found["checksums"]["data"].items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: not the report of a training ({' '.join(str(error).split())}); was it edited by hand?"
         ) from None

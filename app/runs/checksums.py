@@ -15,6 +15,8 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.printing import one_line
+from app.common.text_files import read_json
 from app.runs.layout import REPLICATE, FitLayout, TrainingLayout, run_of
 from app.runs.network_report import read_report
 from app.runs.provenance import sha256
@@ -43,16 +45,16 @@ def read_checksums(directory: Path) -> dict[str, Any]:
         UserError: it is not such a table.
     """
     path = directory / CHECKSUMS
+    if not path.exists():
+        return {}
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path)
         if not isinstance(found, dict):
             raise TypeError(f"expected an object, not {type(found).__name__}")
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
+        why = one_line(error).removeprefix(f"{path}: ")
         raise UserError(
-            f"{path}: not a table of checksums ({' '.join(str(error).split())}); delete it, and what it recorded is no "
-            "longer compared"
+            f"{path}: not a table of checksums ({why}); delete it, and what it recorded is no longer compared"
         ) from None
     return found
 

@@ -8,6 +8,7 @@ import yaml
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.text_files import read_yaml
 from app.runs.kernels import KERNELS, with_kernels
 from app.runs.layout import RunDirectory
 from app.runs.provenance import versions
@@ -181,12 +182,9 @@ def read_config(layout: RunDirectory) -> Config:
     Raises:
         UserError: the file is missing or is not YAML.
     """
-    try:
-        config = yaml.safe_load(layout.config.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{layout.root}: no run directory there (no config.yaml)") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{layout.config}: not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(config, dict):
+    if not layout.config.exists():
+        raise UserError(f"{layout.root}: no run directory there (no config.yaml)")
+    config = read_yaml(layout.config)
+    if not isinstance(config, dict) or not all(isinstance(name, str) for name in config):
         raise UserError(f"{layout.config}: not a configuration")
     return config

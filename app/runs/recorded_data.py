@@ -1,10 +1,11 @@
 """Whether a command goes on in a run directory with the data that it was begun with."""
 
-import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from app.common.errors import UserError
+from app.common.text_files import read_json
 from app.runs.checksums import read_checksums, record
 from app.runs.layout import RunDirectory
 
@@ -45,13 +46,13 @@ def _recorded(run: RunDirectory) -> dict[str, str]:
     sources: list[Any] = [read_checksums(run.root).get(DATA)]
     if not isinstance(sources[0], dict):
         reports = [run.root / "report.json", *sorted(run.root.glob("replicate_*/round_00/report.json"))]
-        sources = [_data_of(path.read_text()) for path in reports if path.exists()]
+        sources = [_data_of(path) for path in reports if path.exists()]
     found = next((source for source in sources if isinstance(source, dict)), {})
     return {name: checksum for name, checksum in found.items() if isinstance(checksum, str)}
 
 
-def _data_of(report: str) -> Any:
+def _data_of(report: Path) -> Any:
     try:
-        return json.loads(report)["checksums"][DATA]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return read_json(report)["checksums"][DATA]
+    except (ValueError, KeyError, TypeError):
         return None  # what is read of it later says so

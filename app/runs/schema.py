@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.metrics import Metric, Schema
+from app.common.text_files import read_json
 from app.runs.layout import RunDirectory
 
 
@@ -71,13 +71,13 @@ def read_schema(run: RunDirectory) -> RunSchema:
     Raises:
         UserError: the file is not a schema.
     """
+    if not run.schema.exists():
+        return RunSchema()
+    found = read_json(run.schema)
     try:
-        found: Any = json.loads(run.schema.read_text())
         methods = tuple(MethodNote(**method) for method in found["methods"])
         return RunSchema(metrics=Schema.from_plain(found["metrics"], str(run.schema)), methods=methods)
-    except FileNotFoundError:
-        return RunSchema()
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{run.schema}: not a schema ({error}); was it edited by hand?") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.common.errors import UserError
 from app.common.files import sync, write_atomically
+from app.common.text_files import read_text
 from app.runs.layout import NetworkKey
 
 # One row of metrics.csv: `iteration`, and the value of each metric, nan if it was not measured.
@@ -197,12 +198,9 @@ def write_results(path: Path, rows: Iterable[Result]) -> None:
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; has anything been trained there yet?") from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: not a readable table ({error})") from None
+    if not path.exists():
+        raise UserError(f"{path}: no such file; has anything been trained there yet?")
+    return read_text(path)[0]
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:

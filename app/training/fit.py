@@ -21,6 +21,7 @@ from app.common.metrics import Schema
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed
 from app.common.signals import stop_on_interrupt
+from app.common.text_files import read_json
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.checksums import check_file, read_checksums, record
 from app.runs.config import claim, flatten
@@ -219,11 +220,11 @@ class Fit:
     def _is_finished(self) -> bool:
         """Whether an earlier process came to the end that is asked for; some ends are decided on the way."""
         try:
-            report = json.loads(self.layout.report.read_text())
+            report = read_json(self.layout.report)
             end, complete = report["finished"], report.get("complete", True)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return False
-        if not self.layout.last.exists() or end is None:
+        if not self.layout.last.exists() or not isinstance(end, dict):
             return False
         asked, end = (
             {name: value for name, value in each.items() if value is not None} for each in (self._lengths(), end)

@@ -104,8 +104,8 @@ def test_constructors_and_the_trainer(arguments: list[str], says: str, tmp_path:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"\x89PNG\r\n\x1a\n\x00", "bad.yaml: not UTF-8 text"),
-        ("a: \xe9".encode("latin1"), "bad.yaml: not UTF-8 text"),
+        (b"\x89PNG\r\n\x1a\n\x00", "bad.yaml, line 1: not UTF-8"),
+        ("a: \xe9".encode("latin1"), "bad.yaml, line 1: not UTF-8"),
         (b"- 1\n- 2\n", "--config: a file of options"),
         (b"", "found an empty file"),
         (b"modell: 3\n", "fit has no option modell"),
@@ -126,4 +126,4 @@ def test_a_part_that_is_no_text(tmp_path: Path) -> None:
     done = in_process(*FIT, "--config", "mine.yaml", cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert "data.yaml: not UTF-8 text" in done.stderr
+    assert "data.yaml, line 1: not UTF-8" in done.stderr

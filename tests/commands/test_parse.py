@@ -126,7 +126,7 @@ def test_perplexity_beside_the_optimum(
     [
         (["--text", "cat"], r"--text has 1 word; a tree needs two"),
         (["--text", "."], r"--text has 0 words"),
-        (["--text", "a \udcff cat"], r"--text is not UTF-8"),
+        (["--text", "a \udcff cat"], r"the argument a \\udcff cat has the character \\udcff, which is no text"),
         (["--text", "a cat", "--layer", "3"], r"--layer is 3.*layers 1 to 2"),
         (["--layer", "0"], r"--layer is 0.*layers 1 to 2"),
         (["--split", "wsj10"], r"--split is 'wsj10', but no treebank is given"),

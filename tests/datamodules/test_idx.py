@@ -1,5 +1,8 @@
 import gzip
 import hashlib
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from app.common.errors import UserError
 from datamodules.idx import read_idx
 
+MOST = 1_000
 values_of_any_shape = arrays(np.uint8, array_shapes(min_dims=1, max_dims=3, max_side=6))
 
 
@@ -20,10 +24,10 @@ def path(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("idx") / "values.gz"
 
 
-def refusal(path: Path, *, ndim: int) -> str:
+def refusal(path: Path, *, ndim: int, most: int = MOST) -> str:
     """The error message, which must be one line."""
     with pytest.raises(UserError) as caught:
-        read_idx(path, ndim=ndim)
+        read_idx(path, ndim=ndim, most=most)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -34,7 +38,7 @@ def refusal(path: Path, *, ndim: int) -> str:
 def test_reads_what_was_written_whether_packed_or_not(path, idx_bytes, values, packed):
     content = idx_bytes(values)
     path.write_bytes(gzip.compress(content) if packed else content)
-    read, sha256 = read_idx(path, ndim=values.ndim)
+    read, sha256 = read_idx(path, ndim=values.ndim, most=MOST)
     assert np.array_equal(read.numpy(), values)
     assert sha256 == hashlib.sha256(content).hexdigest()
 
@@ -65,7 +69,7 @@ def test_any_other_header_byte_is_refused(path, idx_bytes, values, data):
 def test_another_number_of_dimensions_is_refused(path, idx_bytes, values, ndim):
     path.write_bytes(idx_bytes(values))
     if ndim == values.ndim:
-        assert read_idx(path, ndim=ndim)[0].dim() == ndim
+        assert read_idx(path, ndim=ndim, most=MOST)[0].dim() == ndim
     else:
         refusal(path, ndim=ndim)
 
@@ -74,7 +78,7 @@ def test_another_number_of_dimensions_is_refused(path, idx_bytes, values, ndim):
 def test_no_content_at_all_raises_anything_else(path, content, packed, ndim):
     path.write_bytes(b"\x1f\x8b" + content if packed else content)
     try:
-        values, _ = read_idx(path, ndim=ndim)
+        values, _ = read_idx(path, ndim=ndim, most=MOST)
     except UserError:
         return
     assert values.numel() == len(content) - 4 - 4 * ndim
@@ -86,7 +90,7 @@ def test_a_damaged_archive_never_gives_other_values(path, idx_bytes, values, dat
     content[data.draw(st.integers(0, len(content) - 1), label="position")] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     try:
-        read, _ = read_idx(path, ndim=values.ndim)
+        read, _ = read_idx(path, ndim=values.ndim, most=MOST)
     except UserError:
         return
     assert np.array_equal(read.numpy(), values)  # the damage was in the archive's date or name
@@ -111,3 +115,26 @@ def test_messages_say_what_was_found_and_expected(path, idx_bytes):
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert "No such file" in refusal(tmp_path / "none", ndim=1)
     assert "Is a directory" in refusal(tmp_path, ndim=1)
+
+
+def bomb(start: bytes, size: int) -> bytes:
+    """A gzip file of a few kilobytes that unpacks to so many bytes."""
+    packer = zlib.compressobj(9, wbits=31)
+    packed = packer.compress(start)
+    for _ in range(size >> 20):
+        packed += packer.compress(bytes(1 << 20))
+    return packed + packer.flush()
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1 << 13, 1 << 13), (1 << 31, 1 << 31)])
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_more_is_unpacked_than_the_file_can_hold(path, idx_bytes, shape, packed):
+    """An archive of 64 KB holds 64 MB here; only a thousand bytes of it are unpacked."""
+    start = struct.pack(">HBB2I", 0, 8, 2, *shape)
+    path.write_bytes(bomb(start, 1 << 26) if packed else start + bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        assert f"has more than 1,000 values ({shape[0]} x {shape[1]} by its header)" in refusal(path, ndim=2)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

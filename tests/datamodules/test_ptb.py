@@ -25,7 +25,7 @@ def tiny(monkeypatch) -> dict[str, bytes]:
         contents[file.name] = text.encode()
         words = text.replace("\n", f" {EOS} ").split()
         sha256 = hashlib.sha256(contents[file.name]).hexdigest()
-        files.append(TextFile(file.part, file.name, len(words), len(set(words)), sha256))
+        files.append(TextFile(file.part, file.name, len(words), len(set(words)), sha256, len(text)))
     monkeypatch.setattr(module, "FILES", tuple(files))
     return contents
 

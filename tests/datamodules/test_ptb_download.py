@@ -15,7 +15,8 @@ TEXTS = {"ptb.train.txt": b"a b c\nb c\n", "ptb.valid.txt": b"a b\n", "ptb.test.
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
     counts = {"train": (7, 4), "val": (3, 3), "test": (3, 2)}
-    files = (TextFile(f.part, f.name, *counts[f.part], hashlib.sha256(TEXTS[f.name]).hexdigest()) for f in FILES)
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in TEXTS.items()}
+    files = (TextFile(f.part, f.name, *counts[f.part], sums[f.name], len(TEXTS[f.name])) for f in FILES)
     monkeypatch.setattr(module, "FILES", tuple(files))
 
 
@@ -47,7 +48,7 @@ def test_nothing_is_asked_for_where_all_is_there_or_texts_are_ones_own(tmp_path)
 
 
 def test_a_mirror_with_another_text_is_not_believed(serve, tmp_path):
-    wrong = serve({**TEXTS, "ptb.train.txt": b"another text\n"})
+    wrong = serve({**TEXTS, "ptb.train.txt": b"c b a\nb c\n"})
     with pytest.raises(UserError, match=r"^ptb\.train\.txt: no mirror has it \(127\.0\.0\.1:\d+: wrong checksum\)"):
         small(tmp_path / "penn", wrong).prepare()
     assert not (tmp_path / "penn").exists()

@@ -104,6 +104,28 @@ def test_a_damaged_file_is_named_with_what_mends_it(run: RunLayout, name: str, d
     assert f"delete {path}, and the lottery's command {READ[name]}" in message
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"round": 2', '"round": Infinity', "cannot convert float infinity"),
+        ('"round": 2', '"round": 1', "it is of replicate 0, iterative, round 1"),
+        ('"method": "iterative"', '"method": "nonesuch"', "it is of replicate 0, nonesuch, round 2"),
+        ('"method": "iterative"', r'"method": "\u001b[31m"', r"result.method has the control character \x1b"),
+        ('"replicate": 0', '"replicate": 1e999', "cannot convert float infinity"),
+        ('"checksums": {', '"checksums": 3, "others": {', "checksums is 3"),
+        ('"result": {', '"result": 3, "others": {', "not subscriptable"),
+    ],
+)
+def test_a_report_that_was_edited_is_refused_by_name(run: RunLayout, old: str, new: str, says: str) -> None:
+    path = run.network(ROUND_2).report
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    message = refusal(lottery(run.root, **OPTIONS).run)
+    assert message.startswith(f"{path}: not the report of a finished network (")
+    assert says in message
+
+
 @pytest.mark.parametrize("name", [*READ, CHECKSUMS])
 def test_a_missing_file_is_made_again_by_the_same_command(
     run: RunLayout, small: RunLayout, grown: dict[str, object], name: str

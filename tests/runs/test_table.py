@@ -150,8 +150,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"iteration,x\n\xff\xfe\n")
     for name, says in {
         "nowhere": "no such file",
-        "binary": "not a readable table",
-        ".": "not a readable table",
+        "binary": "binary, line 2: not UTF-8",
+        ".": "cannot be read",
     }.items():
         for read in (read_metrics, read_results):
             with pytest.raises(UserError, match=says) as raised:
