@@ -21,13 +21,14 @@ from app.lottery.settings import GROWING, Pruning, merge, read_settings
 from app.lottery.stacks.limits import check_stack
 from app.lottery.workers.limits import check_workers
 from app.pruning import check_kinds, rewind_iteration, weight_sizes
+from app.runs.best_validation import configured_best
 from app.runs.config import claim, read_config
 from app.runs.layout import RunLayout
 from app.runs.lock import locked
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
-from app.training.requirements import check_training
+from app.training.requirements import check_monitor, check_training
 from callbacks.trainer_state import refuse_strategy
 
 
@@ -94,6 +95,8 @@ def run_lottery(
     if not is_first():
         experiment.draw()
         return
+    if not layout.networks() and trainer.world_size == 1:
+        check_monitor(configured_best(context.config), model, data, context.make_trainer)
     with locked(layout) as lock:
         remove_leftovers(layout.root)
         # Where nothing is left to train, nothing depends on this machine.

@@ -34,7 +34,7 @@ from app.training.training import Training
 from callbacks import ExperimentProgress, IterativePruningCallback, ReportedProgress
 
 # Callbacks of a training whose states at the rewind point are not those of a ticket.
-FRESH = ("MetricsRecorder", "ModelCheckpoint", "IterativePruningCallback")
+FRESH = ("MetricsRecorder", "ModelCheckpoint", "IterativePruningCallback", "RequiredMetric")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,16 @@ class NetworkTraining:
         trained = training.run()
         if is_first():
             device = trained.trainer.strategy.root_device
-            self.write(job, share, trained.rows, trained.final, trained.seconds, device)
+            self.write(
+                job,
+                share,
+                trained.rows,
+                trained.final,
+                trained.seconds,
+                device,
+                iterations=trained.iterations,
+                complete=trained.complete,
+            )
         trained.trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
         self.loggers.end(result)
@@ -142,6 +151,8 @@ class NetworkTraining:
         final: Mapping[str, float],
         seconds: float,
         device: torch.device,
+        *,
+        iterations: int | None = None,
         **notes: Any,
     ) -> None:
         """Write everything of a network that is trained; the model has its weights.
@@ -153,10 +164,12 @@ class NetworkTraining:
             final: what was measured at the end besides.
             seconds: that it took.
             device: that it was trained on.
+            iterations: where it ended, if that is not the full length.
             notes: for its report.
         """
-        files = self.layout.network(job.key)
-        self._write(files, job, self._result(job.key, share, rows, final, seconds), device, notes)
+        files, trained = self.layout.network(job.key), self.iterations if iterations is None else iterations
+        result = self._result(job.key, share, rows, final, seconds, trained)
+        self._write(files, job, result, device, {"complete": True, **notes})
 
     @property
     def resumes_schedule(self) -> bool:
@@ -195,6 +208,7 @@ class NetworkTraining:
         rows: Sequence[MetricsRow],
         final: Mapping[str, float],
         seconds: float,
+        iterations: int,
     ) -> Result:
         best, last = self.best.of(rows), {**rows[-1], **final}
         values = {f"{EARLY_STOP}{name}": value for name, value in best.items() if name != ITERATION}
@@ -208,6 +222,7 @@ class NetworkTraining:
             density=share,
             early_stop_iteration=int(best[ITERATION]),
             values=values,
+            iterations=iterations,
             seconds=round(seconds, 2),
         )
 
@@ -257,7 +272,7 @@ class NetworkTraining:
                 name: {"kind": kinds.get(name), "weights": size, "survivors": counts.get(name, size)}
                 for name, size in sizes.items()
             },
-            "iterations": self.iterations,
+            "iterations": result.iterations,
             "began_at": self.rewind_iteration if job.key.round > 0 and self.resumes_schedule else 0,
             "seeds": job.seeds,
             "versions": versions(),

@@ -26,7 +26,7 @@ HEAD: dict[str, type] = {
     "density": float,
     "early_stop_iteration": int,
 }
-SECONDS = "seconds"
+ITERATIONS, SECONDS = "iterations", "seconds"
 EARLY_STOP, FINAL = "early_stop_", "final_"
 
 
@@ -45,6 +45,7 @@ class Result:
         values: by column `early_stop_METRIC`, the metric at that iteration, and `final_METRIC`, the metric at the end
             of training.
         seconds: duration of the training.
+        iterations: optimiser steps after which the training ended; None in rows from before there was this column.
     """
 
     experiment: str
@@ -56,6 +57,7 @@ class Result:
     early_stop_iteration: int
     values: Mapping[str, float]
     seconds: float
+    iterations: int | None = None
 
     @property
     def key(self) -> NetworkKey:
@@ -66,12 +68,13 @@ class Result:
         """The number in a column; nan if the row has no such column."""
         if column in self.values:
             return self.values[column]
-        return float(getattr(self, column)) if column in (*HEAD, SECONDS) and column != "experiment" else math.nan
+        found = getattr(self, column) if column in (*HEAD, ITERATIONS, SECONDS) else None
+        return math.nan if found is None or isinstance(found, str) else float(found)
 
     def flat(self) -> dict[str, Any]:
         """The row as one dictionary, in the order of the columns."""
         head = {name: getattr(self, name) for name in HEAD}
-        return {**head, **self.values, SECONDS: self.seconds}
+        return {**head, **self.values, ITERATIONS: self.iterations, SECONDS: self.seconds}
 
     @classmethod
     def from_flat(cls, row: Mapping[str, Any]) -> "Result":
@@ -82,10 +85,12 @@ class Result:
         """
         head = {name: kind(row[name]) for name, kind in HEAD.items()}
         numbers = {name: math.nan if value is None else float(value) for name, value in row.items() if name not in HEAD}
+        trained = numbers.pop(ITERATIONS, math.nan)
         values = {name: value for name, value in numbers.items() if name != SECONDS}
         if strange := [name for name in values if not name.startswith((EARLY_STOP, FINAL))]:
             raise ValueError(f"unknown column {strange[0]!r}")
-        return cls(**head, values=values, seconds=numbers[SECONDS])
+        iterations = None if math.isnan(trained) else int(trained)
+        return cls(**head, values=values, seconds=numbers[SECONDS], iterations=iterations)
 
 
 class MetricsFile:
@@ -193,7 +198,7 @@ def write_results(path: Path, rows: Iterable[Result]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     # Early-stop columns precede final ones, each in the order of metrics, which may differ between networks.
     values = [name for prefix in (EARLY_STOP, FINAL) for name in names if name.startswith(prefix)]
-    columns = [*HEAD, *values, SECONDS]
+    columns = [*HEAD, *values, ITERATIONS, SECONDS]
     write_atomically(path, _csv([columns, *([row.flat().get(name, math.nan) for name in columns] for row in rows)]))
 
 

@@ -33,7 +33,7 @@ from app.runs.schema import write_schema
 from app.runs.table import read_metrics
 from app.training.length import resuming_note, training_iterations
 from app.training.logger_runs import begin_fit, finish
-from app.training.requirements import check_training, check_validated
+from app.training.requirements import check_monitor, check_training, check_validated
 from app.training.resume_point import ResumePoint, resume_point
 from app.training.trainer_factory import TrainerFactory
 from app.training.training import Trained, Training
@@ -121,6 +121,8 @@ class Fit:
         with locked(self.layout):
             remove_leftovers(self.layout.root)
             begun = self.layout.last.exists() or self.layout.best.exists()
+            if not begun and self.world_size == 1:
+                check_monitor(self._best, self.model, self.data, self.make_trainer)
             # Where nothing is left to train, nothing depends on this machine.
             kernels = None if finished else protocols.kernels(self.model, self.device)
             claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=kernels)

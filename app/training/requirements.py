@@ -1,14 +1,21 @@
 """What a training needs of the Trainer's options, of the model and of the data, checked before the first."""
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from app.common import protocols
 from app.common.errors import UserError
+from app.runs.best_validation import BestValidation
 from app.training.length import batches_per_epoch, validations
+from app.training.trainer_factory import TrainerFactory
+from callbacks.required_metric import not_logged
 
 OF_MODEL = ("training_step", "validation_step", "configure_optimizers")
 OF_DATA = ("train_dataloader", "val_dataloader")
@@ -107,6 +114,37 @@ def check_validated(
         f"{arguments.get('check_val_every_n_epoch')}, {batches_per_epoch(arguments, data, world_size):,} batches in an "
         "epoch); validate more often, or train longer"
     )
+
+
+def check_monitor(
+    best: BestValidation, model: LightningModule, data: LightningDataModule, make_trainer: TrainerFactory
+) -> None:
+    """Validate on one batch, to see before the training whether what decides on the best validation is logged.
+
+    Args:
+        best: how validations are compared.
+        model: what is to be trained; nothing is asked of one that declares its metrics.
+        data: prepared and set up.
+        make_trainer: a fresh Trainer from the configuration.
+
+    Raises:
+        UserError: it is not logged.
+    """
+    if protocols.metric_schema(model) is not None:
+        return
+    with tempfile.TemporaryDirectory() as root:
+        trainer = make_trainer(Path(root), [], [DummyLogger()], limit_val_batches=1, inference_mode=False)
+        try:
+            trainer.validate(model, datamodule=data, verbose=False)
+        except Exception:  # a module may need what only a training gives it; the training tells more
+            return
+    logged = trainer.callback_metrics
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    users = [each for each in callbacks if not type(each).__module__.startswith("lightning.")]
+    of_loaders = any(name.startswith(f"{best.monitor}/dataloader_idx_") for name in logged)
+    # Other names may be logged by a training only: what begins with another word, and what callbacks log.
+    if of_loaders or (best.monitor.startswith("val") and best.monitor not in logged and not users):
+        raise not_logged(best.monitor, model, logged)
 
 
 def _none(limit: Any) -> bool:

@@ -1,5 +1,6 @@
 """One network, trained in a directory: what `fit` and every network of a lottery share."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from app.common import protocols
@@ -33,6 +35,7 @@ from callbacks import (
     StopOnNonFinite,
 )
 from callbacks.metrics_recorder import UNRECORDED, number
+from callbacks.stop_on_non_finite import diverged
 from callbacks.trainer_state import reached_its_end
 
 TEST = "test_"
@@ -83,8 +86,8 @@ class Training:
         density: share of weights remaining, where progress is to show it.
         keep_best: keep the checkpoint of the best validation.
         keep_last: save the end of the training too, so that a longer one can go on from it.
-        measure_at_end: when training has ended, measure the validation metrics where the last validation came before,
-            and the test metrics where no validation did.
+        measure_at_end: when training has ended, measure the validation metrics of the trained network, and its test
+            metrics where no validation does.
         snapshots: paths of further checkpoints, by the iteration after which they are made.
         start: the checkpoint that it goes on from, such as its own last.ckpt.
     """
@@ -118,12 +121,14 @@ class Training:
         Raises:
             UserError: the metric that the best validation is chosen by is not logged, or a checkpoint does not fit.
             Interrupted: asked to stop; the checkpoint is up to date.
-            RunError: the training diverged, or no validation was measured; what was written stays.
+            RunError: the training diverged, or no validation was measured or has a value of the metric that decides;
+                what was written stays.
         """
         protocols.reseed(self.data, split=self.seeds["split"], order=self.seeds["order"])
         trainer = self._trainer()
         schema = self.schema(trainer)
         names = [metric.name for metric in schema] if schema is not None else None
+        declared = {metric.name for metric in protocols.metric_schema(self.model) or ()}
         if names is not None:
             self.best.check(names)
         self.best.check_direction(Schema(schema or ()))
@@ -131,6 +136,9 @@ class Training:
         recorder = MetricsRecorder(table, names)
         final = [FinalMetrics()] if isinstance(self.model, protocols.FinallyMeasured) else []
         present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        if self.best.monitor in (names or ()) and self.best.monitor not in declared:
+            # A callback may log it now and then.
+            present[:] = [each for each in present if not isinstance(each, RequiredMetric)]
         # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
         present += [recorder, *self.last, *final, self._resume_checkpoint()]
         if trainer.precision == "64-true":
@@ -150,9 +158,13 @@ class Training:
             raise RunError(
                 f"{self.files.root}: no validation was measured; check trainer.limit_val_batches and the data"
             )
+        if is_first() and all(math.isnan(row.get(self.best.monitor, math.nan)) for row in rows):
+            raise RunError(
+                f"{self.files.root}: {self.best.monitor}, which decides on the best validation, is nan in all"
+            )
         measured = final[0].values if final else {}
         if self.measure_at_end:
-            measured = self._measured_at_end(trainer, recorder) | measured
+            measured = self._measured_at_end(iterations) | measured
         return Trained(
             rows=rows,
             final=measured,
@@ -182,9 +194,9 @@ class Training:
 
     def _trainer(self) -> Trainer:
         # Few: each costs time in every iteration, whatever it does.
-        callbacks = [*self.callbacks, StopOnNonFinite(), self.progress]
-        if protocols.metric_schema(self.model) is None:  # else it is known by now
-            callbacks.append(RequiredMetric(self.best.monitor))
+        declared = Schema(protocols.metric_schema(self.model) or ())
+        required = RequiredMetric(self.best.monitor, declared=self.best.monitor in declared)
+        callbacks = [*self.callbacks, StopOnNonFinite(), self.progress, required]
         arguments = dict(self.arguments)
         if self.keep_best:
             arguments["enable_checkpointing"] = True
@@ -214,13 +226,15 @@ class Training:
             describe=partial(describe_in_plain_names, config=self.config),
         )
 
-    def _measured_at_end(self, trained: Trainer, recorder: MetricsRecorder) -> dict[str, float]:
-        """What is not known of the trained network from its last validation."""
-        found: dict[str, float] = {}
-        if recorder.iteration < trained.global_step:
-            found |= self._measure("validate")
-        if self._has_test() and not any(name.startswith(TEST) for name in trained.callback_metrics):
+    def _measured_at_end(self, iterations: int) -> dict[str, float]:
+        """What the trained network has: the last validation may have come earlier, or callbacks changed the weights."""
+        found = self._measure("validate")
+        if self._has_test() and not any(name.startswith(TEST) for name in found):
             found |= self._measure("test")
+        losses = {"val_loss", *([self.best.monitor] if self.best.mode == "min" else [])}
+        for name in sorted(losses & found.keys()):
+            if not math.isfinite(found[name]):
+                raise diverged(name, found[name], f"at the end, iteration {iterations:,}")
         return found
 
     def _has_test(self) -> bool:
@@ -231,6 +245,9 @@ class Training:
         )
 
     def _measure(self, what: str) -> dict[str, float]:
-        trainer = self.make_trainer(self.files.root, [], [], **self.arguments)
+        # A module may use its logger; what is logged here would stand at iteration 0. Tensors that it keeps from a
+        # validation are to be of use in the next training.
+        loggers: list[Logger] = [DummyLogger()] if self.loggers else []
+        trainer = self.make_trainer(self.files.root, [], loggers, **{**self.arguments, "inference_mode": False})
         getattr(trainer, what)(self.model, datamodule=self.data, verbose=False)
         return {name: number(value) for name, value in trainer.callback_metrics.items() if name not in UNRECORDED}

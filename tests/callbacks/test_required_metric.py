@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from helpers.tiny import TinyData, TinyModule, tiny_trainer, with_validation
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
@@ -67,3 +68,52 @@ def test_measuring_alone_requires_nothing() -> None:
     tiny_trainer([RequiredMetric(MISSING)], limit_val_batches=1.0).validate(
         TinyModule(), TinyData().test_dataloader(), verbose=False
     )
+
+
+class Undefined(TinyModule):
+    """Logs nan at its first validations."""
+
+    def __init__(self, undefined: int) -> None:
+        super().__init__()
+        self.undefined = undefined
+
+    def on_validation_epoch_end(self) -> None:
+        self.undefined -= 1
+        self.log("val_f1", torch.nan if self.undefined >= 0 else 1.0)
+
+
+def test_a_metric_may_be_undefined_in_the_beginning() -> None:
+    assert fit(RequiredMetric("val_f1"), module=Undefined(1)).trainer.global_step == 6
+    with pytest.raises(UserError, match=r"'val_f1', of which Undefined has logged no number at 2 validations \(nan\)"):
+        fit(RequiredMetric("val_f1"), module=Undefined(9))
+
+
+def test_it_may_be_undefined_later() -> None:
+    class Later(TinyModule):
+        def on_validation_epoch_end(self) -> None:
+            self.log("val_f1", torch.nan if self.global_step > 2 else 1.0)
+
+    assert fit(RequiredMetric("val_f1"), module=Later(), max_steps=10).trainer.global_step == 10
+
+
+def test_one_of_the_training_is_not_there_before_it() -> None:
+    class Training(TinyModule):
+        def training_step(self, *step: Any) -> Any:
+            loss = super().training_step(*step)
+            self.log("train_loss", loss)
+            return loss
+
+    assert fit(RequiredMetric("train_loss"), module=Training()).trainer.global_step == 6
+
+
+def test_a_declared_one_that_is_never_logged_counts_as_nan() -> None:
+    with pytest.raises(UserError, match="has logged no number at 2 validations"):
+        fit(RequiredMetric("val_f1", declared=True))
+
+
+def test_it_knows_after_an_interruption_what_it_has_seen() -> None:
+    one = RequiredMetric("val_f1")
+    fit(one, module=Undefined(1))
+    other = RequiredMetric("val_f1")
+    other.load_state_dict(one.state_dict())
+    assert fit(other, module=Undefined(9)).trainer.global_step == 6

@@ -118,3 +118,24 @@ def test_a_module_that_steps_by_hand_is_let_be() -> None:
     trainer = tiny_trainer([StopOnNonFinite()], max_steps=4)
     trainer.fit(ByHand(), TinyData())
     assert trainer.global_step == 4
+
+
+def test_nan_before_any_training_is_no_divergence() -> None:
+    with pytest.raises(RunError, match=r"val_loss is nan before any training; check the validation data"):
+        tiny_trainer([StopOnNonFinite()], **with_validation(3, max_steps=4)).fit(Validating("val_loss", 0), TinyData())
+
+
+def test_where_the_host_does_not_wait_the_last_loss_is_looked_at() -> None:
+    """On a GPU: here by a loss that says that it is there."""
+
+    class Elsewhere:
+        device = torch.device("cuda")
+
+        def item(self) -> float:
+            return float("nan")
+
+    callback, trainer = StopOnNonFinite(), tiny_trainer()
+    callback.on_train_batch_end(trainer, TinyModule(), {"loss": Elsewhere()}, None, 0)
+    with pytest.raises(RunError, match="loss is nan by iteration 0: the training diverged"):
+        callback.on_train_end(trainer, TinyModule())
+    callback.on_train_end(trainer, TinyModule())  # looked at once

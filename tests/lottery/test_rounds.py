@@ -60,7 +60,7 @@ def test_results_have_one_sorted_row_per_network(run: RunLayout) -> None:
         assert next(csv.reader(file)) == [
             *("experiment", "replicate", "method", "round", "branch", "density", "early_stop_iteration"),
             *(f"{moment}_{name}" for moment in ("early_stop", "final") for name in metrics),
-            "seconds",
+            *("iterations", "seconds"),
         ]
     # 48 and 36 weights: 12 of 48 and 4 of 36 go (3.6 rounds to 4), then 9 of 36 and 3 of 32.
     assert {row.density for row in rows if row.round == 1} == {(36 + 32) / 84}

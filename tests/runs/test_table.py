@@ -228,16 +228,27 @@ def test_a_table_is_the_union_of_its_rows(tmp_path_factory: pytest.TempPathFacto
     with open(path, newline="") as file:
         header = next(csv.reader(file))
     assert header[: len(HEAD)] == list(HEAD)
-    assert header[-1] == "seconds"
-    early = [name.startswith("early_stop_") for name in header[len(HEAD) : -1]]
+    assert header[-2:] == ["iterations", "seconds"]
+    early = [name.startswith("early_stop_") for name in header[len(HEAD) : -2]]
     assert early == sorted(early, reverse=True)
+
+
+def test_where_a_training_ended_may_be_unknown(tmp_path: Path) -> None:
+    """As in tables from before there was the column."""
+    known = Result.from_flat({**RESULT.flat(), "branch": 4, "iterations": 70})
+    assert (known.iterations, known.value("iterations")) == (70, 70.0)
+    write_results(tmp_path / "results.csv", [RESULT, known])
+    assert [row.iterations for row in read_results(tmp_path / "results.csv")] == [None, 70]
+    old = {name: value for name, value in RESULT.flat().items() if name != "iterations"}
+    assert Result.from_flat(old) == RESULT
+    assert math.isnan(RESULT.value("iterations"))
 
 
 def test_metrics_stand_in_the_order_in_which_rows_bring_them(tmp_path: Path) -> None:
     second = Result.from_flat({**RESULT.flat(), "early_stop_b": 1.0, "final_a": 1.0})
     write_results(tmp_path / "results.csv", [RESULT, second])
     header = (tmp_path / "results.csv").read_text().splitlines()[0].split(",")
-    assert header[len(HEAD) :] == ["early_stop_b", "final_x", "final_a", "seconds"]
+    assert header[len(HEAD) :] == ["early_stop_b", "final_x", "final_a", "iterations", "seconds"]
 
 
 def test_a_table_of_an_older_release_with_fewer_columns() -> None:

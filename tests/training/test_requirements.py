@@ -1,6 +1,7 @@
 """What is checked before the first training: counts of the Trainer, the parts of model and data, the validations."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 from helpers import user_modules
 from helpers.command import in_process
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from helpers.tiny import tiny_trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from app.common.errors import UserError
+from app.runs.best_validation import BestValidation
 from app.training.length import batches_per_epoch, steps_per_epoch, training_iterations, validations
-from app.training.requirements import check_counts, check_training, check_validated
+from app.training.requirements import check_counts, check_monitor, check_training, check_validated
 
 # What Lightning's Trainer has where nothing is said.
 DEFAULTS: dict[str, Any] = {
@@ -252,3 +255,67 @@ def test_refused_before_anything_is_written(command: str, options: tuple[str, ..
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.rglob("config.yaml"))
+
+
+class ByLoader(user_modules.ResNet):
+    """Lightning adds the number of the loader to what its validation steps log."""
+
+    def validation_step(self, batch: list[torch.Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        super().validation_step(batch, batch_idx)
+
+
+class TwoLoaders(user_modules.Images):
+    def val_dataloader(self) -> list[DataLoader]:
+        return [super().val_dataloader(), super().test_dataloader()]
+
+
+class Needy(user_modules.ResNet):
+    """Cannot be validated without a training."""
+
+    def on_fit_start(self) -> None:
+        self.weight = 1.0
+
+    def validation_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:
+        self.log("val_loss", self.weight)
+
+
+class Logs(Callback):
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.logger.experiment.add_scalar("x", 1)
+
+
+def factory(*more: Callback) -> Any:
+    def make_trainer(root: Path, callbacks: list[Callback], logger: list[Any], **arguments: Any) -> Trainer:
+        return tiny_trainer([*more, *callbacks], **{"default_root_dir": root, "logger": logger} | arguments)
+
+    return make_trainer
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec.* is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    ("model", "data", "monitor", "callbacks", "refused"),
+    [
+        (ByLoader, TwoLoaders, "val_loss", [], True),
+        (ByLoader, TwoLoaders, "val_loss/dataloader_idx_0", [], False),
+        (user_modules.ResNet, user_modules.Images, "val_lss", [], True),
+        (user_modules.ResNet, user_modules.Images, "val_loss", [], False),
+        # What only a training or a callback logs is found out there.
+        (user_modules.ResNet, user_modules.Images, "loss", [], False),
+        (user_modules.ResNet, user_modules.Images, "val_lss", [Logs()], False),
+        (Needy, user_modules.Images, "val_lss", [], False),
+    ],
+)
+def test_what_decides_on_the_best_is_looked_for_before_the_training(
+    model: type[LightningModule],
+    data: type[user_modules.Images],
+    monitor: str,
+    callbacks: list[Callback],
+    refused: bool,
+) -> None:
+    parts, module = data(), model()
+    parts.setup()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    says = rf"best.monitor is '{monitor}', which {model.__name__} does not log at validations; it logs val_acc"
+    with pytest.raises(UserError, match=says) if refused else nullcontext():
+        check_monitor(BestValidation(monitor=monitor), module, parts, factory(*callbacks))
+    assert all(value.equal(before[name]) for name, value in module.state_dict().items())
