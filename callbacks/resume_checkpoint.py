@@ -8,12 +8,17 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from typing_extensions import override
 
 from app.common.errors import Interrupted
 from app.common.files import remove_leftovers_of, replacing
-from app.common.lightning_internals import finish_epoch_of_checkpoint, step_plateau_schedulers
+from app.common.lightning_internals import (
+    finish_epoch_of_checkpoint,
+    follow_directory,
+    step_plateau_schedulers,
+)
 from callbacks.trainer_state import (
     is_complete,
     is_resumable,
@@ -153,7 +158,11 @@ class ResumeCheckpoint(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._is_whole = trainer.ckpt_path is not None and Path(trainer.ckpt_path) == self.path
         self._rng, self._metrics = checkpoint.get("rng", []), checkpoint.get("callback_metrics", {})
+        ours = trainer.ckpt_path is not None and Path(trainer.ckpt_path).parent == self.path.parent
         for callback in trainer.checkpoint_callbacks:
+            state = checkpoint["callbacks"].get(callback.state_key)
+            if ours and isinstance(callback, ModelCheckpoint) and state is not None:
+                follow_directory(callback, state)
             if hasattr(callback, "current_score"):  # ModelCheckpoint saves it but does not load it
                 callback.current_score = checkpoint["callbacks"].get(callback.state_key, {}).get("current_score")
 

@@ -31,7 +31,8 @@ def user_error(error: BaseException) -> UserError | None:
         return UserError(f"{file}: not UTF-8 text; a configuration is a YAML file, such as those in configs/")
     if isinstance(error, ArgumentError):
         return UserError(parser_messages.in_one_line(str(error)))
-    if isinstance(error, yaml.YAMLError | MisconfigurationException):
+    of_slurm = isinstance(error, ValueError) and "SLURM" in str(error)  # its tasks and the Trainer's differ
+    if of_slurm or isinstance(error, yaml.YAMLError | MisconfigurationException):
         return UserError(" ".join(str(error).split()))
     return None
 

@@ -7,7 +7,7 @@ import torch
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
@@ -17,8 +17,9 @@ import datamodules  # noqa: F401
 from app.cli.context import Context
 from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.mistakes import constructor_errors_named
+from app.cli.save_fit_config import SaveFitConfig
 from app.cli.trained_model import TrainedModel, check_model
-from app.cli.trainer_options import check_trainer, write_defaults_of_callbacks
+from app.cli.trainer_options import check_processes, check_trainer, write_defaults_of_callbacks
 from app.common import gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI
@@ -48,15 +49,6 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     # A sanity check over a few batches would be recorded as a validation.
     "num_sanity_val_steps": 0,
 }
-
-
-class SaveFitConfig(SaveConfigCallback):
-    """Saves the configuration of a training beside it; commands that only measure write none."""
-
-    @override
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage == "fit":
-            super().setup(trainer, pl_module, stage)
 
 
 class CLI(OpenCLI):
@@ -92,7 +84,6 @@ class CLI(OpenCLI):
             seed_everything_default=0,
             auto_configure_optimizers=False,
             save_config_callback=SaveFitConfig,
-            save_config_kwargs={"overwrite": True},
             parser_kwargs=main | {name: dict(strict) for name in SUBCOMMANDS},
             args=args,
             run=run,
@@ -181,6 +172,8 @@ class CLI(OpenCLI):
     def instantiate_classes(self) -> None:
         with constructor_errors_named("model or data"):
             super().instantiate_classes()
+        if self.config.get("subcommand"):
+            check_processes(self.trainer)
 
     @override
     def instantiate_trainer(self, **arguments: Any) -> Trainer:
@@ -226,7 +219,13 @@ class CLI(OpenCLI):
             arguments["ckpt_path"] = self._context().checkpoint(arguments.get("ckpt_path"))
         path = arguments.get("ckpt_path")
         if path is None or path in LIGHTNINGS_OWN_PATHS:
-            return arguments
+            if self.value("trainer").fast_dev_run:  # measures nothing
+                return arguments | {"ckpt_path": None}
+            given = "" if path is None else f"--ckpt_path {path} is of a run directory, and none is named; "
+            raise UserError(
+                f"{given}{self.subcommand} needs a trained network: give its run directory, as in {self.subcommand} "
+                "runs/mine/seed_0, or its checkpoint with --ckpt_path"
+            )
         self._check_model()
         if Path(path).suffix == ".safetensors":
             load_weights(self.model, Path(path))

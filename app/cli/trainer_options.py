@@ -7,11 +7,13 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse.typing import register_type
+from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from app.cli.parser_messages import did_you_mean
 from app.common.errors import UserError
+from app.common.ranks import started_together
 
 GPUS = ("gpu", "cuda", "mps")
 
@@ -45,6 +47,21 @@ def check_trainer(arguments: Mapping[str, Any], *, in_run: bool) -> None:
         raise UserError(
             "trainer.logger is true, and Lightning's choice depends on what is installed; name a logger, as in "
             "--trainer.logger configs/logger/csv.yaml"
+        )
+
+
+def check_processes(trainer: Trainer) -> None:
+    """Refuse several processes that a launcher has started for a Trainer that knows of one.
+
+    Raises:
+        UserError: there are several.
+    """
+    processes = started_together()
+    if trainer.world_size == 1 and processes > 1:
+        raise UserError(
+            f"{processes} processes were started for a Trainer of one, and each would do all of the work in the same "
+            "place; start one process (srun --ntasks=1), or add --trainer.strategy ddp and as many --trainer.devices "
+            "as processes on each of --trainer.num_nodes"
         )
 
 

@@ -82,6 +82,30 @@ def is_resuming(trainer: Trainer) -> bool:
     return bool(name) and not name.startswith((".lr_find_", ".scale_batch_size_"))
 
 
+def follow_directory(callback: ModelCheckpoint, state: dict[str, Any]) -> None:
+    """Change the paths in a saved state of a callback whose directory was moved or renamed since, files included.
+
+    Lightning would forget the best score, and take the next validation for the best.
+
+    Args:
+        callback: as it is in this training; it knows its directory.
+        state: as a checkpoint has it; changed in place if the best file lies in the new directory.
+    """
+    before, now = state.get("dirpath"), callback.dirpath
+    if before is None or now is None or before == now:
+        return
+
+    def moved(path: str) -> str:
+        return str(Path(now) / Path(path).relative_to(before)) if path and Path(path).is_relative_to(before) else path
+
+    best = moved(state["best_model_path"])
+    if best != state["best_model_path"] and Path(best).exists():
+        state["dirpath"], state["best_model_path"] = now, best
+        state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}
+        for name in ("kth_best_model_path", "last_model_path"):
+            state[name] = moved(state[name])
+
+
 def is_accumulating(trainer: Trainer) -> bool:
     """Whether the gradients of this batch are still being accumulated; checkpoints do not hold them."""
     return bool(trainer.fit_loop.epoch_loop._should_accumulate())

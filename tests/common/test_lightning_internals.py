@@ -28,6 +28,7 @@ from app.common.lightning_internals import (
     average_from,
     epochs_begun,
     finish_epoch_of_checkpoint,
+    follow_directory,
     is_accumulating,
     is_attached,
     is_last_batch,
@@ -185,6 +186,29 @@ def test_average_from_replaces_an_average_that_has_no_update() -> None:
 
     tiny_trainer([callback, Probe(on_fit_start=change)], max_steps=2).fit(module, TinyData())
     assert (module.net.fc.weight == 0.5).all()
+
+
+def test_model_checkpoints_know_their_best_in_another_directory_only_after_follow_directory(tmp_path: Path) -> None:
+    """Where their files have moved too."""
+    before, now = tmp_path / "before", tmp_path / "now"
+    saved = ModelCheckpoint(before, monitor="x", save_top_k=2, save_last=True)
+    saved.best_model_score, saved.best_model_path = torch.tensor(0.5), str(before / "a.ckpt")
+    saved.kth_best_model_path, saved.last_model_path = str(before / "b.ckpt"), str(before / "last.ckpt")
+    saved.best_k_models = {str(before / "a.ckpt"): torch.tensor(0.5), str(before / "b.ckpt"): torch.tensor(0.7)}
+    loaded = ModelCheckpoint(now, monitor="x", save_top_k=2, save_last=True)
+    state = copy.deepcopy(saved.state_dict())
+    follow_directory(loaded, state)
+    with pytest.warns(UserWarning, match="The dirpath has changed"):
+        loaded.load_state_dict(state)
+    assert loaded.best_model_score is None, "the files are not there"
+    now.mkdir()
+    (now / "a.ckpt").touch()
+    follow_directory(loaded, state)
+    loaded.load_state_dict(state)
+    assert loaded.best_model_score == 0.5
+    assert [Path(path).parent for path in loaded.best_k_models] == [now, now]
+    paths = (loaded.best_model_path, loaded.kth_best_model_path, loaded.last_model_path)
+    assert paths == tuple(str(now / name) for name in ("a.ckpt", "b.ckpt", "last.ckpt"))
 
 
 def test_is_accumulating_until_the_batch_of_a_step() -> None:

@@ -217,6 +217,30 @@ def test_it_goes_on_from_the_checkpoint_before_a_damaged_one(finished: Path) -> 
     assert not last.with_name("previous.ckpt").exists()
 
 
+@pytest.mark.parametrize("how", ["moved", "copied"])
+def test_a_run_elsewhere_keeps_its_best(finished: Path, tmp_path: Path, how: str) -> None:
+    """The seventh epoch is worse than the best before; and a copy leaves the original alone."""
+    longer = ("--trainer.max_epochs", "7")
+    for name in ("train.txt", "valid.txt", "test.txt", "tiny.yaml"):
+        shutil.copy(finished / name, tmp_path)
+    there = shutil.copytree(finished / "runs/tiny", tmp_path / "runs/tiny")
+    done = in_process(*FIT, *longer, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected = bits(there / "seed_3")
+    shutil.rmtree(there)
+    shutil.copytree(finished / "runs/tiny", tmp_path / "original/tiny")
+    elsewhere = tmp_path / "elsewhere/renamed"
+    (shutil.move if how == "moved" else shutil.copytree)(tmp_path / "original/tiny", elsewhere)
+    done = in_process(*FIT, *longer, "--runs", "elsewhere", "--experiment", "renamed", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not different(bits(elsewhere / "seed_3"), expected)
+    report = json.loads((elsewhere / "seed_3/report.json").read_text())
+    assert report["best"]["val_loss"] < report["last"]["val_loss"]
+    best = torch.load(elsewhere / "seed_3/best.ckpt", weights_only=True)
+    assert best["global_step"] == report["best"]["iteration"]
+    assert how == "moved" or not different(bits(tmp_path / "original/tiny/seed_3"), bits(finished / "runs" / RUN))
+
+
 def test_killed_at_random_instants(finished: Path) -> None:
     """Within epochs, around the trigger of NT-ASGD, while saving."""
     expected = bits(finished / "runs" / RUN)
