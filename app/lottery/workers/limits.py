@@ -1,6 +1,7 @@
 """Checks that the workers fit this machine."""
 
 import os
+import signal
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
@@ -24,7 +25,8 @@ def check_workers(settings: Pruning, trainer: Trainer, threads: int) -> None:
         threads: the number of threads of every training.
 
     Raises:
-        UserError: a training uses several devices or does not run on the CPU, or there are more threads than cores.
+        UserError: a training uses several devices or does not run on the CPU, there are more threads than cores, or
+            the system is Windows.
     """
     n = settings.workers
     one_cpu = isinstance(trainer.strategy, SingleDeviceStrategy) and isinstance(trainer.accelerator, CPUAccelerator)
@@ -33,6 +35,8 @@ def check_workers(settings: Pruning, trainer: Trainer, threads: int) -> None:
             f"pruning.workers is {n}, which is for trainings on one CPU device each; use --trainer.accelerator cpu, "
             "--trainer.devices 1 and no strategy, or --pruning.workers 1"
         )
+    if n > 1 and not hasattr(signal, "pthread_sigmask"):
+        raise UserError(f"pruning.workers is {n}, which Windows cannot do; use --pruning.workers 1")
     if n > 1 and n * threads > cores() and not settings.oversubscribe:
         raise UserError(
             f"pruning.workers {n} x threads {threads} is more than the {cores()} cores there are; ask for fewer, or "
