@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from app.lottery.kept_files import finished_keys
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
+from app.lottery.stacks.group import Place
 from app.lottery.stacks.limits import check_stack
+from app.lottery.stacks.trial import seconds_at_once
 from app.lottery.workers.limits import check_workers
 from app.pruning import check_kinds, rewind_iteration, weight_sizes
 from app.runs.best_validation import configured_best
@@ -72,6 +75,9 @@ def run_lottery(
         check_stack(settings, trainer, model, data, arguments, context.make_loggers())
     if settings.plan:
         plan = _plan(model, data, settings, layout, iterations, context)
+        if at_once:
+            place = Place(trainer.strategy.root_device, trainer.precision, arguments)
+            plan = replace(plan, at_once=seconds_at_once(plan, model, data, place))
         if is_first():
             Console().print(plan.render())
         return

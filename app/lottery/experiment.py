@@ -19,6 +19,7 @@ from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining, read_result
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning
+from app.lottery.stacks.group import Place
 from app.lottery.stacks.run import StackedLottery
 from app.lottery.workers.parent import Parent
 from app.lottery.workers.pool import WorkerPool
@@ -146,9 +147,7 @@ class Experiment:
                 lottery=lottery,
                 network=lottery.train,
                 progress=progress,
-                device=trainer.strategy.root_device,
-                precision=trainer.precision,
-                arguments=self.config["trainer"],
+                place=Place(trainer.strategy.root_device, trainer.precision, self.config["trainer"]),
             )
             try:
                 rows = stacked.run()

@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Group
 from rich.table import Table
 
 from app.lottery.prerequisites import trainings_in_a_row
 from app.lottery.settings import Pruning
+from app.lottery.stacks.waves import waves
 from app.pruning import When, density, schedule
 from app.runs.layout import NetworkKey
 
@@ -31,6 +32,8 @@ class Plan:
         rows: validations in a training.
         seconds: measured or guessed length of a training.
         finished: networks that are done already.
+        at_once: seconds of a training by the number of networks that are trained at once, of one and of the most;
+            empty where there is one at a time.
     """
 
     settings: Pruning
@@ -42,6 +45,7 @@ class Plan:
     rows: int
     seconds: float
     finished: frozenset[NetworkKey]
+    at_once: Mapping[int, float] = field(default_factory=dict)
 
     def densities(self) -> list[float]:
         """Share of weights remaining after each round; exact for both scopes."""
@@ -54,6 +58,11 @@ class Plan:
         prunable = {name: size for name, size in sizes.items() if name in kinds}
         table = schedule(prunable, kinds, self.settings.rates_for(kinds), self.settings.rounds)
         return [density(sizes, counts) for counts in table]
+
+    def groups(self) -> list[int]:
+        """How many networks are trained at once, group after group."""
+        missing = [key for key in self.settings.networks() if key not in self.finished]
+        return [len(group) for group in waves(self.settings, missing, self.settings.stack)]
 
     def disk_bytes(self) -> int:
         """What the finished experiment takes, W&B's files and the report aside."""
@@ -87,7 +96,16 @@ class Plan:
         if (workers := self.settings.workers) > 1:
             seconds = trainings_in_a_row(self.settings, missing, workers) * self.seconds
             lines.append(f"time to go with {workers} workers: {clock(seconds)}")
+        if self.at_once:
+            sizes = self.groups()
+            time = clock(sum(map(self._seconds_at_once, sizes)))
+            lines.append(f"time to go with up to {self.settings.stack} at once, in {len(sizes)} groups: {time}")
         return Group(table, *lines)
+
+    def _seconds_at_once(self, networks: int) -> float:
+        """Of a group; what lies between the measured sizes is taken for a line."""
+        (few, least), (many, most) = min(self.at_once.items()), max(self.at_once.items())
+        return least + (most - least) * (networks - few) / max(1, many - few)
 
 
 def clock(seconds: float) -> str:

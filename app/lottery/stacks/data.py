@@ -87,7 +87,7 @@ def _check(data: LightningDataModule, images: Tensor, labels: Tensor, rows: dict
     loaders = [train, *(evaluated if isinstance(evaluated, list | tuple) else [evaluated])]
     same = len(loaders) == len(expected)
     for loader, part in zip(loaders, expected, strict=False):
-        their_images, their_labels = next(iter(loader))
+        their_images, their_labels = (tensor.cpu() for tensor in next(iter(loader)))
         first = part[: len(their_labels)]
         same = same and torch.equal(their_images, images[first]) and torch.equal(their_labels, labels[first])
     if not same or len(train) != -(-len(order) // size) or len(next(iter(train))[1]) != min(size, len(order)):

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
 
 from app.common.errors import UserError
 from app.lottery.network import NetworkTraining
 from app.lottery.rounds import Lottery
 from app.lottery.stacks.checkpoint import StackCheckpoint, read_stack
 from app.lottery.stacks.data import Gathered
-from app.lottery.stacks.training import StackTraining, prepared
+from app.lottery.stacks.group import Place, prepared
+from app.lottery.stacks.training import StackTraining
 from app.lottery.stacks.waves import waves
 from app.runs.layout import NetworkKey
 from app.runs.table import Result
@@ -26,17 +24,13 @@ class StackedLottery:
         lottery: makes the networks.
         network: trains one alone.
         progress: where it is shown.
-        device: where groups are trained.
-        precision: the Trainer's.
-        arguments: of the Trainer, in the configuration.
+        place: where groups are trained.
     """
 
     lottery: Lottery
     network: NetworkTraining
     progress: ExperimentProgress
-    device: torch.device
-    precision: str
-    arguments: dict[str, Any]
+    place: Place
     _gathered: Gathered = field(default_factory=Gathered)
 
     def run(self) -> list[Result]:
@@ -63,9 +57,7 @@ class StackedLottery:
         StackTraining(
             network=self.network,
             progress=self.progress,
-            device=self.device,
-            precision=self.precision,
-            arguments=self.arguments,
+            place=self.place,
             networks=networks,
             gathered=self._gathered,
             begin=self._begin(keys[0]),

@@ -4,55 +4,22 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from app.common import protocols
 from app.common.errors import Interrupted, RunError
 from app.common.files import make_directory, remove
-from app.common.states import load_plain_state, plain_name, plain_state
-from app.lottery.network import Job, NetworkTraining, read_result
+from app.common.states import load_plain_state
+from app.lottery.network import NetworkTraining, read_result
 from app.lottery.stacks.checkpoint import StackCheckpoint
-from app.lottery.stacks.data import Gathered, StackData, gather
-from app.lottery.stacks.validations import Validations
-from app.pruning import density, survivors, weight_sizes
+from app.lottery.stacks.data import Gathered
+from app.lottery.stacks.group import Group, Place, Prepared, numbers
 from app.runs.table import ITERATION, MetricsFile, MetricsRow, Result, read_metrics
-from app.stacked import (
-    Clipping,
-    EvaluationSet,
-    Means,
-    Orders,
-    StackedTraining,
-    check_stackable,
-    evaluate,
-    stack,
-)
 from callbacks import ExperimentProgress
 
-PARTS = ("val", "test")
 SHOWN_SECONDS = 1.0  # how often rows are written: each time the device is waited for
-
-
-class Prepared(NamedTuple):
-    """A network in its starting point.
-
-    Args:
-        job: what is trained.
-        state: of the whole module, masked.
-        share: of weights remaining.
-    """
-
-    job: Job
-    state: dict[str, Tensor]
-    share: float
-
-
-def prepared(model: LightningModule, job: Job) -> Prepared:
-    """A job whose starting point the module has."""
-    return Prepared(job, plain_state(model), density(weight_sizes(model), survivors(job.ticket.masks)))
 
 
 @dataclass(kw_only=True)
@@ -62,9 +29,7 @@ class StackTraining:
     Args:
         network: trains networks alone; has all that both need.
         progress: where it is shown.
-        device: where they are trained.
-        precision: the Trainer's.
-        arguments: of the Trainer, in the configuration.
+        place: where they are trained.
         networks: what is trained; networks of a replicate stand beside each other.
         gathered: data of earlier groups.
         begin: the iteration that they begin at.
@@ -72,9 +37,7 @@ class StackTraining:
 
     network: NetworkTraining
     progress: ExperimentProgress
-    device: torch.device
-    precision: str
-    arguments: dict[str, Any]
+    place: Place
     networks: Sequence[Prepared]
     gathered: Gathered
     begin: int = 0
@@ -98,69 +61,13 @@ class StackTraining:
         for files in self._files:
             make_directory(files.root)
             remove(files.done)
-        parts = parts_of(self.network.model)
-        self._names = {plain_name(name): name for name, _ in parts.net.named_parameters()}
-        self._prefix = parts.prefix
-        data = gather(self.network.data, [one.job for one in self.networks], self.gathered)
-        self._training = self._make(parts, data)
-        self._sets = [self._evaluation_sets(data, part) for part in PARTS]
-        self._validations = Validations.configured(self.arguments, self._training.orders.batches)
+        self._group = Group(self.network.model, self.network.data, self.networks, self.place, self.gathered)
+        self._training = self._group.training
         names = [metric.name for metric in protocols.metric_schema(self.network.model) or ()]
         self._tables = [MetricsFile(files.metrics, names) for files in self._files]
         self._resume(checkpoint)
         self._train()
-        final = self._measured_at_end(data)
-        return self._finish(final)
-
-    def _make(self, parts: protocols.StackableParts, data: StackData) -> StackedTraining:
-        dtype = torch.float64 if self.precision == "64-true" else torch.float32
-        own = [self._own(one.state) for one in self.networks]
-        many = stack(
-            parts.net,
-            [
-                {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
-                for state in own
-            ],
-        )
-        check_stackable(many, data.images[:1].to(dtype))
-        masks = [self._own(one.job.ticket.masks) for one in self.networks]
-        seeds = [one.job.seeds["order"] for one in self.networks]
-        value, algorithm = self.arguments.get("gradient_clip_val"), self.arguments.get("gradient_clip_algorithm")
-        return StackedTraining(
-            many,
-            many.layout.pack(own, dtype=dtype),
-            many.layout.pack(masks, dtype=torch.bool, fill=True),
-            parts.optimizer,
-            data.images.to(dtype),
-            data.labels,
-            Orders([rows["train"] for rows in data.rows], seeds, data.batch_size),
-            device=self.device,
-            clipping=Clipping(float(value), algorithm or "norm") if value else None,
-        )
-
-    def _own(self, state: Any) -> dict[str, Tensor]:
-        """What a state has of the net, by the net's names."""
-        net = parts_of(self.network.model).net
-        names = [*(name for name, _ in net.named_parameters()), *(name for name, _ in net.named_buffers())]
-        found = {name: f"{self._prefix}{plain_name(name)}" for name in names}
-        return {name: state[whole] for name, whole in found.items() if whole in state}
-
-    def _state(self, number: int) -> dict[str, Tensor]:
-        """The state of the whole module of one network, now."""
-        training = self._training
-        views = training.networks.layout.views(training.flat.detach()[number : number + 1])
-        found = {name: view[0] for name, view in views.items()}
-        found |= {name: buffer[number] for name, buffer in training.networks.buffers.items()}
-        now = {f"{self._prefix}{plain_name(name)}": value.detach().cpu().clone() for name, value in found.items()}
-        return {name: now.get(name, value) for name, value in self.networks[number].state.items()}
-
-    def _evaluation_sets(self, data: StackData, part: str) -> list[EvaluationSet]:
-        training = self._training
-        found = []
-        for rows, networks in data.groups(part):
-            where = rows.to(self.device)
-            found.append(EvaluationSet(training.images[where], training.labels[where], networks))
-        return found
+        return self._finish(self._measured_at_end())
 
     def _resume(self, checkpoint: StackCheckpoint | None) -> None:
         if checkpoint is None:
@@ -186,33 +93,26 @@ class StackTraining:
             self._record_rewind_point()
             self._validate()
         while training.iteration < end:
-            following = self._validations.next(training.iteration, end)
+            following = self._group.validations.next(training.iteration, end)
             if training.iteration < self.network.rewind_iteration < following:
                 following = self.network.rewind_iteration
             training.advance(following - training.iteration)
             self._record_rewind_point()
-            if self._validations.follows(training.iteration):
+            if self._group.validations.follows(training.iteration):
                 self._validate()
             self._look_up()
         self._write_rows()
 
     def _validate(self) -> None:
         """Measure on the device, without waiting for it."""
-        training = self._training
-        found = {"train": training.means()} if training.iteration else {}
-        found |= {part: self._evaluate(sets) for part, sets in zip(PARTS, self._sets, strict=True)}
-        self._pending.append((training.iteration, _by_name(found)))
-        training.reset_means()
-
-    def _evaluate(self, sets: Sequence[EvaluationSet]) -> Means:
-        return evaluate(self._training.networks, self._training.flat.detach(), sets)
+        self._pending.append((self._training.iteration, self._group.validate()))
 
     def _record_rewind_point(self) -> None:
         if self._training.iteration != self.network.rewind_iteration:
             return
         for index, one in enumerate(self.networks):
             if one.job.key.round == 0:
-                one.job.ticket.rewind_point = self._state(index)
+                one.job.ticket.rewind_point = self._group.state(index)
 
     def _look_up(self) -> None:
         """Write rows, save and stop, where it is time to."""
@@ -234,7 +134,7 @@ class StackTraining:
         if not self._pending:
             return
         found = [
-            (iteration, {name: _numbers(values) for name, values in measured.items()})
+            (iteration, {name: numbers(values) for name, values in measured.items()})
             for iteration, measured in self._pending
         ]
         for index, (key, table) in enumerate(zip(self._keys, self._tables, strict=True)):
@@ -270,22 +170,12 @@ class StackTraining:
             },
         ).save(self.network.layout.stack)
 
-    def _measured_at_end(self, data: StackData) -> list[dict[str, float]]:
+    def _measured_at_end(self) -> list[dict[str, float]]:
         """What is not known of the trained networks from their last validation."""
-        found: dict[str, Means] = {}
-        if not self._validations.follows(self._training.iteration):
-            found = {part: self._evaluate(sets) for part, sets in zip(PARTS, self._sets, strict=True)}
-        accuracies = torch.cat([self._evaluate_part(rows, networks) for rows, networks in data.groups("train")])
-        measured = {
-            name: _numbers(values) for name, values in (_by_name(found) | {"train_accuracy": accuracies}).items()
-        }
+        last = self._group.validations.follows(self._training.iteration)
+        found = ({} if last else self._group.evaluate()) | {"train_accuracy": self._group.train_accuracy()}
+        measured = {name: numbers(values) for name, values in found.items()}
         return [{name: values[index] for name, values in measured.items()} for index in range(len(self.networks))]
-
-    def _evaluate_part(self, rows: Tensor, networks: range) -> Tensor:
-        """The accuracy of some networks on their own rows; one after the other, as they take memory."""
-        training, where = self._training, rows.to(self.device)
-        images = EvaluationSet(training.images[where], training.labels[where], networks)
-        return self._evaluate([images]).accuracy[networks.start : networks.stop]
 
     def _finish(self, final: list[dict[str, float]]) -> list[Result]:
         results = []
@@ -294,7 +184,7 @@ class StackTraining:
         for index, one in enumerate(self.networks):
             if one.job.key.path in self._failed:
                 continue
-            state = self._state(index)
+            state = self._group.state(index)
             if any(value.dtype == torch.float64 for value in state.values()):
                 model.double()
             load_plain_state(model, state, "the trained weights")
@@ -303,7 +193,9 @@ class StackTraining:
                 raise RunError(
                     f"{self._files[index].root}: no validation was measured; check trainer.val_check_interval"
                 )
-            self.network.write(one.job, one.share, rows, final[index], seconds, self.device, stacked=len(self.networks))
+            self.network.write(
+                one.job, one.share, rows, final[index], seconds, self.place.device, stacked=len(self.networks)
+            )
             results.append(self._told(one, rows))
         self.network.layout.stack.unlink(missing_ok=True)
         self.progress.end(f"{len(results)} networks trained at once are finished")
@@ -325,27 +217,6 @@ class StackTraining:
         self.network.loggers.end(result)
         self.progress.note(self.network.summary(key, result))
         return result
-
-
-def parts_of(model: LightningModule) -> protocols.StackableParts:
-    """What is trained of a module that was checked."""
-    assert isinstance(model, protocols.Stackable)
-    return model.stackable()
-
-
-def _by_name(found: dict[str, Means]) -> dict[str, Tensor]:
-    """By the names of a Classifier's metrics, in the precision that it logs them in."""
-    measured = {}
-    for part, means in found.items():
-        measured[f"{part}_loss"] = means.loss
-        measured[f"{part}_accuracy"] = means.accuracy if part == "train" else means.accuracy.float()
-    return measured
-
-
-def _numbers(values: Tensor) -> list[float]:
-    """Each as the shortest decimal that rounds to it, as `number` does."""
-    array = values.cpu().numpy()
-    return [float(value) for value in (array if values.dtype == torch.float64 else map(str, array))]
 
 
 def _divergence(row: MetricsRow, iteration: int) -> str:

@@ -12,6 +12,7 @@ from helpers.tiny_lottery import lottery, make_trainer
 from torch.optim import SGD
 
 from app.lottery.network import NetworkTraining
+from app.lottery.stacks.group import Place
 from app.lottery.stacks.run import StackedLottery
 
 ARGUMENTS = {"val_check_interval": 4, "check_val_every_n_epoch": None}
@@ -31,9 +32,7 @@ def make_stacked(root: Path, *, stack: int = 3, train: Any = None, **settings: A
         lottery=replace(alone, train=network),
         network=network,
         progress=network.progress,
-        device=torch.device("cpu"),
-        precision="64-true",
-        arguments=ARGUMENTS,
+        place=Place(torch.device("cpu"), "64-true", ARGUMENTS),
     )
 
 

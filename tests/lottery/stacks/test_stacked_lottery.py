@@ -13,8 +13,8 @@ from helpers.tiny_lottery import everything
 
 from app.common.errors import Interrupted, RunError, UserError
 from app.lottery.stacks import run as stack_run
+from app.lottery.stacks.group import Prepared
 from app.lottery.stacks.run import StackedLottery
-from app.lottery.stacks.training import Prepared
 from app.runs.layout import NetworkKey
 from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
