@@ -88,10 +88,18 @@ class Wikipedia(TextDataModule):
         own = any((self.data_dir / name).exists() for name in FILES.values()) and not (self.data_dir / SUMS).exists()
         for name in (*FILES.values(), VOCABULARY) if self.download and not own and self._corpus is None else ():
             if not (self.data_dir / name).exists():
-                path = fetch(name, self.sha256.get(name), self.mirrors, self.data_dir, most=LARGEST[name])
-                sums = _read_sums(self.data_dir) | {name: _sha256(path)}
-                text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
-                write_atomically(self.data_dir / SUMS, text)
+                sums = _read_sums(self.data_dir)
+                expected = self.sha256.get(name, sums.get(name))
+                path = fetch(name, expected, self.mirrors, self.data_dir, most=LARGEST[name])
+                if name not in sums:
+                    self._add_sum(name, _sha256(path))
+
+    def _add_sum(self, name: str, checksum: str) -> None:
+        """Add a line to `SHA256SUMS`, which may have others of the user's."""
+        path = self.data_dir / SUMS
+        before = path.read_text("utf-8") if path.exists() else ""
+        ended = before if not before or before.endswith("\n") else f"{before}\n"
+        write_atomically(path, f"{ended}{checksum}  {name}\n")
 
     def read(self) -> Corpus:
         """Read the words, which takes about a minute for the paper's corpus, and check the files' checksums.

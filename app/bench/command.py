@@ -133,6 +133,8 @@ def _read(argv: Sequence[str]) -> Options:
     options = Options(**vars(parser.parse_args(argv)))
     if options.json is not None and not _can_be_written(options.json):
         raise UserError(f"--json is {options.json}; give a file in a folder that exists and can be written to")
+    if options.json is not None and _is_of_the_user(options.json):
+        raise UserError(f"--json is {options.json}, which is there already and not of the benchmark; name another file")
     return options
 
 
@@ -143,6 +145,16 @@ def _can_be_written(path: Path) -> bool:
             return not path.is_dir()
     except OSError:
         return False
+
+
+def _is_of_the_user(path: Path) -> bool:
+    """Whether a file is there that the benchmark did not write."""
+    if not path.exists():
+        return False
+    try:
+        return "sections" not in json.loads(path.read_bytes())
+    except (ValueError, TypeError, RecursionError):
+        return True
 
 
 def _positive(text: str) -> int:

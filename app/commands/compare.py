@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.commands.syntax import SCORES, draw, print_table
+from app.commands.syntax import ACCURACY, SCORES, draw, print_table
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.plotting.bars import COLOURS
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     models = _read(paths)
     print_table(comparison_table(models))
     if options.output is not None:
-        draw(models, options.output / "accuracy")
+        draw(models, options.output / ACCURACY)
 
 
 def _read(paths: Sequence[Path]) -> dict[str, list[SyntaxRow]]:

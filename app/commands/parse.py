@@ -23,10 +23,13 @@ from app.parsing.layers import MEAN, by_layer, layer_trees
 from app.parsing.table import ParseRow, parse_row, parse_table, to_csv
 from app.parsing.tree_files import write_trees
 from app.plotting.trees import Panel, draw_trees, save_drawing
+from app.runs.output_directory import check_output, claim_output
 
 if TYPE_CHECKING:
     from app.plotting.trees import Figure
 
+SCORES, GOLD = "scores.csv", "gold.txt"
+OPTION = "--output"
 DRAWN = 3  # number of sentences drawn by default
 DRAWN_WORDS = range(6, 16)  # their length: long enough to be interesting, short enough for a page
 # Without "%" and "&", which are words of the treebank, and the apostrophe, which is part of some words.
@@ -129,9 +132,10 @@ def parse_treebank(model: TreeModel, gold: Sequence[GoldSentence], options: Pars
         title: the table's title.
 
     Raises:
-        UserError: no such layer, or no such sentence to draw.
+        UserError: no such layer, no such sentence to draw, or files of the user's in the output directory.
     """
     _check_numbers(options.draw or [], len(gold))
+    check_output(options.output, [SCORES, GOLD], OPTION)
     _print_unknown(model, gold)
     with progress() as bars:
         baselines = [
@@ -220,16 +224,18 @@ def _some(gold: Sequence[GoldSentence]) -> list[int]:
 
 
 def _write(gold: Sequence[GoldSentence], trees: dict[str, dict[str, list[Tree]]], scores: str, output: Path) -> None:
-    write_atomically(output / "scores.csv", scores)
-    write_atomically(output / "gold.txt", write_trees((sentence.words, sentence.tree) for sentence in gold))
+    files = {SCORES: scores, GOLD: write_trees((sentence.words, sentence.tree) for sentence in gold)}
     for builder, layers in trees.items():
         for layer, predicted in layers.items():
             text = write_trees((sentence.words, tree) for sentence, tree in zip(gold, predicted, strict=True))
-            write_atomically(output / f"{layer.replace(' ', '_')}.{builder}.txt", text)
+            files[f"{layer.replace(' ', '_')}.{builder}.txt"] = text
+    claim_output(output, files, OPTION)
+    for name, content in files.items():
+        write_atomically(output / name, content)
     print(f"trees and scores are in {output}")
 
 
 def _save(figure: "Figure", path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    claim_output(path.parent, [f"{path.name}.svg", f"{path.name}.png"], OPTION)
     for written in save_drawing(figure, path):
         print(f"drawn: {written}")

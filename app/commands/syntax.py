@@ -17,6 +17,7 @@ from app.common.files import write_atomically
 from app.common.vocabulary import EOS, Vocabulary
 from app.plotting.bars import bars
 from app.plotting.canvas import render
+from app.runs.output_directory import check_output, claim_output
 from app.syntax.condition_scores import SyntaxRow, pool, score_conditions
 from app.syntax.pairs import read_pairs
 from app.syntax.score_files import NAMES, to_csv
@@ -29,6 +30,8 @@ if TYPE_CHECKING:  # comparing score files does not need torch
 
 SCORES = "scores.csv"
 SENTENCES = "sentences.csv"
+ACCURACY, KINDS = "accuracy", ("svg", "png")  # the picture
+OPTION = "--output"
 FULL_STOP = "."
 CHANCE = 0.5
 NAMED = 10  # most unknown words listed
@@ -98,6 +101,8 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
     """
     if model.vocabulary is None:
         raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    files = [SCORES, *([SENTENCES] if options.pairs is not None else []), *names_of_drawing(ACCURACY)]
+    check_output(options.output, files, OPTION)
     texts = list(dict.fromkeys(sentence for item in stimuli.items for sentence in item.sentences))
     end = sentence_end(model.vocabulary)
     sentences = [ended(text.split(), end) for text in texts]
@@ -107,11 +112,12 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
     rows = pool(scores)
     print_table(syntax_table(rows, title=f"{options.name}, {len(stimuli.items):,} items of {stimuli.source}"))
     print(f"log p of each sentence alone, after {EOS} and up to {'its full stop' if end == FULL_STOP else end}")
+    claim_output(options.output, files, OPTION)
     write_atomically(options.output / SCORES, to_csv(options.name, scores))
     if options.pairs is not None:
         write_atomically(options.output / SENTENCES, _sentences_csv(stimuli, log_probability))
     print(f"scores are in {options.output}")
-    draw({options.name: rows}, options.output / "accuracy")
+    draw({options.name: rows}, options.output / ACCURACY)
     return [
         [row.name, row.term, row.tally.items, row.tally.accuracy, row.tally.accuracy_known, row.tally.unknown]
         for row in rows
@@ -150,9 +156,15 @@ def draw(models: Mapping[str, Sequence[SyntaxRow]], path: Path) -> None:
         for term, group in groupby(matched(models), key=lambda rows: rows[0].term)
     }
     figure = bars(groups, list(models), axis="accuracy", reference=CHANCE)
-    for kind in ("svg", "png"):
+    claim_output(path.parent, names_of_drawing(path.name), OPTION)
+    for kind in KINDS:
         write_atomically(path.with_suffix(f".{kind}"), render(figure, kind))
         print(f"drawn: {path.with_suffix(f'.{kind}')}")
+
+
+def names_of_drawing(stem: str) -> list[str]:
+    """The names of the files that `draw` writes."""
+    return [f"{stem}.{kind}" for kind in KINDS]
 
 
 def _scored(model: SentenceScorer, sentences: Sequence[Sequence[str]]) -> list[float]:

@@ -14,8 +14,9 @@ from app.common.seeds import derive_seed, generator, seeded
 from app.common.states import plain_state
 from app.lottery.settings import Pruning
 from app.pruning import Masks, When, dense_masks, schedule, weight_sizes
-from app.runs.checksums import read_tensors, record, recorded
+from app.runs.checksums import record, recorded
 from app.runs.layout import NetworkKey, RunLayout
+from app.runs.recorded_tensors import read_tensors
 from app.runs.tensors import digest, save_tensors
 
 

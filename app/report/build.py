@@ -17,6 +17,7 @@ from app.report.markdown import markdown
 from app.report.page import page
 from app.report.reading import are_lotteries
 from app.runs.layout import RunLayout
+from app.runs.output_directory import claim_output
 
 KINDS = ("png", "svg")
 UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
@@ -43,11 +44,11 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
         out: where the files go; by default `report/` in a single run directory, or beside the first of several.
 
     Returns:
-        The files, all written whole; files of the same names are replaced, others left alone.
+        The files, all written whole; those of an earlier report are replaced, others left alone.
 
     Raises:
         UserError: nothing to report on, lotteries and others together, a broken table, or no usable place for the
-            report.
+            report, such as one with a report.md of the user's.
         RunError: the report could not be written, such as on a full disk.
     """
     document = read_document(run_dirs, _command(run_dirs, out))
@@ -56,6 +57,7 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
         # One run's own report is never overwritten by a comparison with others.
         out = RunLayout(run_dirs[0]).report if len(run_dirs) == 1 else RunLayout(run_dirs[0].parent).report
     try:
+        claim_output(out, files, "--out")
         for name, data in files.items():
             write_atomically(out / name, data)
     except OSError as error:

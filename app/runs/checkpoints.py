@@ -13,7 +13,8 @@ from torch import nn
 from app.common.errors import UserError
 from app.common.protocols import TRAIN_SUMS
 from app.common.states import check_shapes, load_plain_state, plain_name, same_names
-from app.runs.checksums import check_file, read_tensors
+from app.runs.checksums import check_file
+from app.runs.recorded_tensors import read_tensors
 
 # The key under which Lightning's `load_from_checkpoint` finds a model's arguments.
 HYPER_PARAMETERS = "hyper_parameters"

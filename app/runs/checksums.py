@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.printing import one_line
@@ -20,15 +18,14 @@ from app.common.text_files import read_json
 from app.runs.layout import REPLICATE, FitLayout, TrainingLayout, run_of
 from app.runs.network_report import read_report
 from app.runs.provenance import sha256
-from app.runs.tensors import digest, load_tensors
 
 CHECKSUMS = "checksums.json"
 IN_REPORT = {"mask.safetensors": "mask", "final.safetensors": "final", "metrics.csv": "metrics.csv"}
 # Networks whose recorded start is this file: directories of earlier versions record it nowhere else.
 STARTED_BY = {"initial.safetensors": ("round_00",), "rewind.safetensors": ("iterative/round_01", "one_shot/round_01")}
 
-_Key = tuple[str, int, int, int]  # path, time of change, size, inode
-_computed: dict[_Key, str] = {}  # each file is read for its checksum once in a process
+Moment = tuple[str, int, int, int]  # path, time of change, size, inode
+_computed: dict[Moment, str] = {}  # each file is read for its checksum once in a process
 
 
 class Recorded(NamedTuple):
@@ -94,21 +91,6 @@ def _in_report(files: TrainingLayout, name: str) -> Recorded | None:
     return Recorded(checksum, files.report) if isinstance(checksum, str) else None
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Weights or masks that a run has written, the same as when they were recorded.
-
-    Raises:
-        UserError: the file is missing, damaged or another one; the message says what makes it again.
-    """
-    key = _key(path)
-    try:
-        tensors = load_tensors(path)
-    except UserError as error:
-        raise UserError(f"{error}; {_remedy(path)}") from None
-    _compare(path, key, lambda: digest(tensors))
-    return tensors
-
-
 def check_file(path: Path) -> None:
     """Compare the bytes of a file with the checksum that was recorded for them, if any was.
 
@@ -116,29 +98,41 @@ def check_file(path: Path) -> None:
         UserError: it is missing, damaged or another one; the message says what makes it again.
     """
     if path.exists():
-        _compare(path, _key(path), lambda: sha256(path))
+        compare(path, moment_of(path), lambda: sha256(path))
     elif recorded(path) is not None:
         raise missing(path)
 
 
 def missing(path: Path) -> UserError:
     """The error for a file of a run that is not there."""
-    return UserError(f"{path}: no such file; {_remedy(path)}")
+    return UserError(f"{path}: no such file; {remedy(path)}")
 
 
-def _compare(path: Path, key: _Key | None, compute: Callable[[], str]) -> None:
-    if key is None or (expected := recorded(path)) is None:
+def compare(path: Path, moment: Moment | None, compute: Callable[[], str]) -> None:
+    """Compare a file with the checksum that was recorded for it, if any was.
+
+    Args:
+        path: the file.
+        moment: when it was read; None if there is no such file.
+        compute: its checksum; called once for each state of the file.
+
+    Raises:
+        UserError: it is damaged or another one; the message says what makes it again.
+    """
+    if moment is None or (expected := recorded(path)) is None:
         return
-    if key not in _computed:
-        _computed[key] = compute()
-    if _computed[key] != expected.checksum:
+    if moment not in _computed:
+        _computed[moment] = compute()
+    found = _computed[moment]
+    if found != expected.checksum:
         raise UserError(
-            f"{path}: damaged, or another file than was written there (its SHA-256 is {_computed[key][:12]}..., "
-            f"{expected.source} has {expected.checksum[:12]}...); {_remedy(path)}"
+            f"{path}: damaged, or another file than was written there (its SHA-256 is {found[:12]}..., "
+            f"{expected.source} has {expected.checksum[:12]}...); {remedy(path)}"
         )
 
 
-def _key(path: Path) -> _Key | None:
+def moment_of(path: Path) -> Moment | None:
+    """The state of a file, as far as it is known without reading it; None if there is no such file."""
     try:
         found = path.stat()
     except OSError:
@@ -146,7 +140,7 @@ def _key(path: Path) -> _Key | None:
     return str(path.absolute()), found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _remedy(path: Path) -> str:
+def remedy(path: Path) -> str:
     """What makes a file again that is missing or damaged."""
     first = f"delete {path}, and " if path.exists() else ""
     if run_of(path.parent) is not None:

@@ -1,5 +1,7 @@
 """config.yaml of a run directory, and whether a command may continue in the directory."""
 
+import hashlib
+import json
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -9,6 +11,7 @@ import yaml
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.text_files import read_yaml
+from app.runs.checksums import read_checksums, record
 from app.runs.kernels import KERNELS, with_kernels
 from app.runs.layout import RunDirectory
 from app.runs.provenance import versions
@@ -130,14 +133,20 @@ def claim(
             no run directory.
     """
     if not layout.config.exists():
-        if layout.root.exists() and any(path.name != layout.lock.name for path in layout.root.iterdir()):
-            raise UserError(f"{layout.root} exists and is no run directory (no config.yaml); choose another experiment")
+        _check_restorable(layout, _fingerprint(config, free))
         _write(layout, config, _made_with(kernels))
+        record(layout.root, {layout.config.name: _fingerprint(config, free)})
         return
+    theirs = _read_ours(layout)
+    if "versions" not in theirs:  # every run writes them
+        raise UserError(
+            f"{layout.root} exists and is no run directory (no run has written its config.yaml); choose another "
+            "experiment"
+        )
     if not begun:
         _write(layout, config, _made_with(kernels))
+        record(layout.root, {layout.config.name: _fingerprint(config, free)})
         return
-    theirs = read_config(layout)
     made_with = {name: theirs.pop(name) for name in ("versions", KERNELS) if name in theirs}
     if not layout.schema.exists():
         free = [*free, *_renamed_defaults(config, theirs)]
@@ -158,6 +167,40 @@ def claim(
             f"{layout.root} was begun with other versions ({'; '.join(changed)}); bits of results may differ",
             stacklevel=2,
         )
+
+
+def _fingerprint(config: Mapping[str, Any], free: Collection[str]) -> str:
+    """The checksum of the part of a configuration that no command may change: whoever has it can write it again."""
+    fixed = {key: value for key, value in effective(config).items() if not _is_in(key, free)}
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _check_restorable(layout: RunDirectory, fingerprint: str) -> None:
+    """Check that config.yaml may be written into a directory that has none.
+
+    Raises:
+        UserError: it is no run directory, or one of another configuration.
+    """
+    if not layout.root.exists() or all(path.name == layout.lock.name for path in layout.root.iterdir()):
+        return
+    before = read_checksums(layout.root).get(layout.config.name)
+    if before is None:
+        raise UserError(f"{layout.root} exists and is no run directory (no config.yaml); choose another experiment")
+    if before != fingerprint:
+        raise UserError(
+            f"{layout.config}: no such file, and the directory was made by a different configuration; put the file "
+            "back, or choose another --experiment"
+        )
+
+
+def _read_ours(layout: RunDirectory) -> Config:
+    """Read config.yaml of a directory that a command is to go on in."""
+    try:
+        return read_config(layout)
+    except UserError as error:
+        if layout.config.name not in read_checksums(layout.root):
+            raise
+        raise UserError(f"{error}; delete {layout.config}, and the same command writes it again") from None
 
 
 def _renamed_defaults(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

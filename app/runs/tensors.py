@@ -21,7 +21,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read what `save_tensors` wrote; `app.runs.checksums.read_tensors` compares it with what was recorded too.
+    """Read what `save_tensors` wrote; `app.runs.recorded_tensors.read_tensors` compares it with what was recorded too.
 
     Raises:
         UserError: the file is missing, cannot be read or is not safetensors.

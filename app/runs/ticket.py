@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.common.states import plain_parameters
 from app.pruning import Masks, check_names, rewind
-from app.runs.checksums import read_tensors, recorded
+from app.runs.checksums import recorded
 from app.runs.layout import NetworkKey, TrainingLayout, run_of
 from app.runs.network_report import read_report
+from app.runs.recorded_tensors import read_tensors
 from app.runs.tensors import digest
 
 NET = "net."  # the prefix of the network's parameters in our LightningModules

@@ -87,6 +87,7 @@ def test_only_some_sections(capsys: pytest.CaptureFixture[str]) -> None:
         (["--threads", "two"], "'two' is not a whole number from 1 to 1024"),
         (["--json", "nowhere/bench.json"], "--json is nowhere/bench.json; give a file in a folder that exists"),
         (["--json", "."], "--json is .; give a file in a folder that exists"),
+        (["--json", __file__], "which is there already and not of the benchmark; name another file"),
         (["--fast"], "unrecognized arguments: --fast"),
     ],
 )

@@ -19,6 +19,7 @@ from app.modules import LanguageModel
 from app.nets import ONLSTM
 from app.parsing import build_tree, score
 from app.parsing.tree_files import read_trees
+from app.runs.output_directory import WRITTEN
 
 CONFIG = ("--config", "tree.yaml")
 RUN = Path("runs/tree/seed_0")
@@ -67,7 +68,7 @@ def test_scores_trees_and_pictures(
     trees = {f"{layer}.{builder}.txt" for layer in ("layer_1", "layer_2", "mean_of_layers")
              for builder in ("shen2018", "between_words")}  # fmt: skip
     pictures = {f"sentence_{number}.{kind}" for number in (2, 5) for kind in ("svg", "png")}
-    assert files == trees | pictures | {"gold.txt", "scores.csv"}
+    assert files == trees | pictures | {"gold.txt", "scores.csv", WRITTEN}
 
     gold, predicted = read_trees(tmp_path / "gold.txt"), read_trees(tmp_path / "layer_2.between_words.txt")
     assert len(gold) == 40
@@ -104,7 +105,23 @@ def test_a_sentence_of_ones_own(
     trees = re.findall(r"^layer \d: (.*)$", said.out, re.MULTILINE)
     assert len(trees) == 2
     assert tuple(trees[0].replace("(", " ").replace(")", " ").split()) == words
-    assert {path.name for path in tmp_path.iterdir()} == {"text.svg", "text.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"text.svg", "text.png", WRITTEN}
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("gold.txt", ()), ("text.svg", ("--text", "the cat sees"))])
+def test_files_of_the_user_s_are_not_replaced(
+    trained: Path,
+    tmp_path: Path,
+    name: str,
+    arguments: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / name).write_text("mine")
+    command = ("parse", *CONFIG, *arguments, "--output", str(tmp_path))
+    assert main(*command, monkeypatch=monkeypatch, cwd=trained) == 2
+    assert f"{tmp_path / name} is there already, and no command of this program wrote it" in capsys.readouterr().err
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == {tmp_path / name: "mine"}
 
 
 def test_perplexity_beside_the_optimum(
@@ -182,7 +199,7 @@ def test_words_of_another_model(
     assert "vocabulary" in capsys.readouterr().err
     resumed = main("fit", *CONFIG, "--trainer.max_epochs", "2", monkeypatch=monkeypatch, cwd=tmp_path / "copy")
     assert resumed == 2
-    assert "vocabulary" in capsys.readouterr().err
+    assert "was begun with other data (grammar: SHA-256 " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["test", "validate", "predict", "fit"])

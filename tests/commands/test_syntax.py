@@ -17,6 +17,7 @@ from test_parse import loaded, main
 
 from app.commands.syntax import ended, sentence_end
 from app.common.vocabulary import EOS, Vocabulary
+from app.runs.output_directory import WRITTEN
 from app.syntax.templates import ENGLISH
 from datamodules import Grammar
 
@@ -71,7 +72,7 @@ def test_templates_are_scored_with_the_models_probabilities(
     said = capsys.readouterr().out
     assert "predicted as <unk>: zebra" in said
     assert said.index("short-term") < said.index("order") < said.index("long-term") < said.index("polarity")
-    assert {path.name for path in tmp_path.iterdir()} == {"scores.csv", "accuracy.svg", "accuracy.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"scores.csv", "accuracy.svg", "accuracy.png", WRITTEN}
     found = {(row["row"], row["comparison"]): row for row in rows(tmp_path / "scores.csv")}
     model = loaded(trained)
 
@@ -127,7 +128,7 @@ def test_models_side_by_side(
     assert main(*compare, "--output", str(tmp_path / "drawn"), monkeypatch=monkeypatch, cwd=trained) == 0
     said = capsys.readouterr().out
     assert said.index("tree") < said.index("other") < said.index("order")
-    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"accuracy.svg", "accuracy.png"}
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"accuracy.svg", "accuracy.png", WRITTEN}
     assert main(*compare[:3], str(tmp_path / "c"), monkeypatch=monkeypatch, cwd=trained) == 2
     assert "scored on different sentences" in capsys.readouterr().err
     assert main(*compare[:3], monkeypatch=monkeypatch, cwd=trained) == 2

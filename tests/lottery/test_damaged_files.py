@@ -211,7 +211,7 @@ def test_best_checkpoints_that_are_kept(tmp_path: Path) -> None:
 
 def test_each_file_is_checked_once_in_a_process(run: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
-    monkeypatch.setattr("app.runs.checksums.digest", lambda tensors: (counted.append(1), digest(tensors))[1])
+    monkeypatch.setattr("app.runs.recorded_tensors.digest", lambda tensors: (counted.append(1), digest(tensors))[1])
     before = lottery(run.root, **OPTIONS).networks_before
     for _ in range(3):
         before.initial(0)

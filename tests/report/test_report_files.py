@@ -14,6 +14,7 @@ from app.plotting.canvas import blocks, legend, name_panel
 from app.plotting.style import style
 from app.report import ReportFiles, report
 from app.runs.layout import NetworkKey, RunLayout
+from app.runs.output_directory import WRITTEN
 from app.runs.table import read_results
 
 STEMS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy", "test_accuracy_curves")
@@ -29,6 +30,7 @@ def test_files_are_all_there_and_named(large: ReportFiles):
     assert {path.name for path in large.html.parent.iterdir()} == {
         "report.html",
         "report.md",
+        WRITTEN,
         *(path.name for path in large.figures),
     }
     for path in large.figures:
@@ -83,6 +85,23 @@ def test_same_rows_same_bytes(small_run: Path, tmp_path: Path):
     first = [path.read_bytes() for path in paths]
     report([small_run], tmp_path)
     assert [path.read_bytes() for path in paths] == first
+
+
+def test_a_report_of_the_user_s_own_is_not_replaced(small_run: Path, tmp_path: Path):
+    (tmp_path / "report.md").write_text("# My thesis\n")
+    with pytest.raises(UserError, match=r"report\.md is there already.* another directory with --out$"):
+        report([small_run], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_a_report_of_an_earlier_version_is_replaced(small_run: Path, tmp_path: Path):
+    report([small_run], tmp_path)
+    (tmp_path / WRITTEN).unlink()
+    report([small_run], tmp_path)
+    (tmp_path / WRITTEN).unlink()
+    (tmp_path / "report.md").write_text("# My thesis\n")
+    with pytest.raises(UserError, match=r"is there already"):
+        report([small_run], tmp_path)
 
 
 def test_weights_are_not_needed_and_nothing_else_is_touched(tmp_path: Path):

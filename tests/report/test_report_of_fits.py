@@ -22,6 +22,7 @@ from app.report.fit_run import read_fits
 from app.report.fit_series import fit_line
 from app.report.fit_tables import fit_provenance_table, validations_table
 from app.report.parses import read_drawings, scores_tables
+from app.runs.output_directory import WRITTEN
 from app.runs.table import read_metrics
 
 STEMS = ("val_perplexity", "uf1_layers", "tree_1", "tree_2", "tree_3")
@@ -35,7 +36,7 @@ def reported(fits: Path) -> ReportFiles:
 def test_files_and_what_the_page_holds(reported: ReportFiles):
     out = reported.html.parent
     names = {f"{stem}.{kind}" for stem in STEMS for kind in ("png", "svg")}
-    assert {path.name for path in out.iterdir()} == names | {"report.html", "report.md"}
+    assert {path.name for path in out.iterdir()} == names | {"report.html", "report.md", WRITTEN}
     assert {path.name for path in reported.figures} == names
     page = Outside()
     page.feed(reported.html.read_text())

@@ -1,5 +1,6 @@
 """config.yaml: which commands go on with a run directory, and what it then stands for."""
 
+import shutil
 import warnings
 from copy import deepcopy
 from pathlib import Path
@@ -243,6 +244,34 @@ def test_a_damaged_file_is_one_line(run: RunLayout, text: str, says: str) -> Non
     message = refusal(run, CONFIG)
     assert says in message
     assert str(run.config) in message
+
+
+def test_a_damaged_or_missing_file_is_written_again_by_the_same_command(run: RunLayout) -> None:
+    run.config.write_text("a: [")
+    assert f"; delete {run.config}, and the same command writes it again" in refusal(run, CONFIG)
+    run.config.unlink()
+    other = changed("trainer.max_steps", 10)
+    assert refusal(run, other).startswith(f"{run.config}: no such file, and the directory was made by a different conf")
+    claim(run, changed("runs", "elsewhere"))
+    assert read_config(run) == {"versions": versions(), **CONFIG, "runs": "elsewhere"}
+    assert "trainer.max_steps: 9 -> 10" in refusal(run, other)
+
+
+def test_what_may_differ_may_differ_from_what_is_written_again(run: RunLayout) -> None:
+    shutil.rmtree(run.root)
+    claim(run, CONFIG, free=["trainer.max_steps"])
+    run.config.unlink()
+    claim(run, changed("trainer.max_steps", 10), free=["trainer.max_steps"])
+    assert read_config(run)["trainer"]["max_steps"] == 10
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_configuration_of_the_user_s_own_is_left_as_it_is(tmp_path: Path, begun: bool) -> None:
+    run = RunLayout(tmp_path / "mine")
+    run.root.mkdir()
+    run.config.write_text(yaml.safe_dump(CONFIG))
+    message = refusal(run, CONFIG, begun=begun)
+    assert message.startswith(f"{run.root} exists and is no run directory (no run has written its config.yaml)")
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
