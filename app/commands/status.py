@@ -1,6 +1,5 @@
 """`python -m app status`: what is done, running and missing in a run directory."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -132,8 +131,8 @@ def _validations(training: TrainingLayout, best: BestValidation) -> list[Metrics
     if not training.metrics.stat().st_size:
         raise UserError(f"{training.metrics}: empty, without even its header; was it edited by hand?")
     rows = read_metrics(training.metrics)
-    if rows and all(math.isnan(row.get(best.monitor, math.nan)) for row in rows):
-        raise UserError(f"{training.metrics}: rows without a {best.monitor}; was it edited by hand?")
+    if rows and best.monitor not in rows[0]:
+        raise UserError(f"{training.metrics}: no column {best.monitor}; was it edited by hand?")
     return rows
 
 

@@ -84,7 +84,7 @@ class Experiment:
             finally:
                 loggers.finish()
         if is_first():
-            Console().print(summary_table(rows, read_schema(self.layout)))
+            Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def draw_side_by_side(self, lock: int, whole: Pruning | None = None) -> None:
         """Train what is not finished in several processes.
@@ -125,7 +125,7 @@ class Experiment:
             raise SIGTERMException if stop() == signal.SIGTERM else Interrupted
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
-        Console().print(summary_table(lottery.conclude(), read_schema(self.layout)))
+        Console().print(summary_table(lottery.conclude(), read_schema(self.layout), configured_best(self.config)))
 
     def draw_at_once(self, trainer: Trainer, whole: Pruning | None = None) -> None:
         """Train what is not finished, several networks at once.
@@ -157,7 +157,7 @@ class Experiment:
                 raise
             finally:
                 loggers.finish()
-        Console().print(summary_table(rows, read_schema(self.layout)))
+        Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def serve(self, parent: Parent) -> None:
         """Train the networks that another process asks for; it holds the run directory.

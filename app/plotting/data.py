@@ -17,6 +17,7 @@ class Mark:
         low: least value.
         high: greatest value.
         n: how many networks.
+        bound: whether it is only a lower bound.
     """
 
     x: float
@@ -24,6 +25,7 @@ class Mark:
     low: float
     high: float
     n: int = 1
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

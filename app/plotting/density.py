@@ -61,7 +61,7 @@ def _draw_panel(axes: Axes, panel: DensityPanel, *, width: float) -> None:
 
 
 def _draw_line(axes: Axes, line: Line, start: Sequence[Mark], *, aside: float) -> None:
-    """A mean line, and bars where there is more than one network.
+    """A mean line, and bars where there is more than one network; points that are lower bounds are hollow.
 
     Args:
         axes: where.
@@ -80,6 +80,18 @@ def _draw_line(axes: Axes, line: Line, start: Sequence[Mark], *, aside: float) -
         markeredgewidth=0,
         zorder=3,
     )
+    whole = [*zip([mark.x for mark in start], start, strict=True), *zip(places, line.marks, strict=True)]
+    for place, mark in whole:
+        if mark.bound:
+            axes.plot(
+                place,
+                mark.mean,
+                linestyle="",
+                marker=line_style.marker,
+                markerfacecolor=axes.get_facecolor(),
+                markeredgecolor=line_style.colour,
+                zorder=3.1,
+            )
     for place, mark in zip(places, line.marks, strict=True):
         if mark.n > 1:
             axes.vlines(place, mark.low, mark.high, color=line_style.colour, linewidth=1.0, alpha=0.65, zorder=2.5)

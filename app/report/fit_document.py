@@ -65,7 +65,13 @@ def _extent(fit: FitRun) -> str:
     counts = sorted({len(training.rows) for training in trainings})
     many = plural(counts[0], "validation") if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,} validations"
     last = iteration(max(training.rows[-1][ITERATION] for training in trainings))
-    return f"{plural(len(trainings), fit.noun)}{_size(fit)}: {many}, the last at iteration {last}."
+    stopped = [
+        f"{fit.noun} {training.seed} at iteration {iteration(training.provenance.stopped_at)}"
+        for training in trainings
+        if training.provenance.stopped_at is not None
+    ]
+    early = f" Stopped before the full length: {', '.join(stopped)}." if stopped else ""
+    return f"{plural(len(trainings), fit.noun)}{_size(fit)}: {many}, the last at iteration {last}.{early}"
 
 
 def _size(fit: FitRun) -> str:
@@ -101,6 +107,9 @@ def _reading(fits: Sequence[FitRun], figures: dict[str, list[Metric]]) -> list[s
             if metric.detail and not is_by_operators(metric) and not is_layer(metric)
         ),
     ]
+    trainings = [training for fit in fits for training in fit.trainings]
+    if infinite := sorted(set().union(*(training.infinite for training in trainings))):
+        notes.append(f"Infinite values, as of a training that diverges, are left out: {', '.join(infinite)}.")
     if any(len(fit.trainings) > 1 for fit in fits):
         notes.append(
             "Lines are means over the seeds of an experiment, bands reach from the least to the greatest value. Seeds "

@@ -45,11 +45,14 @@ def _extreme_and_last(trainings: Sequence[TrainedNetwork], metric: Metric) -> li
     """The best value of each seed and where it is, and the last."""
     choose = max if metric.better == "higher" else min
     word, change = ("Highest", "rising") if metric.better == "higher" else ("Least", "falling")
-    best = [choose(training.rows, key=lambda row: row[metric.name]) for training in trainings]
+    measured = [[row for row in training.rows if not math.isnan(row[metric.name])] for training in trainings]
+    best = [choose(rows, key=lambda row: row[metric.name]) for rows in measured]
     value, where = _write(best, metric), _iterations(best)
     if all(row is training.rows[-1] for row, training in zip(best, trainings, strict=True)):
         return [f"{word} {value}, at the last validation, {where}: it may not have stopped {change}."]
     ends = [training.rows[-1] for training in trainings]
+    if any(math.isnan(row[metric.name]) for row in ends):
+        return [f"{word} {value}, at {where}.", f"At the last validation, {_iterations(ends)}, not finite."]
     return [f"{word} {value}, at {where}.", f"At the last validation, {_iterations(ends)}: {_write(ends, metric)}."]
 
 

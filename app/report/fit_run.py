@@ -11,7 +11,7 @@ from app.common.errors import UserError
 from app.common.metrics import Metric, Schema, described
 from app.report.metrics import main_metric
 from app.report.provenance import Provenance, read_provenance
-from app.report.wording import expected
+from app.report.wording import impossible
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.config import read_config
 from app.runs.layout import SEED, FitLayout, NetworkKey, RunDirectory, TrainingLayout, run_of, seed_directories
@@ -29,6 +29,7 @@ class TrainedNetwork:
         config: its configuration.
         rows: one per validation, at least one.
         schema: what is declared of metrics.
+        infinite: metrics that were infinite at some validations, where their rows have nan.
     """
 
     layout: TrainingLayout
@@ -36,6 +37,7 @@ class TrainedNetwork:
     config: dict[str, Any]
     rows: list[MetricsRow]
     schema: Schema = field(default_factory=Schema)
+    infinite: frozenset[str] = frozenset()
 
     @property
     def seed(self) -> int:
@@ -157,31 +159,33 @@ def _read(root: Path) -> TrainedNetwork:
     best = configured_best(config)
     if best.monitor not in rows[0]:
         raise UserError(f"{layout.metrics}: no column {best.monitor}; was it edited by hand?")
+    if not _measured(rows, best.monitor):
+        raise UserError(f"{layout.metrics}: no validation has a value of {best.monitor}, by which the best is chosen")
     metrics = described(schema, [name for name in rows[0] if name != ITERATION])
-    always = {best.monitor, main_metric(metrics, best).name}
     for row in rows:
-        _check(row, metrics, always, layout.metrics)
+        _check(row, metrics, schema, layout.metrics)
     for before, after in pairwise(row[ITERATION] for row in rows):
         if after < before:
             raise UserError(f"{layout.metrics}: iteration {after:g} after {before:g}; was it edited by hand?")
     provenance = read_provenance(layout.report)
-    return TrainedNetwork(layout=layout, provenance=provenance, config=config, rows=rows, schema=schema)
+    infinite = frozenset(name for row in rows for name, value in row.items() if math.isinf(value))
+    rows = [{name: math.nan if math.isinf(value) else value for name, value in row.items()} for row in rows]
+    return TrainedNetwork(
+        layout=layout, provenance=provenance, config=config, rows=rows, schema=schema, infinite=infinite
+    )
 
 
 def _measured(rows: Sequence[MetricsRow], name: str) -> bool:
-    return any(not math.isnan(row.get(name, math.nan)) for row in rows)
+    return any(math.isfinite(row.get(name, math.nan)) for row in rows)
 
 
-def _check(row: MetricsRow, metrics: Schema, always: set[str], path: Path) -> None:
-    """A value is possible for its metric; those in `always` are measured at every validation, others may be nan."""
+def _check(row: MetricsRow, metrics: Schema, declared: Schema, path: Path) -> None:
+    """A value is possible for its metric; one that is not finite, as where a training diverges, is passed over."""
     for metric in metrics.values():
         value = row[metric.name]
-        missing = math.isnan(value) and metric.name in always
-        if missing or math.isinf(value) or not metric.holds(value):
-            raise UserError(
-                f"{path}: {metric.name} is {value} at iteration {row[ITERATION]:,}, expected {expected(metric)}; "
-                "was it edited by hand?"
-            )
+        if math.isfinite(value) and not metric.holds(value):
+            where = f" at iteration {row[ITERATION]:,}"
+            raise UserError(f"{path}: {impossible(metric, value, declared, where)}")
     if row[ITERATION] < 0:
         raise UserError(f"{path}: iteration {row[ITERATION]}; was it edited by hand?")
 
@@ -195,7 +199,7 @@ def _check_together(experiment: FitRun) -> None:
     if len({training.best_by for training in trainings}) > 1:
         raise UserError(f"{experiment.name}: its seeds differ in best.monitor or best.mode; report them apart")
     main = experiment.main.name
-    if not all(main in training.rows[0] for training in trainings):
+    if not all(_measured(training.rows, main) for training in trainings):
         raise UserError(f"{experiment.name}: only some of its seeds have {main}; report them apart")
     for number in range(max(len(training.rows) for training in trainings)):
         there = [training for training in trainings if number < len(training.rows)]

@@ -8,12 +8,13 @@ from app.report.document import Document, ExperimentSection
 from app.report.lottery_figures import curves_picture, density_picture
 from app.report.lottery_findings import lottery_findings
 from app.report.lottery_run import LotteryRun
+from app.report.lottery_series import BOUND
 from app.report.methods import Methods
 from app.report.metrics import unique
 from app.report.notes import data_notes, metric_notes
 from app.report.provenance import provenance_table
 from app.report.tables import method_tables
-from app.report.wording import best_validation, capitalised
+from app.report.wording import best_validation, capitalised, in_sentence
 
 
 def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
@@ -37,7 +38,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
             extent=_extent(lottery, methods),
             findings=lottery_findings(lottery, methods),
             tables=[
-                *method_tables(lottery.results, lottery.columns, methods),
+                *method_tables(lottery.results, lottery.columns, methods, lottery.best),
                 *([provenance_table(made[lottery.name])] if made[lottery.name] else []),
             ],
         )
@@ -79,8 +80,14 @@ def _extent(lottery: LotteryRun, methods: Methods) -> str:
     time = f"{minutes / 60:.1f} hours" if minutes >= 100 else f"{minutes:.1f} minutes"
     return (
         f"{plural(lottery.replicates, 'replicate')}, {pruning}: "
-        f"{plural(len(rows), 'trained network')} ({listed}), {time} of training."
+        f"{plural(len(rows), 'trained network')} ({listed}), {time} of training{_lengths(lottery)}."
     )
+
+
+def _lengths(lottery: LotteryRun) -> str:
+    """The lengths of the trainings, where they differ."""
+    lengths = sorted({row.iterations for row in lottery.results if row.iterations is not None})
+    return f"; they ended at iterations {lengths[0]:,} to {lengths[-1]:,}" if len(lengths) > 1 else ""
 
 
 def _reading(lotteries: Sequence[LotteryRun], methods: Methods) -> list[str]:
@@ -95,9 +102,19 @@ def _reading(lotteries: Sequence[LotteryRun], methods: Methods) -> list[str]:
             for method in present
             if methods.notes[method].note
         ),
-        f"Early stop: the iteration of {' or '.join(best)}, found afterwards; every training runs its full length. An "
-        "early stop at the last iteration of a training is only a lower bound: a longer training may have had its best "
-        "validation later.",
+        f"Early stop: the iteration of {' or '.join(best)}, found afterwards. It is only a lower bound ("
+        f"{BOUND} in tables, a hollow point in the figure) where a network was best at its last validation, or better "
+        "still at the end: a longer training may have had its best validation later.",
         "Lines are means over networks; bars and bands reach from the least to the greatest value. The number of "
         "networks n counts replicates, and for controls replicates times the controls of each ticket.",
+        *_left_out(lotteries),
     ]
+
+
+def _left_out(lotteries: Sequence[LotteryRun]) -> list[str]:
+    """A note on columns of which some networks have no number."""
+    columns = unique(each for lottery in lotteries for each in lottery.left_out)
+    if not columns:
+        return []
+    names = ", ".join(in_sentence(column.title) for column in columns)
+    return [f"Networks without a number, or with one that is not finite, are left out of: {names}."]

@@ -26,7 +26,7 @@ def density_picture(lotteries: Sequence[LotteryRun], metric: Metric, methods: Me
         methods: all of them.
     """
     shown = [lottery for lottery in lotteries if metric.name in {each.name for each in lottery.columns}]
-    lines = {lottery.name: series(lottery.results, metric.name, methods) for lottery in shown}
+    lines = {lottery.name: series(lottery.results, metric.name, methods, lottery.best) for lottery in shown}
     names = {lottery.name: f"{lottery.name} ({plural(lottery.replicates, 'replicate')})" for lottery in shown}
     panels = [_density_panel(names[name] if len(lotteries) > 1 else "", each, methods) for name, each in lines.items()]
     figure = DensityFigure(
@@ -41,9 +41,11 @@ def density_picture(lotteries: Sequence[LotteryRun], metric: Metric, methods: Me
             places = ", ".join(_at(metric, point) for point in _ends(line, metric))
             said.append(f"{_whose(lotteries, name)}{methods.title(method)} {places}.")
     best = "start, best and end" if metric.better != "neither" else "start and end"
+    bounds = any(point.bounds for by_method in lines.values() for line in by_method.values() for point in line)
+    hollow = " Hollow points are lower bounds." if bounds else ""
     return Picture(
         stem=file_stem(metric.name),
-        caption=f"{metric.title} against the share of weights remaining.",
+        caption=f"{metric.title} against the share of weights remaining.{hollow}",
         alt=f"{metric.title} against % of weights remaining; {best} of each line. {' '.join(said)}",
         source=figure,
     )
@@ -118,7 +120,9 @@ def _group(lottery: LotteryRun, metric: Metric, methods: Methods, rounds: Sequen
         for method in found:
             rows = [row for row in lottery.results if (row.method, row.round) == (method, round_)]
             if rows:
-                tables = [lottery.curve_rows(row.key, metric) for row in rows]
+                tables = [table for row in rows if (table := lottery.curve_rows(row.key, metric))]
+                if not tables:
+                    continue
                 found[method][round_] = curve(tables, metric.name)
                 densities.setdefault(round_, rows[0].density)
                 if not found[method][round_]:
@@ -128,6 +132,7 @@ def _group(lottery: LotteryRun, metric: Metric, methods: Methods, rounds: Sequen
                     )
     for method in found:
         found[method] = {**found.get(DENSE, {}), **found[method]}
+    found = {method: curves for method, curves in found.items() if curves}
     panels = [method for method in found if method != DENSE] or list(found)
     return CurvesGroup(
         title=title, panels=[_curves_panel(found, method, methods) for method in panels], densities=densities
@@ -155,7 +160,8 @@ def _ends(line: Sequence[Point], metric: Metric) -> list[Point]:
 
 
 def _at(metric: Metric, point: Point) -> str:
-    return f"{metric.write(point.value.mean)} at {weights(point.density)} %"
+    least = "at least " if point.bounds else ""
+    return f"{least}{metric.write(point.value.mean)} at {weights(point.density)} %"
 
 
 def _whose(lotteries: Sequence[LotteryRun], name: str) -> str:

@@ -1,13 +1,13 @@
 """What a lottery's numbers say, in sentences: computed from means, and claiming no more than means can."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.common.metrics import Metric
 from app.plotting.numbers import iteration, weights
 from app.report.findings import Findings
 from app.report.lottery_run import LotteryRun
-from app.report.lottery_series import Point, Series, series
+from app.report.lottery_series import BOUND, Point, Series, series
 from app.report.methods import Methods
 from app.report.metrics import EARLY_STOP_ITERATION, WHEN, column
 from app.report.wording import difference, in_sentence, relative, with_article
@@ -41,7 +41,7 @@ def lottery_findings(lottery: LotteryRun, methods: Methods) -> Findings:
         methods: all of them.
     """
     rows = lottery.results
-    stop = series(rows, EARLY_STOP_ITERATION.name, methods)
+    stop = series(rows, EARLY_STOP_ITERATION.name, methods, lottery.best)
     if DENSE not in stop:
         return Findings(by_subject={}, basis="No dense network is finished yet: there is nothing to compare with.")
     values = [
@@ -59,7 +59,9 @@ def lottery_findings(lottery: LotteryRun, methods: Methods) -> Findings:
 
 def finished(lines: Series, method: str) -> list[Point]:
     """The pruned points of a method that every replicate of the dense network has finished, by round."""
-    pruned = [point for point in lines[method] if point.round > 0]
+    if DENSE not in lines:
+        return []
+    pruned = [point for point in lines.get(method, ()) if point.round > 0]
     full = max((point.value.n for point in pruned), default=0)
     return [point for point in pruned if point.value.n == full and point.replicates >= lines[DENSE][0].replicates]
 
@@ -87,6 +89,13 @@ def standing(points: Sequence[Point], dense: Point, metric: Metric) -> str:
 
 def _of_method(lines: _Lines, method: str, methods: Methods) -> list[str]:
     holds = []
+    # A metric may be undefined for all networks of a method, or for the dense ones.
+    values = [
+        (metric, by_prefix)
+        for metric, by_prefix in lines.values
+        if all(finished(by_prefix[prefix], method) for prefix in WHEN)
+    ]
+    lines = replace(lines, values=values)
     for metric, by_prefix in lines.values:
         early = by_prefix[EARLY_STOP]
         whose = "At early stop" if len(lines.values) == 1 else f"{metric.title} at early stop:"
@@ -102,13 +111,25 @@ def _of_method(lines: _Lines, method: str, methods: Methods) -> list[str]:
 
 
 def _earliest(stop: Series, method: str) -> str:
-    dense, best = stop[DENSE][0].value.mean, min(finished(stop, method), key=_level)
+    first, best = stop[DENSE][0], min(finished(stop, method), key=_level)
+    dense = first.value.mean
     at, change = f"at {weights(best.density)} % of weights", relative(best.value.mean, dense)
     if best.value.mean < dense - TIE:
-        against = f"iteration {iteration(best.value.mean)} against {iteration(dense)} for dense"
-        return f"Early stop is earliest {at}, {against} ({change})."
-    nearest = f"the earliest, {at}, stops at iteration {iteration(best.value.mean)}"
-    return f"No ticket stops earlier than dense (iteration {iteration(dense)}); {nearest} ({change})."
+        against = f"iteration {_iteration(best)} against {_iteration(first)} for dense"
+        return f"Early stop is earliest {at}, {against} ({change}).{_bounds(first, best)}"
+    nearest = f"the earliest, {at}, stops at iteration {_iteration(best)}"
+    none = f"No ticket stops earlier than dense (iteration {_iteration(first)})"
+    return f"{none}; {nearest} ({change}).{_bounds(first, best)}"
+
+
+def _iteration(point: Point) -> str:
+    return f"{BOUND if point.bounds else ''}{iteration(point.value.mean)}"
+
+
+def _bounds(*points: Point) -> str:
+    """A warning where an early stop is only a lower bound."""
+    bounded = any(point.bounds for point in points)
+    return f" {BOUND} is a lower bound: a longer training may stop later." if bounded else ""
 
 
 def _extreme(metric: Metric, lines: Series, method: str, when: str) -> str:
@@ -133,19 +154,22 @@ def _against_tickets(lines: _Lines, control: str, methods: Methods) -> list[str]
     if tickets is None or not both:
         return []
     theirs = min(both, key=_level)
-    ours = _of_round(stop[control], theirs.round)
+    own = _of_round(stop[control], theirs.round)
+    ours = own.value.mean
     compared = []
     for metric, by_prefix in lines.values:
-        value, base = (_of_round(by_prefix[EARLY_STOP][each], theirs.round) for each in (control, tickets))
-        compared.append(
-            f"{with_article(in_sentence(metric.title))} of {metric.write(value)} against {metric.write(base)} "
-            f"({difference(metric, value, base)})"
-        )
+        early = by_prefix[EARLY_STOP]
+        if all(theirs.round in {point.round for point in early.get(each, ())} for each in (control, tickets)):
+            value, base = (_of_round(early[each], theirs.round).value.mean for each in (control, tickets))
+            compared.append(
+                f"{with_article(in_sentence(metric.title))} of {metric.write(value)} against {metric.write(base)} "
+                f"({difference(metric, value, base)})"
+            )
     values = f", with {' and '.join(compared)}" if compared else ""
     return [
         f"At {weights(theirs.density)} % of weights, where {methods.title(tickets)} tickets stop earliest, it stops at "
-        f"iteration {iteration(ours)} against {iteration(theirs.value.mean)} ({relative(ours, theirs.value.mean)})"
-        f"{values}."
+        f"iteration {_iteration(own)} against {_iteration(theirs)} ({relative(ours, theirs.value.mean)})"
+        f"{values}.{_bounds(own, theirs)}"
     ]
 
 
@@ -160,8 +184,8 @@ def _level(point: Point) -> float:
     return round(point.value.mean, 9)
 
 
-def _of_round(line: Sequence[Point], round_: int) -> float:
-    return next(point.value.mean for point in line if point.round == round_)
+def _of_round(line: Sequence[Point], round_: int) -> Point:
+    return next(point for point in line if point.round == round_)
 
 
 def _basis(stop: Series, methods: Methods) -> str:

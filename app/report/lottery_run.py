@@ -9,12 +9,12 @@ from app.common.errors import UserError
 from app.common.metrics import Metric, Schema, described, headline_metrics
 from app.report.metrics import lottery_columns, result_metrics
 from app.report.provenance import Provenance, read_provenance
-from app.report.wording import expected
+from app.report.wording import impossible
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.config import read_config
 from app.runs.layout import DENSE, NetworkKey, RunLayout, TrainingLayout
 from app.runs.schema import RunSchema, read_schema
-from app.runs.table import MetricsRow, Result, read_metrics, read_results
+from app.runs.table import EARLY_STOP, FINAL, MetricsRow, Result, read_metrics, read_results
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +57,15 @@ class LotteryRun:
     @property
     def headline(self) -> list[Metric]:
         """The metrics that stand for a network."""
-        return headline_metrics(self.metrics.values())
+        return [
+            metric
+            for metric in headline_metrics(self.metrics.values())
+            if all(self._measured(f"{prefix}{metric.name}") for prefix in (EARLY_STOP, FINAL))
+        ]
+
+    def _measured(self, column: str) -> bool:
+        """Whether any network has a number there: a metric may be undefined for all, or not be finite."""
+        return any(math.isfinite(row.value(column)) for row in self.results)
 
     @property
     def columns(self) -> list[Metric]:
@@ -65,34 +73,35 @@ class LotteryRun:
         return lottery_columns(self.headline)
 
     @property
+    def left_out(self) -> list[Metric]:
+        """The columns of which some networks have no number, or none that is finite."""
+        return [each for each in self.columns if not all(math.isfinite(row.value(each.name)) for row in self.results)]
+
+    @property
     def monitor(self) -> Metric:
         """The metric that decides which validation is the best."""
         return described(self.schema.metrics, [self.best.monitor])[self.best.monitor]
 
     def curve_rows(self, key: NetworkKey, metric: Metric) -> list[MetricsRow]:
-        """The learning curve of one network.
+        """The learning curve of one network; empty if no validation has a finite value of the metric.
 
         Args:
             key: which network.
             metric: that is to be drawn.
 
         Raises:
-            UserError: its metrics.csv is missing, broken, or has no value of the metric.
+            UserError: its metrics.csv is missing or broken.
         """
         path = self.places[key].metrics
         rows = read_metrics(path)
         if not rows:
             raise UserError(f"{path}: no row, though results.csv has this network; remove its directory and run again")
         values = {row["iteration"]: row.get(metric.name, math.nan) for row in rows}
-        if all(map(math.isnan, values.values())):
-            raise UserError(f"{path}: {metric.name} is nan in all rows; was it edited by hand?")
         for iteration, value in values.items():
-            if math.isinf(value) or not metric.holds(value):
-                raise UserError(
-                    f"{path}: {metric.name} is {value} at iteration {iteration}, expected {expected(metric)}; "
-                    "was it edited by hand?"
-                )
-        return rows
+            if not metric.holds(value) and math.isfinite(value):
+                where = f" at iteration {iteration:,}"
+                raise UserError(f"{path}: {impossible(metric, value, self.schema.metrics, where)}")
+        return rows if any(map(math.isfinite, values.values())) else []
 
     def provenance(self) -> list[tuple[str, Provenance]]:
         """What its networks came from, each with its replicate; those without a report.json are passed over.
@@ -133,7 +142,7 @@ def read_lotteries(run_dirs: Sequence[Path]) -> list[LotteryRun]:
     for lottery in lotteries.values():
         columns = lottery.columns
         for row in lottery.results:
-            _check(row, lottery.sources[row.key], columns)
+            _check(row, lottery.sources[row.key], columns, lottery.schema.metrics)
     return list(lotteries.values())
 
 
@@ -160,17 +169,15 @@ def _best(run: RunLayout) -> BestValidation:
     return configured_best(read_config(run)) if run.config.exists() else BestValidation()
 
 
-def _check(row: Result, path: Path, columns: Sequence[Metric]) -> None:
+def _check(row: Result, path: Path, columns: Sequence[Metric], declared: Schema) -> None:
     if not 0 < row.density <= 1:
         raise UserError(
             f"{path}: {row.key}: density is {row.density}, expected a fraction of 1; was it edited by hand?"
         )
     for metric in columns:
         value = row.value(metric.name)
-        if not math.isfinite(value) or not metric.holds(value):
-            raise UserError(
-                f"{path}: {row.key}: {metric.name} is {value}, expected {expected(metric)}; was it edited by hand?"
-            )
+        if math.isfinite(value) and not metric.holds(value):
+            raise UserError(f"{path}: {row.key}: {impossible(metric, value, declared)}")
     if not math.isfinite(row.seconds):
         raise UserError(f"{path}: {row.key}: its seconds are {row.seconds}; was it edited by hand?")
     if (row.method == DENSE) != (row.round == 0):

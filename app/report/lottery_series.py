@@ -2,17 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import fsum, isnan, log
+from dataclasses import dataclass, replace
+from math import fsum, isfinite, log, nan
 
+from app.common.metrics import Metric
 from app.plotting.data import Mark
 from app.report.aggregate import Aggregate, aggregate
 from app.report.methods import Methods
+from app.report.metrics import EARLY_STOP_ITERATION
+from app.runs.best_validation import BestValidation
 from app.runs.layout import DENSE
 from app.runs.table import ITERATION, Result
 
 # The densities of Fig. 3 (Frankle & Carbin): learning gets faster down to 21.1 %, slower below.
 PAPER_DENSITIES = (1.0, 0.513, 0.211, 0.070, 0.036, 0.019)
+BOUND = "\N{GREATER-THAN OR EQUAL TO}"
 NEAR = log(1.12)  # half a round of 20 %: what counts as one of these densities
 
 
@@ -25,42 +29,51 @@ class Point:
         density: mean share of weights remaining; the networks of a round hardly differ in it.
         value: over the networks: replicates, or replicates times branches for controls.
         replicates: which replicates these are.
+        bounds: how many of the networks have an early stop that is only a lower bound, where that is the value.
     """
 
     round: int
     density: float
     value: Aggregate
     replicates: frozenset[int]
+    bounds: int = 0
 
     @property
     def mark(self) -> Mark:
         """The point in a figure against density."""
-        return self.value.mark(self.density)
+        return replace(self.value.mark(self.density), bound=self.bounds > 0)
+
+    def number(self, metric: Metric) -> str:
+        """The value without its unit, after "≥ " where it is a lower bound."""
+        return f"{BOUND} {self.value.number(metric)}" if self.bounds else self.value.number(metric)
 
 
 Series = dict[str, tuple[Point, ...]]
 
 
-def series(results: Iterable[Result], column: str, methods: Methods) -> Series:
+def series(results: Iterable[Result], column: str, methods: Methods, best: BestValidation | None = None) -> Series:
     """One line per method: its points by round, beginning with the dense one that all methods share.
 
     Args:
         results: rows of one experiment.
         column: which column of results.csv, such as `early_stop_iteration`.
         methods: all of them.
+        best: how validations were compared, to tell which early stops are only lower bounds.
 
     Returns:
-        The methods that have rows, in order.
+        The methods that have values, in order; networks without a value in the column, or one that is not finite, are
+        left out.
     """
     groups: dict[str, dict[int, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for row in results:
         groups[row.method][row.round].append(row)
-    start = [_point(rows, column) for rows in groups[DENSE].values()] if DENSE in groups else []
-    lines: Series = {}
-    for method in methods.in_order(groups):
-        rounds = [_point(groups[method][round_], column) for round_ in sorted(groups[method]) if method != DENSE]
-        lines[method] = (*start, *rounds)
-    return lines
+    points = {
+        method: [point for _, rows in sorted(rounds.items()) for point in _points(rows, column, best)]
+        for method, rounds in groups.items()
+    }
+    start = points.get(DENSE, [])
+    lines = {method: (*start, *(points[method] if method != DENSE else [])) for method in methods.in_order(groups)}
+    return {method: line for method, line in lines.items() if points[method]}
 
 
 def chosen_rounds(points: Sequence[Point]) -> list[int]:
@@ -88,17 +101,23 @@ def curve(networks: Sequence[Sequence[Mapping[str, float]]], name: str) -> list[
         networks: the metrics.csv of each network, at least one.
         name: of the metric.
     """
-    tables = [
-        {row[ITERATION]: row[name] for row in rows if not isnan(row.get(name, float("nan")))} for rows in networks
-    ]
+    tables = [{row[ITERATION]: row[name] for row in rows if isfinite(row.get(name, nan))} for rows in networks]
     common = sorted(set.intersection(*(set(table) for table in tables)))
     return [aggregate([table[iteration] for table in tables]).mark(iteration) for iteration in common]
 
 
-def _point(rows: Sequence[Result], column: str) -> Point:
-    return Point(
-        round=rows[0].round,
-        density=fsum(row.density for row in rows) / len(rows),
-        value=aggregate([row.value(column) for row in rows]),
-        replicates=frozenset(row.replicate for row in rows),
-    )
+def _points(rows: Sequence[Result], column: str, best: BestValidation | None) -> list[Point]:
+    """The point of one method and round; none where no network has a value."""
+    measured = [row for row in rows if isfinite(row.value(column))]
+    if not measured:
+        return []
+    bounded = best is not None and column == EARLY_STOP_ITERATION.name
+    return [
+        Point(
+            round=measured[0].round,
+            density=fsum(row.density for row in measured) / len(measured),
+            value=aggregate([row.value(column) for row in measured]),
+            replicates=frozenset(row.replicate for row in measured),
+            bounds=sum(map(best.is_lower_bound, measured)) if best is not None and bounded else 0,
+        )
+    ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from app.common.errors import UserError
 from app.common.text_files import read_json
@@ -22,6 +23,8 @@ class Provenance:
         data: SHA-256 of what it was trained on, hex, by name.
         kernels: what computed it, such as the processor's instructions, by name; empty for trainings from before this
             was recorded.
+        stopped_at: the iteration at which a callback or the clock has stopped the training before its length; None if
+            nothing has.
     """
 
     seeds: Mapping[str, int]
@@ -31,6 +34,7 @@ class Provenance:
     versions: Mapping[str, str]
     data: Mapping[str, str]
     kernels: Mapping[str, str] = field(default_factory=dict)
+    stopped_at: int | None = None
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -52,11 +56,17 @@ def read_provenance(path: Path) -> Provenance:
             versions={name: str(version) for name, version in found["versions"].items()},
             kernels={name: str(kernel) for name, kernel in found.get("kernels", {}).items()},
             data={name: str(checksum) for name, checksum in found["checksums"]["data"].items()},
+            stopped_at=_stopped_at(found),
         )
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: not the report of a training ({' '.join(str(error).split())}); was it edited by hand?"
         ) from None
+
+
+def _stopped_at(found: Mapping[str, Any]) -> int | None:
+    iterations = found.get("iterations")
+    return None if found.get("complete", True) or iterations is None else int(iterations)
 
 
 def provenance_table(made: Sequence[tuple[str, Provenance]], seeds: Sequence[tuple[str, str]] = ()) -> Table:

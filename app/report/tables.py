@@ -10,10 +10,11 @@ from rich.text import Text
 
 from app.common.metrics import Metric, described, headline_metrics
 from app.plotting.numbers import iteration
-from app.report.lottery_series import Point, series
+from app.report.lottery_series import BOUND, Point, Series, series
 from app.report.methods import Methods
 from app.report.metrics import EARLY_STOP_ITERATION, column, result_metrics
 from app.report.wording import in_sentence
+from app.runs.best_validation import BestValidation
 from app.runs.layout import DENSE
 from app.runs.schema import RunSchema
 from app.runs.table import EARLY_STOP, Result
@@ -38,42 +39,49 @@ class Table:
     words: tuple[int, ...] = ()
 
 
-def method_tables(results: Sequence[Result], columns: Sequence[Metric], methods: Methods) -> list[Table]:
+def method_tables(
+    results: Sequence[Result], columns: Sequence[Metric], methods: Methods, best: BestValidation
+) -> list[Table]:
     """One table per method, one row per round, the dense network first.
 
     Args:
         results: rows of one experiment.
-        columns: of results.csv, each as a metric of the column's name.
+        columns: of results.csv, each as a metric of the column's name; the first is the early-stop iteration.
         methods: all of them.
+        best: how validations were compared.
 
     Returns:
         The methods that have rows; dense alone has a table only where nothing else has one.
     """
-    lines = [series(results, each.name, methods) for each in columns]
+    lines = [series(results, each.name, methods, best) for each in columns]
     header = ("% of weights remaining", *(each.heading for each in columns), "Networks")
     return [
         Table(
             caption=methods.title(method),
             header=header,
-            rows=[_row(points, columns) for points in zip(*(line[method] for line in lines), strict=True)],
+            rows=[
+                _row(point, [_of_round(line, method, point.round) for line in lines], columns)
+                for point in lines[0][method]
+            ],
         )
         for method in _shown(lines[0])
     ]
 
 
-def summary_table(rows: Iterable[Result], schema: RunSchema) -> Group:
+def summary_table(rows: Iterable[Result], schema: RunSchema, best: BestValidation | None = None) -> Group:
     """One experiment's results for the terminal: a row per round, a column per method.
 
     Args:
         rows: of one experiment, at least one.
         schema: what its networks measure, and its methods.
+        best: how validations were compared, to mark early stops that are only lower bounds.
     """
     rows = list(rows)
     methods = Methods.of([schema], [row.method for row in rows])
     measured = described(schema.metrics, result_metrics(name for row in rows for name in row.values))
     metrics = headline_metrics(measured.values())[:2]  # as many as a terminal has room for
     columns = [column(metric, EARLY_STOP) for metric in metrics]
-    stop, *values = (series(rows, each.name, methods) for each in (EARLY_STOP_ITERATION, *columns))
+    stop, *values = (series(rows, each.name, methods, best) for each in (EARLY_STOP_ITERATION, *columns))
     shown = _shown(stop)
     table = TerminalTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("round", "% of\nweights", *map(methods.title, shown)):
@@ -81,19 +89,24 @@ def summary_table(rows: Iterable[Result], schema: RunSchema) -> Group:
     cells = {
         (method, at.round): " ".join(
             [
-                iteration(at.value.mean),
-                *(f"{each.number(point.value.mean):>6}" for each, point in zip(columns, points, strict=True)),
+                f"{BOUND if at.bounds else ''}{iteration(at.value.mean)}",
+                *(
+                    f"{_mean(metric, _of_round(lines, method, at.round)):>6}"
+                    for metric, lines in zip(columns, values, strict=True)
+                ),
             ]
         )
         for method in shown
-        for at, *points in zip(stop[method], *(lines[method] for lines in values), strict=True)
+        for at in stop[method]
     }
     densities = {point.round: point.density for line in stop.values() for point in line}
     for round_, density in sorted(densities.items()):
         table.add_row(str(round_), exact(density), *(cells.get((method, round_), NONE) for method in shown))
     told = "".join(f" and {in_sentence(metric.heading)}" for metric in metrics)
     title = f"{rows[0].experiment}: early-stop iteration{f'{told} there' if told else ''}, means over networks"
-    return Group(Text(title, style="bold"), "", table)
+    bounds = any(point.bounds for line in stop.values() for point in line)
+    note = [f"{BOUND} a lower bound: best at the last validation, or better still at the end"] if bounds else []
+    return Group(Text(title, style="bold"), "", table, *note)
 
 
 def exact(density: float) -> str:
@@ -107,7 +120,15 @@ def _shown(methods: Iterable[str]) -> list[str]:
     return [method for method in present if method != DENSE] or present
 
 
-def _row(points: Sequence[Point], columns: Sequence[Metric]) -> tuple[str, ...]:
-    """The points of one round, one per column."""
-    cells = (point.value.number(each) for point, each in zip(points, columns, strict=True))
-    return (exact(points[0].density), *cells, str(points[0].value.n))
+def _row(first: Point, points: Sequence[Point | None], columns: Sequence[Metric]) -> tuple[str, ...]:
+    """The points of one round, one per column; `first` is that of a column that all networks have."""
+    cells = (NONE if point is None else point.number(each) for point, each in zip(points, columns, strict=True))
+    return (exact(first.density), *cells, str(first.value.n))
+
+
+def _of_round(lines: Series, method: str, round_: int) -> Point | None:
+    return next((point for point in lines.get(method, ()) if point.round == round_), None)
+
+
+def _mean(metric: Metric, point: Point | None) -> str:
+    return NONE if point is None else metric.number(point.value.mean)

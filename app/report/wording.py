@@ -2,9 +2,10 @@
 
 import math
 
-from app.common.metrics import Metric
+from app.common.metrics import Metric, Schema
 from app.plotting.numbers import signed
 from app.runs.best_validation import BestValidation
+from app.runs.table import EARLY_STOP, FINAL
 
 
 def in_sentence(label: str) -> str:
@@ -40,6 +41,22 @@ def expected(metric: Metric) -> str:
     if math.isfinite(metric.least):
         return f"a finite number from {metric.least:g} up"
     return f"a number up to {metric.greatest:g}" if math.isfinite(metric.greatest) else "a finite number"
+
+
+def impossible(metric: Metric, value: float, declared: Schema, where: str = "") -> str:
+    """What is wrong with a value that a metric cannot have, and why that may be.
+
+    Args:
+        metric: of the value, by its column.
+        value: outside the metric's range.
+        declared: the metrics whose ranges are declared; those of others follow from their names.
+        where: the value is, such as " at iteration 5".
+    """
+    name = metric.name.removeprefix(EARLY_STOP).removeprefix(FINAL)
+    why = "was it edited by hand?"
+    if name not in declared:
+        why = f"its range follows from its name: declare {name} in the module's metric_schema if it has another"
+    return f"{metric.name} is {value}{where}, expected {expected(metric)}; {why}"
 
 
 def difference(metric: Metric, value: float, base: float) -> str:

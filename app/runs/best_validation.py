@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from app.common.errors import UserError
 from app.common.metrics import Schema
+from app.runs.table import EARLY_STOP, FINAL, Result
 
 Row = TypeVar("Row", bound=Mapping[str, Any])
 
@@ -27,6 +28,19 @@ class BestValidation:
         """The best of these validations, the earliest on ties; the first if none has a value in the column."""
         sign = 1 if self.mode == "min" else -1
         return min(rows, key=lambda row: math.inf if math.isnan(row[self.monitor]) else sign * row[self.monitor])
+
+    def is_lower_bound(self, result: Result) -> bool:
+        """Whether a longer training may have had its best validation later: the last was best, or the end is better.
+
+        Args:
+            result: of a network whose early stop these validations decided.
+        """
+        if result.iterations is not None and result.early_stop_iteration >= result.iterations:
+            return True
+        early, end = (result.value(f"{prefix}{self.monitor}") for prefix in (EARLY_STOP, FINAL))
+        gain = early - end if self.mode == "min" else end - early
+        # Rows from before the column `iterations` have the last validation as the end.
+        return gain > 0 or (gain == 0 and result.iterations is None)
 
     @property
     def where(self) -> str:

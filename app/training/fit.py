@@ -259,7 +259,7 @@ class Fit:
         """Write report.json; what came of the training is None where it has not come to an end."""
         found = read_metrics(self.layout.metrics) if self.layout.metrics.exists() else []
         told = [self._best.of(found), found[-1]] if found else []
-        rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in told]
+        rows = [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in told]
         report = {
             "seed": self.seed,
             "versions": versions(),

@@ -1,5 +1,6 @@
 """`python -m app status` of trainings by `fit`."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,8 +104,7 @@ def not_yaml(run: Path) -> None:
     [
         (edited(""), "metrics.csv: empty"),
         (edited("iteration,val_loss\n1,low\n"), "metrics.csv, line 2: not a row"),
-        (edited("iteration,val_loss\n1,\n"), "metrics.csv: rows without a val_loss"),
-        (edited("iteration,loss\n1,2\n"), "metrics.csv: rows without a val_loss"),
+        (edited("iteration,loss\n1,2\n"), "metrics.csv: no column val_loss"),
         (edited("a,val_loss\n1,2\n"), "metrics.csv, line 2: not a row"),
         (removed, "metrics.csv: no such file, though last.ckpt is there"),
         (not_yaml, "config.yaml: not YAML"),
@@ -127,6 +127,15 @@ def test_names_are_no_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     text, ((name, *_),) = status(run, monkeypatch=monkeypatch, capsys=capsys)
     assert "[b]: best at least val_loss" in text
     assert name == "[b]"
+
+
+def test_a_loss_that_is_not_finite_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write_rows(tmp_path / "e/seed_0", [{"iteration": n, "val_loss": math.nan} for n in (1, 2)])
+    write_notes(tmp_path / "e/seed_0")
+    _, (line,) = status(tmp_path / "e", monkeypatch=monkeypatch, capsys=capsys)
+    assert line[-1] == "\N{EN DASH} / \N{EN DASH}"
 
 
 def test_a_loss_may_be_below_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

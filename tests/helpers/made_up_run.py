@@ -11,7 +11,7 @@ from app.report.lottery_run import LotteryRun
 from app.runs.best_validation import BestValidation
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.schema import MethodNote, RunSchema, write_schema
-from app.runs.table import EARLY_STOP, FINAL, HEAD, SECONDS, MetricsFile, MetricsRow, Result, write_results
+from app.runs.table import EARLY_STOP, FINAL, HEAD, ITERATIONS, SECONDS, MetricsFile, MetricsRow, Result, write_results
 
 CONTROLS = ("random_reinit", "random_mask")
 METHODS = (
@@ -196,7 +196,7 @@ def result(method: str, round_: int, replicate: int = 0, branch: int = 0, **valu
 
 def changed(row: Result, **changes: object) -> Result:
     """A row with other values, by column."""
-    head = {name: value for name, value in changes.items() if name in (*HEAD, SECONDS)}
+    head = {name: value for name, value in changes.items() if name in (*HEAD, ITERATIONS, SECONDS)}
     values = {name: value for name, value in changes.items() if name not in head}
     return replace(row, **head, values={**row.values, **values})
 

@@ -2,15 +2,17 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.fits import SCORES, write_fit, write_rows
+from helpers.fits import SCORES, write_fit, write_notes, write_rows
 from helpers.made_up_run import write_run
 
 from app import __main__
 from app.common.metrics import loss
+from app.report import report
 from app.runs.layout import FitLayout, NetworkKey, RunLayout
 from app.runs.schema import write_schema
 
@@ -87,12 +89,9 @@ def refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytes
         (without("report.json"), "seed_0/report.json: no such file"),
         (without_anything, "seed_0/metrics.csv: no such file"),
         (first_cell("val_loss", "much"), "metrics.csv, line 2: not a row of this table"),
-        (first_cell("val_loss", ""), "val_loss is nan at iteration"),
         (loss_below_0, "expected a finite number from 0 up"),
         (text_of("schema.json", "{}"), "schema.json: not a schema"),
-        (first_cell("val_loss", "inf"), "val_loss is inf at iteration"),
         (first_cell("val_perplexity", "0.5"), "val_perplexity is 0.5 at iteration"),
-        (first_cell("val_perplexity", ""), "val_perplexity is nan at iteration"),
         (first_cell("uf1_layer_1", "101"), "uf1_layer_1 is 101.0 at iteration"),
         (first_cell("iteration", "99999"), "after 99999; was it edited by hand"),
         (first_cell("iteration", "-7"), "iteration -7; was it edited by hand"),
@@ -144,3 +143,49 @@ def test_directories_that_do_not_go_together(
     ):
         assert said in refused(["report", *map(str, arguments)], monkeypatch, capsys)
     assert not list(tmp_path.rglob("report.html"))
+
+
+@pytest.mark.parametrize("value", ["", "inf", "nan"])
+@pytest.mark.parametrize("name", ["val_loss", "val_perplexity"])
+@pytest.mark.parametrize("row", [1, -1])
+def test_values_that_are_not_finite_are_left_out(name: str, value: str, row: int, tmp_path: Path) -> None:
+    """Those of a training that diverges, or of a metric that is not defined: nobody has edited them."""
+    run = write_fit(tmp_path, "e", validations=3)
+    lines = FitLayout(run).metrics.read_text().splitlines()
+    cells = lines[row].split(",")
+    cells[lines[0].split(",").index(name)] = value
+    lines[row] = ",".join(cells)
+    FitLayout(run).metrics.write_text("\n".join(lines) + "\n")
+    document = report([run], tmp_path / "out").document
+    (section,) = document.sections
+    said = " ".join(sentence for sentences in section.findings.by_subject.values() for sentence in sentences)
+    assert "nan" not in said
+    assert ("not finite" in said) == (row == -1 and name == "val_perplexity")
+    assert any(note.startswith("Infinite values") and name in note for note in document.reading) == (value == "inf")
+
+
+def test_a_training_without_any_value_of_what_decides_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(tmp_path / "e/seed_0", [{"iteration": 5, "val_loss": math.nan, "val_acc": 0.5}])
+    write_notes(tmp_path / "e/seed_0")
+    said = refused(["report", str(tmp_path / "e")], monkeypatch, capsys)
+    assert "no validation has a value of val_loss" in said
+    assert "edited" not in said
+
+
+def test_a_range_that_follows_from_a_name_is_not_taken_for_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(tmp_path / "e/seed_0", [{"iteration": 5, "val_loss": 1.0, "val_acc": 87.5}])
+    write_notes(tmp_path / "e/seed_0")
+    said = refused(["report", str(tmp_path / "e")], monkeypatch, capsys)
+    assert "val_acc is 87.5 at iteration 5, expected a number from 0 to 1; its range follows from its name" in said
+    assert "edited" not in said
+
+
+def test_a_training_that_was_stopped_says_where(tmp_path: Path) -> None:
+    run = write_fit(tmp_path, "e", validations=2)
+    write_notes(run, complete=False, iterations=1400)
+    (section,) = report([run], tmp_path / "out").document.sections
+    assert section.extent.endswith("Stopped before the full length: seed 0 at iteration 1,400.")

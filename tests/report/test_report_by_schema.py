@@ -6,7 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.made_up_run import LANGUAGE_METRICS, METHODS, METRICS, as_language_model, changed, result, write_run
+from helpers.made_up_run import (
+    LANGUAGE_METRICS,
+    METHODS,
+    METRICS,
+    as_language_model,
+    changed,
+    lottery_of,
+    result,
+    write_run,
+)
 from rich.console import Console
 
 from app.common.errors import UserError
@@ -14,9 +23,13 @@ from app.common.metrics import Metric, Schema, accuracy, described, headline_met
 from app.report import report, summary_table
 from app.report.document import Document
 from app.report.lottery_document import lottery_document, methods_of
+from app.report.lottery_figures import density_picture
 from app.report.lottery_findings import lottery_findings
 from app.report.lottery_run import read_lotteries
 from app.report.methods import Methods
+from app.report.metrics import EARLY_STOP_ITERATION
+from app.report.tables import method_tables
+from app.runs.best_validation import BestValidation
 from app.runs.layout import NetworkKey
 from app.runs.schema import MethodNote, RunSchema
 from app.runs.table import MetricsRow, read_results, write_results
@@ -207,6 +220,59 @@ def test_an_early_stop_at_the_end_is_said_to_be_a_lower_bound(small_run: Path):
     assert any("only a lower bound" in note for note in documented(small_run).reading)
 
 
+@pytest.mark.parametrize(
+    ("early", "end", "iterations", "bound"),
+    [
+        (0.5, 0.5, 100, True),  # the best validation is the last, at iteration 100
+        (0.5, 0.6, 110, False),
+        (0.5, 0.4, 110, True),  # measured at the end
+        (0.5, 0.5, 110, False),
+        # Rows of before there was the column.
+        (0.5, 0.5, None, True),
+        (0.5, 0.6, None, False),
+        (math.nan, math.nan, None, False),
+    ],
+)
+def test_lower_bounds_are_marked_in_tables_figures_and_sentences(
+    early: float, end: float, iterations: int | None, bound: bool, tmp_path: Path
+):
+    rows = [
+        changed(row, early_stop_val_loss=early, final_val_loss=end, iterations=iterations)
+        for row in (result("dense", 0), result("iterative", 1))
+    ]
+    assert BestValidation().is_lower_bound(rows[0]) is bound
+    lottery = lottery_of(rows)
+    methods = methods_of([lottery])
+    (table,) = method_tables(rows, lottery.columns, methods, lottery.best)
+    assert [row[1] for row in table.rows] == 2 * ["\N{GREATER-THAN OR EQUAL TO} 100" if bound else "100"]
+    assert all("\N{GREATER-THAN OR EQUAL TO}" not in cell for row in table.rows for cell in row[2:])
+    picture = density_picture([lottery], EARLY_STOP_ITERATION, methods)
+    assert ("Hollow points are lower bounds." in picture.caption) == bound
+    assert ("at least 100 at 80" in picture.alt) == bound
+    marks = [picture.source.panels[0].dense, *picture.source.panels[0].lines[0].marks]
+    assert [mark.bound for mark in marks] == 2 * [bound]
+    said = " ".join(lottery_findings(lottery, methods).by_subject["iterative"])
+    assert ("\N{GREATER-THAN OR EQUAL TO}100" in said) == bound
+    console = Console(file=io.StringIO(), width=120)
+    console.print(summary_table(rows, RunSchema(), BestValidation()))
+    assert ("a lower bound" in console.file.getvalue()) == bound
+
+
+def test_a_lower_bound_of_the_highest():
+    row = changed(result("dense", 0), early_stop_val_accuracy=0.5, final_val_accuracy=0.6, iterations=110)
+    assert BestValidation(monitor="val_accuracy", mode="max").is_lower_bound(row)
+    assert not BestValidation(monitor="val_accuracy", mode="min").is_lower_bound(row)
+
+
+def test_lengths_that_differ_are_told(tmp_path: Path):
+    rows = write_run(tmp_path / "run", rounds=1, replicates=1)
+    write_results(
+        tmp_path / "run/results.csv", [changed(row, iterations=10 * number + 10) for number, row in enumerate(rows)]
+    )
+    (section,) = documented(tmp_path / "run").sections
+    assert f"they ended at iterations 10 to {10 * len(rows)}." in section.extent
+
+
 def test_parts_of_a_lottery_that_chose_the_best_by_other_metrics_stay_apart(tmp_path: Path):
     rows = write_run(tmp_path / "a", rounds=0, replicates=2, experiment="e")
     for name, row in zip("ab", rows, strict=True):
@@ -230,11 +296,3 @@ def test_the_summary_has_the_headline_metrics():
     said = "early-stop iteration and test accuracy (%) and correct sentences (%) there, means over networks"
     assert lines[0].endswith(said)
     assert lines[-1].split() == ["1", "80.00", "100", "90.00", "2.5"]
-
-
-def test_a_value_that_is_missing_in_some_rows_is_told(tmp_path: Path):
-    rows = [result("dense", 0), result("iterative", 1)]
-    rows[1] = changed(rows[1], early_stop_test_score=2.5, final_test_score=math.nan)
-    write_results(tmp_path / "results.csv", rows)
-    with pytest.raises(UserError, match="dense, round 0: early_stop_test_score is nan"):
-        read_lotteries([tmp_path])

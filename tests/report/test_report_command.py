@@ -1,4 +1,5 @@
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from helpers.made_up_run import METHODS, changed, result, write_run
 from rich.console import Console
 
 from app.common.errors import UserError
-from app.report import summary_table
+from app.report import report, summary_table
 from app.report.command import main
 from app.report.lottery_run import read_lotteries
 from app.runs.layout import NetworkKey, RunLayout
@@ -154,7 +155,6 @@ def metrics_out_of_range(run: Path) -> None:
         (a_directory, "results.csv: cannot be read"),
         (with_first_row(density=0.0), "replicate 0, dense, round 0: density is 0.0"),
         (with_first_row(density=100.0), "density is 100.0"),
-        (with_first_row(early_stop_test_accuracy=float("nan")), "early_stop_test_accuracy is nan"),
         (with_first_row(final_test_accuracy=98.4), "final_test_accuracy is 98.4"),
         (with_first_row(early_stop_iteration=-1), "early_stop_iteration is -1.0, expected a finite number from 0 up"),
         (with_first_row(method="magic"), "magic, round 0: round 0 is the dense network"),
@@ -162,7 +162,6 @@ def metrics_out_of_range(run: Path) -> None:
         (with_first_row(round=1), "round 0 is the dense network"),
         (no_metrics, "iterative/round_01/metrics.csv: no such file"),
         (metrics_without_rows, "iterative/round_01/metrics.csv: no row"),
-        (metrics_without_accuracy, "iterative/round_01/metrics.csv: test_accuracy is nan in all rows"),
         (metrics_out_of_range, "test_accuracy is 97.5 at iteration 0, expected a number from 0 to 1"),
     ],
 )
@@ -171,6 +170,36 @@ def test_a_broken_run_is_refused_and_nothing_is_written(spoil, said, tmp_path: P
     spoil(tmp_path / "run")
     assert said in refused([str(tmp_path / "run"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("column", ["early_stop_test_accuracy", "final_test_accuracy"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_values_that_are_not_finite_are_left_out(value: float, column: str, which: int, tmp_path: Path):
+    """Of a metric that is not defined for a network: nobody has edited them."""
+    rows = write_run(tmp_path / "run", rounds=1, replicates=1)
+    rows[which] = changed(rows[which], **{column: value})
+    write_results(tmp_path / "run/results.csv", rows)
+    document = report([tmp_path / "run"], tmp_path / "out").document
+    (note,) = [note for note in document.reading if note.startswith("Networks without a number")]
+    assert "test accuracy" in note
+    assert any("\N{EN DASH}" in row for table in document.sections[0].tables for row in table.rows)
+    assert "nan" not in (tmp_path / "out/report.md").read_text()
+
+
+def test_a_metric_that_no_network_has_a_number_of_is_not_shown(tmp_path: Path):
+    rows = write_run(tmp_path / "run", rounds=1, replicates=1)
+    write_results(
+        tmp_path / "run/results.csv", [changed(row, final_test_accuracy=math.nan, seconds=row.seconds) for row in rows]
+    )
+    document = report([tmp_path / "run"], tmp_path / "out").document
+    assert [picture.stem for picture in document.pictures] == ["early_stop_iteration"]
+
+
+def test_a_curve_without_a_value_is_left_out(tmp_path: Path):
+    write_run(tmp_path / "run", rounds=1, replicates=1)
+    metrics_without_accuracy(tmp_path / "run")
+    assert report([tmp_path / "run"], tmp_path / "out").html.exists()
 
 
 def printed(results, width: int = 80) -> list[str]:
