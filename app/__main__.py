@@ -1,6 +1,7 @@
 """`python -m app`: one table of commands, and one line for what goes wrong."""
 
 import difflib
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from app import __version__
 from app.common.errors import Interrupted, RunError, UserError, explain
 from app.common.printing import ACTING, one_line, printable, spelt
+from app.common.signals import StoppedAtOnce, end_on_sigterm, requeue_job
 
 USAGE = """\
 usage: python -m app COMMAND ...
@@ -118,6 +120,10 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 PUBLIC = [name for name in COMMANDS if name != "lottery-worker" and not name.startswith("-")]
 
 
+AT_ONCE = "stopped at once; a run directory goes on from its last checkpoint with the same command"
+HOW = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
+
+
 def _has(option: str, argv: list[str]) -> bool:
     return any(argument.split("=")[0] == option for argument in argv)
 
@@ -146,27 +152,40 @@ def main(argv: list[str]) -> int:
     """Run one subcommand and turn what goes wrong into one line on stderr and an exit code.
 
     Returns:
-        0; 2 for a user's mistake; 1 for a run that failed; 130 after Ctrl-C; 143 after SIGTERM.
+        0; 2 for a user's mistake; 1 for a run that failed; after a signal 128 and its number: 130 after Ctrl-C, 143
+        after SIGTERM.
     """
     warnings.showwarning = _one_line_warning
     try:
-        dispatch(argv)
+        with end_on_sigterm():
+            dispatch(argv)
     except UserError as error:
         return _say(f"error: {error}", 2)
     except RunError as error:
         return _say(f"failed: {error}; finished networks and metrics are kept", 1)
-    except Interrupted:
-        return _say("stopped; the same command goes on from here", 130)
+    except Interrupted as error:
+        return _say(_stopped(error), 128 + error.signal)
     except KeyboardInterrupt:
-        return _say("stopped at once; the same command goes on from the last checkpoint", 130)
+        return _say(AT_ONCE, 130)
+    except StoppedAtOnce as error:
+        return _say(AT_ONCE.replace("stopped", HOW.get(error.signal, "stopped")), 128 + error.signal)
     except OSError as error:
         return _say(f"failed: {explain(error)}", 1)
     except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes exit code 1 of it, and says nothing
+            return _say(AT_ONCE, 130)
         # Lightning's own answer to SIGTERM carries no code, and a scheduler would take that for success.
         if type(error).__name__ == "SIGTERMException":
-            return _say("terminated; the same command goes on from the last checkpoint", 143)
+            return _say(AT_ONCE.replace("stopped", "terminated"), 143)
         raise
     return 0
+
+
+def _stopped(error: Interrupted) -> str:
+    """What to say of a training that was saved."""
+    what = HOW.get(error.signal, f"stopped by {error.signal.name}")
+    requeued = f"{said}; " if error.requeue and (said := requeue_job()) else ""
+    return f"{what}; {requeued}the same command goes on from here"
 
 
 def _say(line: str, code: int) -> int:

@@ -22,7 +22,7 @@ from app.cli.trained_model import TrainedModel, check_model
 from app.cli.trainer_options import check_processes, check_trainer, write_defaults_of_callbacks
 from app.common import gpu_kernels
 from app.common.errors import UserError
-from app.common.lightning_internals import OpenCLI
+from app.common.lightning_internals import OpenCLI, leave_to_us, requeue_signal
 from app.lottery.workers.parent import Parent
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import check_weights, description, load_weights, read_checkpoint
@@ -274,6 +274,7 @@ class CLI(OpenCLI):
             make_loggers=context.make_loggers,
             checkpoint_seconds=context.checkpoint_seconds,
             start=start,
+            requeue_on=requeue_signal(self.trainer),
         ).run()
 
     def _context(self) -> Context:
@@ -315,7 +316,9 @@ class CLI(OpenCLI):
             "profiler": configured["profiler"] or Unprofiled(),
         }
         with constructor_errors_named("trainer"):
-            return LotteryTrainer(**configured | ours | arguments)
+            trainer = LotteryTrainer(**configured | ours | arguments)
+        leave_to_us(trainer)
+        return trainer
 
     def _trainer_arguments(self) -> dict[str, Any]:
         """The trainer's part of the configuration, instantiated anew: Lightning adds to the lists of the first one."""

@@ -1,6 +1,7 @@
 """The exceptions that end a command with a message of one line; every package may raise them."""
 
 import errno
+import signal
 
 
 class UserError(ValueError):
@@ -12,7 +13,17 @@ class RunError(RuntimeError):
 
 
 class Interrupted(Exception):  # noqa: N818 - the user asked for it, so it is no error
-    """A training stopped because it was asked to; its checkpoint holds everything so far. Exit code 130."""
+    """A training stopped because it was asked to; its checkpoint holds everything so far. Exit code 128 + signal.
+
+    Args:
+        signal: that asked.
+        requeue: whether SLURM is to run the job again.
+    """
+
+    def __init__(self, signal: signal.Signals = signal.SIGINT, *, requeue: bool = False) -> None:
+        super().__init__()
+        self.signal = signal
+        self.requeue = requeue
 
 
 def explain(error: OSError) -> str:

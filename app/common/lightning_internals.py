@@ -4,11 +4,13 @@ Every function and class here has a test in tests/common/test_lightning_internal
 Lightning changes that part. Only this file and `ranks` import Lightning in this room.
 """
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
@@ -20,6 +22,8 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loops.utilities import _reset_progress
+from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from typing_extensions import override
 
@@ -162,6 +166,38 @@ def finish_epoch_of_checkpoint(trainer: Trainer) -> bool:
 def epochs_begun(checkpoint: Mapping[str, Any]) -> int:
     """How many epochs a checkpoint's training has begun; Lightning's own "epoch" leaves one out at the end of one."""
     return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"])
+
+
+class _NoSignals(_SignalConnector):
+    @override
+    def register_signal_handlers(self) -> None:
+        self.received_sigterm = False
+
+
+class _NamedCheckpoint(_CheckpointConnector):
+    @override
+    def _parse_ckpt_path(self, state_fn: Any, ckpt_path: Any, model_provided: bool, model_connected: bool) -> Any:
+        if ckpt_path is None:
+            return None
+        return super()._parse_ckpt_path(state_fn, ckpt_path, model_provided, model_connected)
+
+
+def leave_to_us(trainer: Trainer) -> None:
+    """Let the Trainer neither handle signals nor look for checkpoints that nobody named.
+
+    Under SLURM, Lightning would save in the midst of an iteration when the time is over, into a file of its own that it
+    never deletes, and begin with this file rather than at the beginning. `OnExceptionCheckpoint` does likewise.
+    """
+    trainer._signal_connector = _NoSignals(trainer)
+    trainer._checkpoint_connector = _NamedCheckpoint(trainer)
+
+
+def requeue_signal(trainer: Trainer) -> signal.Signals | None:
+    """The signal by which SLURM announces that the time of the job is over; None if it is not to be queued again."""
+    environment = trainer._accelerator_connector.cluster_environment
+    if not isinstance(environment, SLURMEnvironment) or not environment.auto_requeue:
+        return None
+    return environment.requeue_signal
 
 
 def step_plateau_schedulers(trainer: Trainer) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers
-from app.common.lightning_internals import is_stateful_loader
+from app.common.lightning_internals import is_stateful_loader, requeue_signal
 from app.common.ranks import is_first
 from app.lottery.experiment import Experiment
 from app.lottery.kept_files import finished_keys
@@ -94,6 +94,7 @@ def run_lottery(
         make_trainer=context.make_trainer,
         make_loggers=context.make_loggers,
         checkpoint_seconds=context.checkpoint_seconds,
+        requeue_on=requeue_signal(trainer),
     )
     if context.parent is not None:
         experiment.serve(context.parent)

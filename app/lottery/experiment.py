@@ -9,12 +9,11 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from app.common.errors import Interrupted, RunError
 from app.common.ranks import is_first
-from app.common.signals import stop_on, stop_on_interrupt
+from app.common.signals import stop_on_signals
 from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining, read_result
 from app.lottery.rounds import Lottery
@@ -51,6 +50,7 @@ class Experiment:
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
         checkpoint_seconds: how often a training in progress is saved.
+        requeue_on: the signal after which SLURM is to run the job again, if any.
     """
 
     model: LightningModule
@@ -65,6 +65,7 @@ class Experiment:
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
     checkpoint_seconds: float
+    requeue_on: signal.Signals | None = None
 
     def draw(self, whole: Pruning | None = None) -> None:
         """Train what is not finished, one network after the other.
@@ -76,7 +77,7 @@ class Experiment:
             Interrupted: asked to stop; the checkpoint is up to date.
         """
         loggers = self._loggers()
-        with stop_on_interrupt() as stop, self._progress() as progress:
+        with stop_on_signals(self.requeue_on) as stop, self._progress() as progress:
             lottery = self._lottery(loggers, progress, stop, whole)
             progress.skip(len(lottery.finished()) * self.iterations)
             try:
@@ -97,7 +98,7 @@ class Experiment:
             Interrupted: asked to stop; the checkpoints are up to date.
             RunError: networks have failed, and all that can be without them is trained.
         """
-        with stop_on(signal.SIGINT, signal.SIGTERM) as stop, self._progress() as progress:
+        with stop_on_signals(self.requeue_on) as stop, self._progress() as progress:
             lottery = self._lottery(self._loggers(), progress, bool, whole)
             finished = lottery.finished()
             missing = self._size - len(finished)
@@ -115,14 +116,13 @@ class Experiment:
                 finished=record,
                 progress=progress,
                 iterations=self.iterations,
-                stop=lambda: stop() is not None,
+                stop=stop,
             )
-            failures = pool.run()
-        for failure in failures:
-            print(f"failed: {failure}", file=sys.stderr)
-        missing = self._size - len(lottery.finished())
-        if missing and stop():
-            raise SIGTERMException if stop() == signal.SIGTERM else Interrupted
+            for failure in pool.run():
+                print(f"failed: {failure}", file=sys.stderr)
+            missing = self._size - len(lottery.finished())
+            if missing and stop():
+                raise Interrupted
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
         Console().print(summary_table(lottery.conclude(), read_schema(self.layout), configured_best(self.config)))
@@ -139,8 +139,8 @@ class Experiment:
             RunError: a training diverged; those that were trained beside it are finished.
         """
         loggers = self._loggers()
-        with stop_on(signal.SIGINT, signal.SIGTERM) as stop, self._progress() as progress:
-            lottery = self._lottery(loggers, progress, lambda: stop() is not None, whole)
+        with stop_on_signals(self.requeue_on) as stop, self._progress() as progress:
+            lottery = self._lottery(loggers, progress, stop, whole)
             progress.skip(len(lottery.finished()) * self.iterations)
             assert isinstance(lottery.train, NetworkTraining)
             stacked = StackedLottery(
@@ -151,10 +151,6 @@ class Experiment:
             )
             try:
                 rows = stacked.run()
-            except Interrupted:
-                if stop() == signal.SIGTERM:
-                    raise SIGTERMException from None
-                raise
             finally:
                 loggers.finish()
         Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))

@@ -49,7 +49,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise UserError(
                 f"{path}: holds code besides weights and is not opened; import-authors reads the ON-LSTM authors' files"
             ) from None
-        raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
+        # torch's own words recommend to load it as code.
+        raise UserError(f"{path}: not a checkpoint (damaged, or not a file of PyTorch)") from None
     except KeyError:
         raise UserError(f"{path}: not a checkpoint (not a file of PyTorch)") from None
     except Exception as error:  # a damaged file can make torch raise anything

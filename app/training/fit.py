@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from app.common.files import remove_leftovers, write_atomically
 from app.common.metrics import Schema
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed
-from app.common.signals import stop_on_interrupt
+from app.common.signals import stop_on_signals
 from app.common.text_files import read_json
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.checksums import check_file, read_checksums, record
@@ -83,6 +84,7 @@ class Fit:
         make_loggers: fresh loggers from the configuration.
         checkpoint_seconds: how often the training is saved.
         start: a checkpoint to begin from, where the run directory has none yet.
+        requeue_on: the signal after which SLURM is to run the job again, if any.
     """
 
     model: LightningModule
@@ -97,6 +99,7 @@ class Fit:
     make_loggers: Callable[[], list[Logger]]
     checkpoint_seconds: float
     start: Path | None = None
+    requeue_on: signal.Signals | None = None
 
     def run(self) -> None:
         """Train until the configured end, from wherever the run directory stands.
@@ -177,7 +180,7 @@ class Fit:
         if is_first():
             write_schema(self.layout, declared or ())
         overview = None if declared is None else Schema(metric for metric in declared if not metric.detail)
-        with stop_on_interrupt() as stop, ExperimentProgress(iterations) as progress:
+        with stop_on_signals(self.requeue_on) as stop, ExperimentProgress(iterations) as progress:
             progress.note(f"{self.layout.root}: {self._parameters:,} parameters, seed {self.seed}")
             if note := resuming_note(self.data):
                 progress.note(note)

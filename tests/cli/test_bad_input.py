@@ -6,15 +6,18 @@ import os
 import re
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 from helpers.command import SMALL, in_process, needs_digits, start
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from app import __main__
 from app.common.errors import Interrupted, RunError, UserError
+from app.common.signals import StoppedAtOnce
 from app.runs import config
 from app.runs.checksums import record
 from app.runs.layout import RunLayout
@@ -191,8 +194,13 @@ def test_divergence_stops_says_where_and_keeps_what_there_is(tmp_path: Path) -> 
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "runs"), 1, "Permission denied at runs"),
         (RunError("loss is nan"), 1, "loss is nan"),
         (UserError("no"), 2, "error: no"),
-        (Interrupted(), 130, "goes on"),
-        (KeyboardInterrupt(), 130, "goes on"),
+        (Interrupted(), 130, "stopped; the same command goes on from here"),
+        (Interrupted(signal.SIGTERM), 143, "terminated; the same command goes on from here"),
+        (Interrupted(signal.SIGUSR1), 128 + signal.SIGUSR1, "stopped by SIGUSR1; the same command goes on from here"),
+        (KeyboardInterrupt(), 130, "stopped at once; a run directory goes on"),
+        (StoppedAtOnce(signal.SIGTERM), 143, "terminated at once; a run directory goes on"),
+        (StoppedAtOnce(signal.SIGINT), 130, "stopped at once; a run directory goes on"),
+        (SIGTERMException(), 143, "terminated at once; a run directory goes on"),
     ],
 )
 def test_exit_codes(
@@ -205,6 +213,34 @@ def test_exit_codes(
     monkeypatch.setattr("warnings.showwarning", None)
     assert __main__.main([]) == code
     assert says in capsys.readouterr().err
+
+
+def test_what_lightning_makes_of_ctrl_c_is_a_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It asks for exit code 1, without a word."""
+
+    def fail(argv: list[str]) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+
+    monkeypatch.setattr(__main__, "dispatch", fail)
+    monkeypatch.setattr("warnings.showwarning", None)
+    assert __main__.main([]) == 130
+    assert capsys.readouterr().err.startswith("stopped at once; ")
+
+
+def test_sigterm_outside_of_a_training_is_a_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(__main__, "dispatch", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("warnings.showwarning", None)
+    assert __main__.main([]) == 143
+    assert capsys.readouterr().err == (
+        "terminated at once; a run directory goes on from its last checkpoint with the same command\n"
+    )
 
 
 def test_differences_are_in_effect_only() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.tiny import Probe, TinyData, TinyModule, same, tiny_trainer, weights, with_validation
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     EarlyStopping,
@@ -34,6 +36,8 @@ from app.common.lightning_internals import (
     is_last_batch,
     is_resuming,
     is_stateful_loader,
+    leave_to_us,
+    requeue_signal,
     reset_averaging,
     reset_early_stopping,
     reset_loops,
@@ -413,3 +417,45 @@ def test_a_copy_of_open_wandb_logger_has_no_run() -> None:
     logger.open_run = Run()  # type: ignore[assignment]
     assert copy.copy(logger).open_run is None
     assert copy.copy(logger).init_options == logger.init_options
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {"JOB_ID": "77", "JOB_NAME": "x", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_the_trainer_leaves_signals_and_checkpoints_to_us(tmp_path: Path) -> None:
+    for leaves in (True, False):
+        seen: list[Any] = []
+
+        def look(*_: Any, seen: list[Any] = seen) -> None:
+            seen.extend(signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1))
+
+        before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+        (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"no checkpoint")
+        trainer = tiny_trainer([Probe(on_train_start=look)], max_steps=2, default_root_dir=tmp_path)
+        if leaves:
+            leave_to_us(trainer)
+            trainer.fit(TinyModule(), TinyData())
+            assert seen == before
+            assert trainer.global_step == 2
+            trainer.save_checkpoint(tmp_path / "x.ckpt")
+            again = tiny_trainer(max_steps=4, default_root_dir=tmp_path)
+            leave_to_us(again)
+            again.fit(TinyModule(), TinyData(), ckpt_path=tmp_path / "x.ckpt")
+            assert again.global_step == 4
+        else:  # or there is no need for this any more
+            with pytest.raises(Exception, match=r"hpc_ckpt|UnpicklingError|Weights only load failed"):
+                trainer.fit(TinyModule(), TinyData())
+
+
+def test_the_signal_of_a_job_that_is_to_run_again(slurm: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    assert requeue_signal(Trainer(**options)) == signal.SIGUSR1
+    assert requeue_signal(Trainer(plugins=[SLURMEnvironment(auto_requeue=False)], **options)) is None
+    assert requeue_signal(Trainer(plugins=[SLURMEnvironment(requeue_signal=signal.SIGHUP)], **options)) == signal.SIGHUP
+    monkeypatch.delenv("SLURM_NTASKS")
+    assert requeue_signal(Trainer(**options)) is None

@@ -14,10 +14,12 @@ class Trouble(Callback):
     Args:
         die: the process is killed.
         break_down: an error of which nobody knows anything.
+        send: a signal, which the process sends itself.
+        number: name of the signal.
     """
 
-    def __init__(self, die: str = "", break_down: str = "") -> None:
-        self.die, self.break_down = die, break_down
+    def __init__(self, die: str = "", break_down: str = "", send: str = "", number: str = "SIGTERM") -> None:
+        self.die, self.break_down, self.send, self.number = die, break_down, send, number
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -27,5 +29,7 @@ class Trouble(Callback):
             return
         if self.die and directory.match(self.die):
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.send and directory.match(self.send):
+            os.kill(os.getpid(), signal.Signals[self.number])
         if self.break_down and directory.match(self.break_down):
             raise ZeroDivisionError("by zero")

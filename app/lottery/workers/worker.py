@@ -15,7 +15,7 @@ from app.lottery.workers.messages import Order, Report
 class Worker:
     """A process of this command line that trains networks on orders and ends when this process ends.
 
-    It blocks SIGINT and SIGTERM, which a terminal or a scheduler may send to all processes: only this process stops it.
+    It blocks the signals that a terminal or a scheduler may send to all processes: only this process stops it.
 
     Args:
         config: the whole parsed configuration.
@@ -93,7 +93,8 @@ class Worker:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    blocked = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         yield
     finally:
