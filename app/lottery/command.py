@@ -31,7 +31,7 @@ from app.runs.lock import locked
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
-from app.training.requirements import check_monitor, check_training
+from app.training.requirements import check_monitor, check_test, check_training
 from callbacks.trainer_state import refuse_strategy
 
 
@@ -104,6 +104,7 @@ def run_lottery(
         return
     if not layout.networks() and trainer.world_size == 1:
         check_monitor(configured_best(context.config), model, data, context.make_trainer)
+        check_test(model, data, context.make_trainer)
     with locked(layout) as lock:
         remove_leftovers(layout.root)
         # Where nothing is left to train, nothing depends on this machine.

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from app.common import protocols
 from app.common.files import make_directory, remove, sync, write_atomically
-from app.common.metrics import Metric, Schema, headline_metrics
 from app.common.ranks import is_first
 from app.common.states import plain_state
 from app.lottery.lottery_loggers import LotteryLoggers
+from app.lottery.network_summary import summary
 from app.lottery.settings import Pruning
 from app.pruning import When, density, masked, survivors, weight_sizes
 from app.runs.best_validation import BestValidation
@@ -140,7 +140,7 @@ class NetworkTraining:
         trained.trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
         self.loggers.end(result)
-        self.progress.end(self.summary(job.key, result))
+        self.progress.end(summary(job.key, result, self.model, complete=trained.complete))
         return result
 
     def write(
@@ -287,24 +287,6 @@ class NetworkTraining:
             "start": digest(job.start),
             "final": digest(final),
         }
-
-    def summary(self, key: NetworkKey, result: Result) -> str:
-        """What came of a network, in one line."""
-        schema = Schema(protocols.metric_schema(self.model) or ())
-        told = [f"early stop at {result.early_stop_iteration:,}"]
-        for metric in self._headline(schema, result, EARLY_STOP)[:1]:
-            early, final = (metric.write(result.value(f"{when}{metric.name}")) for when in (EARLY_STOP, FINAL))
-            told.append(f"{metric.title[:1].lower()}{metric.title[1:]} {early}, at the end {final}")
-        for metric in self._headline(schema, result, FINAL)[:1]:
-            if f"{EARLY_STOP}{metric.name}" not in result.values:  # measured at the end only
-                value = metric.write(result.value(f"{FINAL}{metric.name}"))
-                told.append(f"{metric.title[:1].lower()}{metric.title[1:]} {value}")
-        return f"{key}: {', '.join(told)}"
-
-    @staticmethod
-    def _headline(schema: Schema, result: Result, when: str) -> list[Metric]:
-        names = [name.removeprefix(when) for name in result.values if name.startswith(when)]
-        return headline_metrics(schema[name] for name in names)
 
 
 def read_result(files: TrainingLayout) -> Result:

@@ -147,6 +147,26 @@ def check_monitor(
         raise not_logged(best.monitor, model, logged)
 
 
+def check_test(model: LightningModule, data: LightningDataModule, make_trainer: TrainerFactory) -> None:
+    """Test on one batch, where the end of the training will: an error of the model's then would come after it all.
+
+    Args:
+        model: what is to be trained; nothing is asked of one that declares its metrics.
+        data: prepared and set up.
+        make_trainer: a fresh Trainer from the configuration.
+    """
+    if protocols.metric_schema(model) is not None or not is_tested(model, data):
+        return
+    with tempfile.TemporaryDirectory() as root:
+        trainer = make_trainer(Path(root), [], [DummyLogger()], limit_test_batches=1, inference_mode=False)
+        trainer.test(model, datamodule=data, verbose=False)
+
+
+def is_tested(model: LightningModule, data: LightningDataModule) -> bool:
+    """Whether a model and its data can be tested."""
+    return is_overridden("test_step", model) and is_overridden("test_dataloader", data)
+
+
 def _none(limit: Any) -> bool:
     return limit is not None and limit == 0
 

@@ -23,6 +23,7 @@ from app.runs.layout import TrainingLayout
 from app.runs.table import MetricsFile, MetricsRow, read_metrics
 from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
 from app.training.library_errors import library_errors_named
+from app.training.requirements import is_tested
 from app.training.run_checkpoint_io import RunCheckpointIO
 from app.training.trainer_factory import TrainerFactory
 from callbacks import (
@@ -229,7 +230,7 @@ class Training:
     def _measured_at_end(self, iterations: int) -> dict[str, float]:
         """What the trained network has: the last validation may have come earlier, or callbacks changed the weights."""
         found = self._measure("validate")
-        if self._has_test() and not any(name.startswith(TEST) for name in found):
+        if is_tested(self.model, self.data) and not any(name.startswith(TEST) for name in found):
             found |= self._measure("test")
         losses = {"val_loss", *([self.best.monitor] if self.best.mode == "min" else [])}
         for name in sorted(losses & found.keys()):
@@ -237,17 +238,11 @@ class Training:
                 raise diverged(name, found[name], f"at the end, iteration {iterations:,}")
         return found
 
-    def _has_test(self) -> bool:
-        module, data = type(self.model), type(self.data)
-        return (
-            module.test_step is not LightningModule.test_step
-            and data.test_dataloader is not LightningDataModule.test_dataloader
-        )
-
     def _measure(self, what: str) -> dict[str, float]:
         # A module may use its logger; what is logged here would stand at iteration 0. Tensors that it keeps from a
         # validation are to be of use in the next training.
         loggers: list[Logger] = [DummyLogger()] if self.loggers else []
         trainer = self.make_trainer(self.files.root, [], loggers, **{**self.arguments, "inference_mode": False})
-        getattr(trainer, what)(self.model, datamodule=self.data, verbose=False)
+        with library_errors_named():
+            getattr(trainer, what)(self.model, datamodule=self.data, verbose=False)
         return {name: number(value) for name, value in trainer.callback_metrics.items() if name not in UNRECORDED}

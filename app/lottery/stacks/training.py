@@ -13,6 +13,7 @@ from app.common.errors import Interrupted, RunError
 from app.common.files import make_directory, remove
 from app.common.states import load_plain_state
 from app.lottery.network import NetworkTraining, read_result
+from app.lottery.network_summary import summary
 from app.lottery.stacks.checkpoint import StackCheckpoint
 from app.lottery.stacks.data import Gathered
 from app.lottery.stacks.group import Group, Place, Prepared, numbers
@@ -215,7 +216,7 @@ class StackTraining:
                 logger.log_metrics(values, step=int(row[ITERATION]))
         result = read_result(self.network.layout.network(key))
         self.network.loggers.end(result)
-        self.progress.note(self.network.summary(key, result))
+        self.progress.note(summary(key, result, self.network.model))
         return result
 
 
