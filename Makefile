@@ -1,13 +1,14 @@
 # Two commands do everything on a machine with Python 3.11 or later:
 #   make run     draw lottery tickets on embedded digits, and grow trees from sentences of an embedded grammar
 #   make test    the whole test suite
+# and `make results` makes again what docs/results.md shows of the grammar, in less than ten minutes.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 GRAMMAR := configs/grammar/on_lstm.yaml
 
-.PHONY: run test lint setup clean
+.PHONY: run test lint results setup clean
 
 run: $(READY)
 	$(BIN)/python -m app lottery --config configs/quickstart.yaml
@@ -23,6 +24,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+results: $(READY)
+	$(BIN)/python docs/results.py
 
 setup: $(READY)
 

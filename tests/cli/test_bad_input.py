@@ -7,12 +7,12 @@ import re
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from helpers.command import SMALL, in_process, needs_digits, start
+from helpers.waiting import wait_until
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from app import __main__
@@ -133,9 +133,7 @@ def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
     long = ("--trainer.max_steps", "100000")
     first = start("lottery", *SMALL, *long, cwd=tmp_path)
     try:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: list(tmp_path.rglob("metrics.csv")), first)
         second = in_process("lottery", *SMALL, *long, cwd=tmp_path)
         assert second.returncode == 2
         assert f"process {first.pid} is at work in runs/quickstart" in second.stderr
@@ -144,7 +142,7 @@ def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
         assert "(running)" in view.stdout
 
         first.send_signal(signal.SIGINT)
-        _, stderr = first.communicate(timeout=60)
+        _, stderr = first.communicate()
         assert first.returncode == 130, stderr
         assert "the same command goes on" in stderr
         assert "Traceback" not in stderr

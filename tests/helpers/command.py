@@ -52,7 +52,7 @@ def start(*arguments: str, cwd: Path, group: bool = False, **environment: str) -
 def app(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run `python -m app ARGUMENTS` in `cwd` to its end, in a process of its own."""
     process = start(*arguments, cwd=cwd, **environment)
-    stdout, stderr = process.communicate(timeout=180)
+    stdout, stderr = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 

@@ -5,11 +5,11 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from app.runs.layout import RunLayout
 from app.runs.lock import is_locked
+from helpers.waiting import wait_until
 
 TINY = (
     *("lottery", "--experiment", "tiny", "--checkpoint_seconds", "0.02"),
@@ -26,7 +26,7 @@ TWO = ("--pruning.workers", "2")
 def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """Wait for its end: exit code, standard output, standard error."""
     try:
-        stdout, stderr = process.communicate(timeout=150)
+        stdout, stderr = process.communicate()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -35,10 +35,7 @@ def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 
 def wait_until_free(run: RunLayout) -> None:
     """Wait until nobody holds the run directory, workers whose master is gone included."""
-    deadline = time.monotonic() + 20
-    while is_locked(run):
-        assert time.monotonic() < deadline, "workers outlive the process that they work for"
-        time.sleep(0.01)
+    wait_until(lambda: not is_locked(run))
 
 
 def bits(run: Path) -> dict[str, object]:

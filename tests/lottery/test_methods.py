@@ -162,6 +162,27 @@ def test_a_random_mask_has_the_tickets_counts_on_the_tickets_weights() -> None:
     assert not any(seen[i].equal(seen[j]) for i in range(len(seen)) for j in range(i))
 
 
+@pytest.mark.parametrize(
+    ("method", "begins_with", "said"),
+    [
+        (
+            RandomMask,
+            lambda finished, key: finished.rewind_point(key.replicate),
+            "the weights that tickets are rewound to",
+        ),
+        (RandomReinit, lambda finished, key: finished.fresh_weights(key), "fresh weights"),
+    ],
+)
+def test_what_is_said_of_a_controls_weights_is_so(method: type[Method], begins_with: Any, said: str) -> None:
+    """The sentence stands below every figure."""
+    key, finished = NetworkKey(0, method.name, 1, of="iterative"), Fake()
+    expected = begins_with(finished, key)
+    weights = method().origin(key, finished).weights
+    assert weights.keys() == expected.keys()
+    assert all(weights[name].equal(expected[name]) for name in expected)
+    assert said in method.note
+
+
 def test_random_masks_fall_on_every_weight_alike() -> None:
     """A third of twelve weights, over many draws: a binomial count for each."""
 

@@ -87,7 +87,6 @@ def test_two_processes_are_one_up_to_rounding(tmp_path: Path) -> None:
         env=shared,
         capture_output=True,
         text=True,
-        timeout=180,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 import yaml
 from helpers.command import app, in_process, start
 from helpers.tiny_text import write_tiny_text
+from helpers.waiting import wait_until
 
 KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
 FIT = ("fit", "--config", "tiny.yaml")
@@ -248,10 +250,9 @@ def test_killed_at_random_instants(finished: Path) -> None:
     runs = ("--runs", "killed", "--checkpoint_seconds", "0.001")
     for _ in range(KILLS):
         process = start(*FIT, *runs, cwd=finished)
-        deadline = time.monotonic() + 60
-        before = _changed(finished / "killed" / RUN / "last.ckpt")
-        while _changed(finished / "killed" / RUN / "last.ckpt") == before and time.monotonic() < deadline:
-            time.sleep(0.01)
+        last = finished / "killed" / RUN / "last.ckpt"
+        before = _changed(last)
+        wait_until(partial(_is_other, last, before), process)
         time.sleep(rng.uniform(0, 1.5 / KILLS))
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -263,18 +264,19 @@ def test_killed_at_random_instants(finished: Path) -> None:
     assert not changed, changed
 
 
+def _is_other(path: Path, before: int) -> bool:
+    return _changed(path) != before
+
+
 def _changed(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def test_ctrl_c_says_how_to_go_on(finished: Path) -> None:
     process = start(*FIT, "--runs", "stopped", "--trainer.max_epochs", "2000", cwd=finished)
-    deadline = time.monotonic() + 60
-    while not (finished / "stopped" / RUN / "metrics.csv").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
+    wait_until((finished / "stopped" / RUN / "last.ckpt").exists, process)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert process.returncode == 130
     assert "the same command goes on from here" in stderr
     assert (finished / "stopped" / RUN / "last.ckpt").exists()

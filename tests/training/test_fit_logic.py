@@ -2,11 +2,11 @@
 
 import csv
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from helpers.command import app, in_process, start
+from helpers.waiting import wait_until
 from test_fit import bits, different
 
 CONFIG = """
@@ -48,9 +48,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_and_made_longer_it_is_the_same_to_the_bit(finished: Path) -> None:
     short = ("--runs", "killed", "--trainer.max_epochs", "2", "--checkpoint_seconds", "0.001")
     process = start(*FIT, *short, cwd=finished)
-    last, deadline = finished / "killed" / RUN / "last.ckpt", time.monotonic() + 60
-    while not last.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    last = finished / "killed" / RUN / "last.ckpt"
+    wait_until(last.exists, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert last.exists(), "nothing to go on from, so this has tested nothing"

@@ -8,9 +8,11 @@ import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 from helpers.command import SMALL, in_process, needs_digits, start
+from helpers.waiting import wait_until
 
 pytestmark = needs_digits
 
@@ -31,10 +33,8 @@ def bits(run: Path) -> dict[str, object]:
     return found
 
 
-def wait_for(directory: Path, name: str) -> None:
-    deadline = time.monotonic() + 60
-    while not list(directory.rglob(name)) and time.monotonic() < deadline:
-        time.sleep(0.01)
+def _is_there(directory: Path, name: str) -> bool:
+    return any(directory.rglob(name))
 
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
@@ -49,7 +49,8 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
     for kill in range(KILLS):
         process = start(*LOTTERY, "--runs", "killed", cwd=tmp_path)
         # Every other one certainly within a training, and the rest anywhere behind the imports.
-        wait_for(tmp_path / "killed", "last.ckpt" if kill % 2 == 0 else ".lock")
+        name = "last.ckpt" if kill % 2 == 0 else ".lock"
+        wait_until(partial(_is_there, tmp_path / "killed", name), process)
         at.append(rng.uniform(0, 0.5 if kill % 2 == 0 else 0.9 * length))
         time.sleep(at[-1])
         process.send_signal(signal.SIGKILL)

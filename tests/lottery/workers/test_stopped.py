@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command import in_process, start
+from helpers.waiting import wait_until
 from helpers.workers import TINY, TWO, bits, different, end, wait_until_free
 
 from app.runs.layout import NetworkKey, RunLayout
@@ -31,10 +32,7 @@ def test_asked_to_stop_all_save_and_end(
     process = start(*long, *TWO, cwd=tmp_path, group=True)
     run = RunLayout(tmp_path / "runs/tiny")
     metrics = [run.network(NetworkKey(replicate, "dense", 0)).metrics for replicate in (0, 1)]
-    deadline = time.monotonic() + 100
-    while not all(path.exists() and path.read_text().count("\n") > 2 for path in metrics):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: all(path.exists() and path.read_text().count("\n") > 2 for path in metrics), process)
     (os.killpg if to_all else os.kill)(process.pid, number)
     returncode, _, stderr = end(process)
     assert returncode == code
@@ -49,8 +47,7 @@ def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) 
     rng, run, kills = random.Random(20260201), RunLayout(tmp_path / "runs/tiny"), 0
     for kill in range(KILLS):
         process = start(*TINY, *TWO, cwd=tmp_path, group=True)
-        while process.poll() is None and not list(run.root.rglob("last.ckpt")):
-            time.sleep(0.005)
+        wait_until(lambda: list(run.root.rglob("last.ckpt")), process)
         time.sleep(rng.uniform(0, 0.5))
         if process.poll() is not None:
             break  # everything is done
