@@ -229,7 +229,9 @@ class Fit:
             end, complete = report["finished"], report.get("complete", True)
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
-        if not self.layout.last.exists() or not isinstance(end, dict):
+        # One that was stopped inside an epoch has no last.ckpt where the data cannot go on from there.
+        kept = self.layout.last if complete else self.layout.best
+        if not kept.exists() or not isinstance(end, dict):
             return False
         asked, end = (
             {name: value for name, value in each.items() if value is not None} for each in (self._lengths(), end)

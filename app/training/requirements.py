@@ -80,7 +80,8 @@ def check_training(
     if _none(arguments.get("overfit_batches") or arguments.get("limit_val_batches")):
         raise UserError("trainer.limit_val_batches is 0: nothing would be measured; leave it out, or set it above 0")
     batches = batches_per_epoch(arguments, data, world_size)
-    if isinstance(interval, int) and interval > batches and arguments.get("check_val_every_n_epoch") is not None:
+    too_long = isinstance(interval, int) and interval > batches + _slack(data, batches)
+    if too_long and arguments.get("check_val_every_n_epoch") is not None:
         raise UserError(
             f"trainer.val_check_interval is {interval:,}, and an epoch has {batches:,} batches; validate more often, "
             "or set trainer.check_val_every_n_epoch to null to count batches across epochs"
@@ -106,7 +107,7 @@ def check_validated(
     Raises:
         UserError: it would end without one.
     """
-    if validations(arguments, data, iterations, world_size) > 0:
+    if validations(arguments, data, iterations + _slack(data, iterations), world_size) > 0:
         return
     raise UserError(
         f"a training of {iterations:,} iterations ends before its first validation (trainer.val_check_interval "
@@ -165,6 +166,11 @@ def check_test(model: LightningModule, data: LightningDataModule, make_trainer: 
 def is_tested(model: LightningModule, data: LightningDataModule) -> bool:
     """Whether a model and its data can be tested."""
     return is_overridden("test_step", model) and is_overridden("test_dataloader", data)
+
+
+def _slack(data: LightningDataModule, count: int) -> int:
+    """By how much a count may be wrong: where data says how long its epochs are, that may be an estimate."""
+    return count // 10 if hasattr(data, "iterations_per_epoch") else 0
 
 
 def _none(limit: Any) -> bool:

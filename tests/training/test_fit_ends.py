@@ -18,6 +18,7 @@ STOPS_AFTER_TWO = (
 )
 USERS_OWN = """
 import torch
+from lightning.pytorch import Callback
 from user_modules import ResNet
 
 class Rated(ResNet):
@@ -27,6 +28,11 @@ class Rated(ResNet):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+class Clock(Callback):
+    def on_train_batch_end(self, trainer, *_):
+        timers = [each for each in trainer.callbacks if type(each).__name__ == "Timer"]
+        trainer.should_stop |= trainer.global_step == 7 and timers[0].time_remaining() < 60
 
 class Falling(ResNet):
     '''Diverges in the second epoch, without a loss that is not finite on the way.'''
@@ -124,3 +130,35 @@ def test_early_stopping_by_a_metric_that_is_not_there_is_one_line(here: Path) ->
     assert done.returncode == 2
     assert "conditioned on metric `val_lss`" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_that_diverges_at_once_may_be_begun_otherwise(here: Path) -> None:
+    done = epochs(here, 2, "--model.lr", "1e30", model="mine.Rated")
+    assert done.returncode == 1
+    assert "the training diverged; try a lower learning rate, with another --experiment" in done.stderr
+    again = epochs(here, 2, "--model.lr", "0.01", model="mine.Rated")
+    assert again.returncode == 0, again.stderr
+
+
+def test_one_that_diverges_later_keeps_what_it_has_and_is_reported_on(here: Path) -> None:
+    done = epochs(here, 3, model="mine.Falling")
+    assert done.returncode == 1
+    assert "loss is nan at iteration 6" in done.stderr
+    assert (report(here)["finished"], report(here)["last"]["iteration"]) == (None, 5)
+    assert (here / "runs/mine/seed_0/best.ckpt").exists()
+    told = in_process("report", "runs/mine/seed_0", cwd=here)
+    assert (told.returncode, told.stderr) == (0, "")
+    other = epochs(here, 3, "--seed_everything", "1", "--experiment", "another", model="mine.Rated")
+    assert other.returncode == 0, other.stderr
+
+
+def test_what_the_clock_has_stopped_goes_on_with_more_time(here: Path) -> None:
+    """Stopped in its second epoch, by a clock that a test can read."""
+    at = ("--trainer.callbacks", "mine.Clock")
+    done = epochs(here, 3, *at, "--trainer.max_time", "00:00:00:01", model="mine.Rated")
+    assert done.returncode == 0, done.stderr
+    assert "(stopped early, at iteration 7)" in done.stdout
+    assert "epoch" not in epochs(here, 3, *at, "--trainer.max_time", "00:00:00:01", model="mine.Rated").stdout
+    done = epochs(here, 3, *at, "--trainer.max_time", "00:00:10:00", model="mine.Rated")
+    assert done.returncode == 0, done.stderr
+    assert [row["iteration"] for row in read_metrics(here / "runs/mine/seed_0/metrics.csv")] == [5, 10, 15]

@@ -319,3 +319,16 @@ def test_what_decides_on_the_best_is_looked_for_before_the_training(
     with pytest.raises(UserError, match=says) if refused else nullcontext():
         check_monitor(BestValidation(monitor=monitor), module, parts, factory(*callbacks))
     assert all(value.equal(before[name]) for name, value in module.state_dict().items())
+
+
+def test_data_that_estimates_the_length_of_its_epochs_is_believed_roughly_only() -> None:
+    class Windows(Eleven):
+        iterations_per_epoch = 11
+
+    arguments = DEFAULTS | {"max_steps": 10, "max_epochs": -1}
+    check_validated(arguments, Windows(), 10)
+    with pytest.raises(UserError, match="ends before its first validation"):
+        check_validated(arguments, Eleven(), 10)
+    check_training(DEFAULTS | {"val_check_interval": 12}, Counted(), Windows())
+    with pytest.raises(UserError, match="is 12, and an epoch has 11 batches"):
+        check_training(DEFAULTS | {"val_check_interval": 12}, Counted(), Eleven())
