@@ -28,6 +28,7 @@ from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
+from app.training.pruning_callback import tell_of_pruning
 from app.training.requirements import check_counts
 from app.training.unprofiled import Unprofiled
 
@@ -256,6 +257,7 @@ class CLI(OpenCLI):
         start = arguments.get("ckpt_path")
         if start is not None and start not in LIGHTNINGS_OWN_PATHS:
             check_weights(model, Path(start))
+        tell_of_pruning(self.trainer.callbacks)  # type: ignore[attr-defined]
         if not self._writes_a_run() or self.value("trainer").fast_dev_run:
             with library_errors_named():
                 self.trainer.fit(model, **arguments)

@@ -31,6 +31,7 @@ from app.runs.lock import locked
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
+from app.training.pruning_callback import refuse_pruning
 from app.training.requirements import check_monitor, check_test, check_training
 from callbacks.trainer_state import refuse_strategy
 
@@ -51,6 +52,7 @@ def run_lottery(
         UserError: what the options, the module, the data or the run directory make impossible.
     """
     refuse_strategy(trainer)
+    refuse_pruning(trainer.callbacks)  # type: ignore[attr-defined]
     layout, arguments = RunLayout(context.root), context.config["trainer"]
     if arguments["fast_dev_run"]:
         raise UserError("trainer.fast_dev_run measures nothing to prune by; use a small --trainer.max_steps instead")

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from app.common.errors import UserError
-from app.common.states import plain_parameters
+from app.common.states import plain_name
 from app.pruning import Masks, check_names, rewind
 from app.runs.checksums import recorded
 from app.runs.layout import NetworkKey, TrainingLayout, run_of
@@ -15,15 +15,14 @@ from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
 from app.runs.tensors import digest
 
-NET = "net."  # the prefix of the network's parameters in our LightningModules
-
 
 def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["start", "final"] = "start") -> Masks:
     """Load a ticket from a run directory into a plain module, in place, without Lightning or our classes.
 
     Args:
         directory: the directory of one trained network, such as `runs/lenet/replicate_0/iterative/round_07`.
-        module: the network itself (a `LeNet`) or a module around it; names must agree up to a leading prefix `net.`.
+        module: the network itself (a `LeNet`), the module that was trained (a `Classifier`), or another module around
+            the network; names must agree up to the name that the network has within either, such as `net.`.
         weights: "start" for the untrained ticket (mask times rewound weights), "final" for the trained network.
 
     Returns:
@@ -43,17 +42,46 @@ def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["star
             f"{network.final}: trained weights were not kept; the lottery command with pruning.keep [final] trains "
             "the network again and keeps them"
         )
-    prefix = "" if any(name.startswith(NET) for name in plain_parameters(module)) else NET
-    masks = _without(prefix, read_tensors(network.mask))
+    masks = read_tensors(network.mask)
+    state = read_tensors(network.final) if weights == "final" else _starting_state(network)
+    theirs, ours = _prefixes(set(state), set(masks), {plain_name(name) for name in module.state_dict()})
+    masks, state = _renamed(masks, theirs, ours), _renamed(state, theirs, ours)
     if hasattr(module, "prunable_parameters"):
         check_names(masks, module, str(network.mask))
-    state = read_tensors(network.final) if weights == "final" else _starting_state(network)
-    rewind(module, _without(prefix, state), masks)
+    rewind(module, state, masks)
     return masks
 
 
-def _without(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+def _prefixes(state: set[str], masks: set[str], names: set[str]) -> tuple[str, str]:
+    """The prefixes by which the names of a network differ there and here.
+
+    Args:
+        state: names in the run directory; those of a module around the network, such as of its metrics, may be among
+            them.
+        masks: those of them that have a mask.
+        names: of the module that they are to be loaded into.
+
+    Returns:
+        What names begin with there and here. If not all names agree, those by which at least the masks' do, and
+        otherwise two empty ones.
+    """
+    pairs = [(theirs, ours) for theirs in _beginnings(masks) for ours in _beginnings(names)]
+    for theirs, ours in pairs:
+        if {ours + name.removeprefix(theirs) for name in state if name.startswith(theirs)} == names:
+            return theirs, ours
+    agreeing = (pair for pair in pairs if {pair[1] + name.removeprefix(pair[0]) for name in masks} <= names)
+    return next(agreeing, ("", ""))
+
+
+def _beginnings(names: set[str]) -> list[str]:
+    """What all of these names begin with up to one of their dots, the shortest first."""
+    first = min(names, default="")
+    found = ["", *(first[: place + 1] for place, letter in enumerate(first) if letter == ".")]
+    return [beginning for beginning in found if all(name.startswith(beginning) for name in names)]
+
+
+def _renamed(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
+    return {ours + name.removeprefix(theirs): tensor for name, tensor in tensors.items() if name.startswith(theirs)}
 
 
 def _starting_state(network: TrainingLayout) -> dict[str, Tensor]:

@@ -177,8 +177,10 @@ def test_a_resumed_fit_that_fails_has_to_be_resumed_again_if_its_start_is_not_kn
     assert pruning.round == 1
 
 
-@pytest.mark.parametrize("rewind_to", ["0it", "5it"])
-def test_a_script_begun_again_goes_on_from_the_last_checkpoint_of_each_round(tmp_path: Path, rewind_to: str) -> None:
+@pytest.mark.parametrize(("rewind_to", "stop"), [("0it", 7), ("5it", 7), ("0it", 1)])
+def test_a_script_begun_again_goes_on_from_the_last_checkpoint_of_each_round(
+    tmp_path: Path, rewind_to: str, stop: int
+) -> None:
     """`ckpt_path="last"` in every fit: finished rounds have nothing left to train, and count as trained."""
 
     def script(folder: Path, *callbacks: Any) -> tuple[Any, Any, list[int]]:
@@ -197,14 +199,14 @@ def test_a_script_begun_again_goes_on_from_the_last_checkpoint_of_each_round(tmp
 
     class InRoundOne(Probe):
         def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-            if trainer.global_step == 7 and "1" in trainer.checkpoint_callback.dirpath[-1]:
+            if trainer.global_step == stop and "1" in trainer.checkpoint_callback.dirpath[-1]:
                 raise StoppedError
 
     with pytest.warns(UserWarning, match="there is no last checkpoint"), pytest.raises(StoppedError):
         script(tmp_path / "halves", InRoundOne())
     with pytest.warns(UserWarning, match="there is no last checkpoint"):
         ended, ours, steps = script(tmp_path / "halves")
-    assert steps == [*range(7, STEPS + 1), *range(1, STEPS + 1)]
+    assert steps == [*range(stop, STEPS + 1), *range(1, STEPS + 1)]
     assert same(ended, expected)
     assert same(ours, masks)
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,63 @@ def test_a_module_that_declares_nothing_will_do(run: RunLayout) -> None:
     module = Undeclared()
     load_ticket(ticket_of(run).root, module)
     assert same(weights(module), masked(INITIAL, MASKS))
+
+
+class Inside(nn.Module):
+    """A module that has a network under a name of its own."""
+
+    def __init__(self, name: str, net: nn.Module | None = None) -> None:
+        super().__init__()
+        self.add_module(name, net or Undeclared())
+
+
+def rename(run: RunLayout, name_of: Callable[[str], str], **more: Tensor) -> None:
+    """Let the networks of the run have been trained in a module with other names, and perhaps more of them."""
+    network = ticket_of(run)
+    files = {network.mask: MASKS, network.final: masked(TRAINED, MASKS) | more, run.initial(0): INITIAL | more}
+    for path, tensors in files.items():
+        save_tensors(path, {each if each in more else name_of(each): value for each, value in tensors.items()})
+    state = {each if each in more else name_of(each): value for each, value in (INITIAL | more).items()}
+    for method in ("dense", "iterative"):
+        write_atomically(ticket_of(run, method).report, json.dumps({"checksums": {"start": digest(state)}}))
+
+
+@pytest.mark.parametrize("weights_of", ["start", "final"])
+@pytest.mark.parametrize(
+    ("there", "here", "make"),
+    [
+        ("net.net.", "net.", lambda: Inside("net")),
+        ("net.net.", "", Undeclared),
+        ("net.net.", "net.net.", lambda: Inside("net", Inside("net"))),
+        ("net.", "net.net.", lambda: Inside("net", Inside("net"))),
+        ("net.", "body.", lambda: Inside("body")),
+        ("model.body.", "", Undeclared),
+        ("model.", "net.", lambda: Inside("net")),
+        ("", "net.", lambda: Inside("net")),
+        ("", "", LeNet),
+    ],
+)
+def test_a_network_may_have_another_name_here(
+    run: RunLayout, there: str, here: str, make: Callable[[], nn.Module], weights_of: Any
+) -> None:
+    rename(run, lambda name: f"{there}{name}")
+    module = make()
+    masks = load_ticket(ticket_of(run).root, module, weights=weights_of)
+    expected = masked(INITIAL if weights_of == "start" else TRAINED, MASKS)
+    assert same(weights(module), {f"{here}{name}": value for name, value in expected.items()})
+    assert same(masks, {f"{here}{name}": mask for name, mask in MASKS.items()})
+
+
+def test_what_was_around_the_network_is_left_out(run: RunLayout) -> None:
+    rename(run, lambda name: f"net.{name}", **{"accuracy.right": torch.zeros(1)})
+    module = Undeclared()
+    load_ticket(ticket_of(run).root, module)
+    assert same(weights(module), masked(INITIAL, MASKS))
+
+
+def test_another_network_in_net_is_refused(run: RunLayout) -> None:
+    assert "differ in name or shape" in refusal(ticket_of(run).root, Inside("net", Undeclared(hidden=200)))
+    assert "differ in name or shape" in refusal(ticket_of(run).root, Inside("net", nn.Linear(3, 3)))
 
 
 # What can be wrong
