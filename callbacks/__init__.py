@@ -9,6 +9,7 @@ from callbacks.parse_logging import ParseLogging
 from callbacks.reported_progress import ReportedProgress
 from callbacks.required_metric import RequiredMetric
 from callbacks.resume_checkpoint import ResumeCheckpoint
+from callbacks.same_weights import SameWeights
 from callbacks.stop_on_non_finite import StopOnNonFinite
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ReportedProgress",
     "RequiredMetric",
     "ResumeCheckpoint",
+    "SameWeights",
     "StopOnNonFinite",
 ]

@@ -91,8 +91,8 @@ class KeptWeights:
                 continue
             if before.shape != value.shape:
                 raise UserError(
-                    f"{type(module).__name__} has made {name} anew with shape {tuple(value.shape)}, and its ticket's "
-                    f"has {tuple(before.shape)}; make the same layers in every fit"
+                    f"{type(module).__name__} has made {name} anew with shape {tuple(value.shape)}, and it had "
+                    f"{tuple(before.shape)}; make the same layers in every fit"
                 )
             if not torch.equal(value.cpu(), before.to(value.dtype)):
                 value.copy_(before)
@@ -100,8 +100,8 @@ class KeptWeights:
                     changed.append(name)
         if changed:
             rank_zero_warn(
-                f"setup or configure_model of {type(module).__name__} has changed {', '.join(changed)}, where the "
-                "weights of the ticket were; they have been put back. Load weights before the first fit instead"
+                f"setup or configure_model of {type(module).__name__} has changed {', '.join(changed)}; the trained or "
+                "rewound weights have been put back. Load weights in __init__ or before the first fit instead"
             )
 
 

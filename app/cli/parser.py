@@ -15,6 +15,7 @@ import app.modules
 import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what is imported
 import datamodules  # noqa: F401
 from app.cli.context import Context
+from app.cli.late_layers import LateWeights, lacks_layers, makes_layers_later
 from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.mistakes import constructor_errors_named
 from app.cli.save_fit_config import SaveFitConfig
@@ -229,9 +230,13 @@ class CLI(OpenCLI):
             )
         self._check_model()
         if Path(path).suffix == ".safetensors":
-            load_weights(self.model, Path(path))
+            if makes_layers_later(self.model):
+                self.trainer.callbacks.append(LateWeights(Path(path)))  # type: ignore[attr-defined]
+            else:
+                load_weights(self.model, Path(path))
             return arguments | {"ckpt_path": None}
-        check_weights(self.model, Path(path))
+        if not lacks_layers(self.model, Path(path)):
+            check_weights(self.model, Path(path))
         return arguments
 
     def _check_model(self) -> None:

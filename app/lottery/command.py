@@ -64,6 +64,7 @@ def run_lottery(
     data.prepare_data()
     data.setup("fit")
     check_training(arguments, model, data, trainer.world_size)
+    _make_layers(model, data, trainer)
     iterations = training_iterations(arguments, data, trainer.world_size)
     kinds = protocols.prunable_parameters(model)
     check_kinds(kinds, settings.rates_for(kinds))
@@ -125,6 +126,16 @@ def run_lottery(
             experiment.draw_side_by_side(lock, whole)
         else:
             experiment.draw(whole)
+
+
+def _make_layers(model: LightningModule, data: LightningDataModule, trainer: Trainer) -> None:
+    """Let the module make the layers that it makes at the start of a fit: they are pruned and kept as all others."""
+    model.trainer, trainer.datamodule = trainer, data  # type: ignore[attr-defined]
+    try:
+        model.setup("fit")
+        model.configure_model()
+    finally:
+        model.trainer, trainer.datamodule = None, None  # type: ignore[attr-defined]
 
 
 def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pruning) -> None:

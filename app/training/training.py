@@ -33,6 +33,7 @@ from callbacks import (
     ReportedProgress,
     RequiredMetric,
     ResumeCheckpoint,
+    SameWeights,
     StopOnNonFinite,
 )
 from callbacks.metrics_recorder import UNRECORDED, number
@@ -242,7 +243,8 @@ class Training:
         # A module may use its logger; what is logged here would stand at iteration 0. Tensors that it keeps from a
         # validation are to be of use in the next training.
         loggers: list[Logger] = [DummyLogger()] if self.loggers else []
-        trainer = self.make_trainer(self.files.root, [], loggers, **{**self.arguments, "inference_mode": False})
+        arguments = {**self.arguments, "inference_mode": False}
+        trainer = self.make_trainer(self.files.root, [SameWeights()], loggers, **arguments)
         with library_errors_named():
             getattr(trainer, what)(self.model, datamodule=self.data, verbose=False)
         return {name: number(value) for name, value in trainer.callback_metrics.items() if name not in UNRECORDED}

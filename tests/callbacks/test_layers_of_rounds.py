@@ -180,7 +180,7 @@ def test_weights_that_setup_loads_do_not_replace_the_ticket_s() -> None:
     module, pruning, starts = Pretrained(), IterativePruningCallback(RATES, rewind_to="5it"), []
     look = Probe(on_train_start=lambda _, module: starts.append(weights(module)))
     draw(pruning, module, 1, look)
-    with pytest.warns(UserWarning, match=r"Pretrained has changed net\.fc\.weight, where the weights of the ticket"):
+    with pytest.warns(UserWarning, match=r"Pretrained has changed net\.fc\.weight; the trained or rewound weights"):
         draw(pruning, module, 1, look)
     assert (starts[0]["net.fc.weight"] == 0.25).all()
     assert same(starts[1], masked(pruning.rewind_point, pruning.masks))
