@@ -6,15 +6,18 @@ read a run directory run in this process.
 
 import csv
 import json
+import os
 import re
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from helpers.command import forget_modules_elsewhere, in_process, needs_digits
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from app.__main__ import main
 from app.common import protocols
@@ -169,6 +172,27 @@ def test_what_the_module_and_the_data_declare_is_asked_for(command: Callable[...
     data.setup("fit")
     assert isinstance(data.train_dataloader(), protocols.StatefulLoader)
     assert len(data.train_dataloader()) == data.iterations_per_epoch
+
+
+@needs_digits
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
+def test_a_loop_of_the_users_own(folder: Path, command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    script = (folder / "script.py").read_text()
+    short = script.replace(
+        "max_epochs=2", "max_epochs=2, limit_train_batches=12, limit_val_batches=1, accelerator='cpu'"
+    )
+    assert short != script
+    with isolate_rng(), mock.patch.dict(os.environ):
+        exec(short, {})
+    rounds = re.findall(r"round (\d): ([\d,]+) weights, best (\S+)", capsys.readouterr().out)
+    kept = [int(number.replace(",", "")) for _, number, _ in rounds]
+    assert [number for number, _, _ in rounds] == ["0", "1", "2"]
+    # 72 and 576 weights of convolutions by 20 %, 15,680 of the output layer by 10 %, twice.
+    assert kept == [16328, 14631, 13116]
+    assert len({best for _, _, best in rounds}) == 3
+    assert all((folder / best).exists() for _, _, best in rounds)
 
 
 def test_a_builder_of_trees(monkeypatch: pytest.MonkeyPatch) -> None:
