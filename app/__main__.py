@@ -1,10 +1,12 @@
 """`python -m app`: one table of commands, and one line for what goes wrong."""
 
 import difflib
+import logging
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from app import __version__
 from app.common.errors import Interrupted, RunError, UserError, explain
@@ -148,6 +150,22 @@ def dispatch(argv: list[str]) -> None:
     COMMANDS.get(command, _lightning)(argv)
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Show on stderr what the code logs of itself: that it compiles something, or does without."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("app")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
 def main(argv: list[str]) -> int:
     """Run one subcommand and turn what goes wrong into one line on stderr and an exit code.
 
@@ -157,7 +175,7 @@ def main(argv: list[str]) -> int:
     """
     warnings.showwarning = _one_line_warning
     try:
-        with end_on_sigterm():
+        with end_on_sigterm(), _told():
             dispatch(argv)
     except UserError as error:
         return _say(f"error: {error}", 2)

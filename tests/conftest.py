@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from app.nets.fused.build import library
+
 # What the libraries set for the workers of loaders and for themselves.
 SET_BY_LIBRARIES = {"PL_GLOBAL_SEED", "PL_SEED_WORKERS", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_NVML_BASED_CUDA_CHECK"}
 
@@ -16,6 +18,7 @@ torch.set_num_threads(1)
 os.environ.setdefault("WANDB_MODE", "disabled")
 # Read when Triton is imported: without a GPU its interpreter runs the kernels.
 os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))
+library()  # compiled before any test, whose output would have a line about it
 settings.register_profile("tests", deadline=None)  # the first example pays for imports
 settings.load_profile("tests")
 

@@ -11,6 +11,7 @@ from torch import nn
 from app.bench import gpu_epoch
 from app.bench.equality import differences, results
 from app.bench.figures import Goal
+from app.bench.gpu_epoch import waiting
 from app.bench.layer import reading, training_step
 from app.bench.rows import BenchRow, Comparison, Difference, Note
 from app.bench.sizes import LayerSize
@@ -35,6 +36,7 @@ SHAPES = (
 )
 STEPS = 5  # of one measurement, so that launching and computing overlap as they do in a training
 AGAINST_CUDNN, AGAINST_EAGER = Goal(1.3), Goal(1 / 8)
+DEVICE = "cuda"
 TURNED_OFF = "no GPU here; tests/nets/test_gpu_kernels.py compares the kernels in Triton's interpreter"
 
 
@@ -47,7 +49,7 @@ def products(precision: str) -> Iterator[None]:
     try:
         for backend in backends:
             backend.fp32_precision = tf32
-        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16-mixed"):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=precision == "bf16-mixed"):
             yield
     finally:
         for backend, value in zip(backends, before, strict=True):
@@ -94,9 +96,9 @@ def _equality(setting: Setting, size: LayerSize, chunk: int) -> Sequence[BenchRo
 def _net_equality(setting: Setting, what: str, net: RecurrentNet, size: LayerSize) -> list[BenchRow]:
     torch.manual_seed(setting.seed)
     net.reset_parameters()
-    net.cuda()
-    x = torch.randn(size.time, size.batch, size.features, device="cuda")
-    d_output = torch.randn(size.time, size.batch, size.hidden, device="cuda") / size.time
+    net.to(DEVICE)
+    x = torch.randn(size.time, size.batch, size.features, device=DEVICE)
+    d_output = torch.randn(size.time, size.batch, size.hidden, device=DEVICE) / size.time
     net.double().implementation = "eager"
     right = results(net, x.double(), d_output.double())
     net.float().implementation = "fused"
@@ -114,9 +116,9 @@ def _contestants(
 ) -> tuple[dict[str, Contestant], dict[str, Contestant]]:
     """Training steps and forward passes of several nets; seconds of one."""
     torch.manual_seed(setting.seed)
-    x = torch.randn(size.time, size.batch, size.features, device="cuda", requires_grad=True)
-    d_output = torch.randn(size.time, size.batch, size.hidden, device="cuda") / size.time
-    steps = {name: _mean(training_step(net.cuda(), x, d_output)) for name, net in nets.items()}
+    x = torch.randn(size.time, size.batch, size.features, device=DEVICE, requires_grad=True)
+    d_output = torch.randn(size.time, size.batch, size.hidden, device=DEVICE) / size.time
+    steps = {name: _mean(training_step(net.to(DEVICE), x, d_output)) for name, net in nets.items()}
     return steps, {name: _mean(reading(net, x)) for name, net in nets.items()}
 
 
@@ -125,7 +127,7 @@ def _mean(function: Callable[[], None]) -> Contestant:
         for _ in range(STEPS):
             function()
 
-    whole = timed(several, wait=torch.cuda.synchronize)
+    whole = timed(several, wait=waiting(DEVICE))
     return lambda: whole() / STEPS
 
 

@@ -85,7 +85,7 @@ class _Clock(Callback):
 def through_lightning(module: LanguageModel, loader: Any, device: str, precision: str, warm_up: int) -> float:
     """Train for an epoch with a Trainer as `fit` has it, and return the seconds of all windows but the first ones."""
     quiet()
-    wait = _wait(device)
+    wait = waiting(device)
     clock = _Clock(warm_up, wait)
     trainer = Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
@@ -108,7 +108,8 @@ def through_lightning(module: LanguageModel, loader: Any, device: str, precision
     return clock.seconds
 
 
-def _wait(device: str) -> Callable[[], object]:
+def waiting(device: str) -> Callable[[], object]:
+    """Waits until a device has nothing left to do."""
     return torch.cuda.synchronize if device == "cuda" else lambda: None
 
 
@@ -145,7 +146,7 @@ def measure(
         parts: of an epoch, of which the text is one.
     """
     sizes = setting.sizes
-    wait = _wait(device)
+    wait = waiting(device)
     torch.manual_seed(setting.seed)
     text = torch.randint(words, (rows, sizes.batch), device=device)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from app.bench import gpu, gpu_epoch
-from app.bench.rows import Comparison, Note
-from app.bench.sizes import QUICK, ModelSize
+from app.bench.rows import Comparison, Difference, Note
+from app.bench.sizes import QUICK, LayerSize, ModelSize
 from app.bench.tasks import Setting
 
 TINY = ModelSize(
@@ -54,3 +54,28 @@ def test_without_a_gpu_the_section_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     (task,) = gpu.SECTION.tasks(SETTING)
     (row,) = task.run()
     assert row.plain() == {"note": gpu.TURNED_OFF}
+
+
+def test_layers_are_compared_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on a GPU, here on the CPU and small."""
+    small = LayerSize(5, 2, 6, 20)
+    monkeypatch.setattr(gpu, "DEVICE", "cpu")
+    monkeypatch.setattr(gpu, "SIZES", (small,))
+    monkeypatch.setattr(gpu, "SHAPES", ((small, 5),))
+    monkeypatch.setattr(gpu_epoch, "tasks", lambda setting: [])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn.rnn
+    before = [backend.fp32_precision for backend in backends]
+    setting = Setting(sizes=replace(QUICK, layer_seconds=0.0))
+    tasks = gpu.SECTION.tasks(setting)
+    monkeypatch.undo()
+    monkeypatch.setattr(gpu, "DEVICE", "cpu")
+    rows = [row for task in tasks for row in task.run()]
+    equal, timed = ([row for row in rows if isinstance(row, kind)] for kind in (Difference, Comparison))
+    assert [row.what for row in equal] == [
+        f"{precision} {net} 5x2, 6→20" for net in ("ONLSTM", "LSTM") for precision in gpu.PRECISIONS
+    ]
+    assert all(row.met and row.gradients > 0 for row in equal)
+    assert len(timed) == 3 * 2 + 3
+    assert all(len(row.ours) == len(row.reference) >= 3 for row in timed)
+    assert [backend.fp32_precision for backend in backends] == before

@@ -1,6 +1,7 @@
 """What a mistake gets: one line with what, where and what to do; exit code 2; nothing overwritten."""
 
 import errno
+import logging
 import math
 import os
 import re
@@ -256,3 +257,15 @@ def test_threads_are_what_was_asked_for(finished: Path) -> None:
     assert math.isfinite(torch.get_num_threads())
     report = (finished / "runs/quickstart/replicate_0/round_00/report.json").read_text()
     assert '"threads": 1' in report
+
+
+def test_what_the_code_tells_of_itself_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For example that it compiles, which takes seconds, or that it does without."""
+    tells = logging.getLogger("app.nets.fused.build")
+    monkeypatch.setattr(__main__, "dispatch", lambda argv: tells.info("compiling %s", "it"))
+    assert __main__.main(["fit"]) == 0
+    assert capsys.readouterr().err == "compiling it\n"
+    tells.info("afterwards")
+    assert capsys.readouterr().err == ""

@@ -35,7 +35,7 @@ def library() -> ctypes.CDLL | None:
     try:
         return ctypes.CDLL(str(_whole() or _build()))
     except (OSError, subprocess.SubprocessError) as error:
-        detail = getattr(error, "stderr", None) or error
+        detail = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
         log.info("The recurrent layers run without their compiled steps, more slowly: %s", detail)
         return None
 
