@@ -16,6 +16,7 @@ from app.common.lightning_internals import is_stateful_loader, requeue_signal
 from app.common.ranks import is_first
 from app.lottery.experiment import Experiment
 from app.lottery.kept_files import finished_keys
+from app.lottery.origins import check_origins
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
@@ -115,6 +116,7 @@ def run_lottery(
         kernels = protocols.kernels(model, trainer.strategy.root_device) if missing else None
         claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=kernels)
         claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
+        check_origins(settings, layout, missing)
         whole = read_settings(read_config(layout)["pruning"], str(layout.config))
         write_schema(layout, protocols.metric_schema(model) or (), [method.described for method in whole.all_methods])
         _print_prunable(model, kinds, settings)

@@ -13,6 +13,7 @@ from app.report.metrics import main_metric
 from app.report.provenance import Provenance, read_provenance
 from app.report.wording import impossible
 from app.runs.best_validation import BestValidation, configured_best
+from app.runs.checksums import check_file
 from app.runs.config import read_config
 from app.runs.layout import SEED, FitLayout, NetworkKey, RunDirectory, TrainingLayout, run_of, seed_directories
 from app.runs.schema import read_schema
@@ -152,6 +153,7 @@ def _read(root: Path) -> TrainedNetwork:
         if not path.exists():
             hint = "report on a network when it is finished" if run_of(root) else "has anything been trained there yet?"
             raise UserError(f"{path}: no such file; {hint}")
+    check_file(layout.metrics)
     rows = read_metrics(layout.metrics)
     if not rows:
         raise UserError(f"{layout.metrics}: no validation in it yet; train further, then report")

@@ -11,6 +11,7 @@ from app.report.metrics import lottery_columns, result_metrics
 from app.report.provenance import Provenance, read_provenance
 from app.report.wording import impossible
 from app.runs.best_validation import BestValidation, configured_best
+from app.runs.checksums import check_file
 from app.runs.config import read_config
 from app.runs.layout import DENSE, NetworkKey, RunLayout, TrainingLayout
 from app.runs.schema import RunSchema, read_schema
@@ -93,6 +94,7 @@ class LotteryRun:
             UserError: its metrics.csv is missing or broken.
         """
         path = self.places[key].metrics
+        check_file(path)
         rows = read_metrics(path)
         if not rows:
             raise UserError(f"{path}: no row, though results.csv has this network; remove its directory and run again")

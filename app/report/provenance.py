@@ -8,6 +8,7 @@ from typing import Any
 from app.common.errors import UserError
 from app.common.text_files import read_json
 from app.report.tables import NONE, Table
+from app.runs.checksums import remedy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ def read_provenance(path: Path) -> Provenance:
     Raises:
         UserError: the file is missing, or something else.
     """
-    found = read_json(path)
     try:
+        found = read_json(path)
         of_lottery = "seeds" in found
         return Provenance(
             seeds={
@@ -59,9 +60,8 @@ def read_provenance(path: Path) -> Provenance:
             stopped_at=_stopped_at(found),
         )
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not the report of a training ({' '.join(str(error).split())}); was it edited by hand?"
-        ) from None
+        why = " ".join(str(error).removeprefix(f"{path}: ").split())
+        raise UserError(f"{path}: not the report of a training ({why}); {remedy(path)}") from None
 
 
 def _stopped_at(found: Mapping[str, Any]) -> int | None:

@@ -149,6 +149,8 @@ def remedy(path: Path) -> str:
         return f"{first}the lottery's command draws these weights again"
     if path.name.startswith("rewind."):
         return f"{first}the lottery's command trains the dense network again, which makes it"
+    if path.name == "report.json":
+        return f"{first}the same fit command writes it again"
     if FitLayout(path.parent).config.exists():
         return f"delete {path.parent / 'last.ckpt'}, and the same fit command trains this network again"
     return "name another file"

@@ -141,7 +141,7 @@ class Fit:
                 refused = True  # nothing was trained, and what the last training came to is still so
                 raise
             finally:
-                now = {path.name: sha256(path) for path in self._checkpoints if path.exists()}
+                now = {path.name: sha256(path) for path in self._compared if path.exists()}
                 # What a training that was stopped has changed may change again before it is stopped the next time.
                 record(self.layout.root, now if trained is not None else dict(now.items() & before.items()))
                 if not refused:
@@ -153,13 +153,13 @@ class Fit:
         return {purpose: derive_seed(self.seed, 0, purpose) for purpose in ("split", "order", "training")}
 
     @property
-    def _checkpoints(self) -> tuple[Path, Path]:
-        return self.layout.last, self.layout.best
+    def _compared(self) -> tuple[Path, ...]:
+        return self.layout.last, self.layout.best, self.layout.metrics
 
-    def _compare_checkpoints(self) -> None:
+    def _compare_files(self) -> None:
         """Compare what the training goes on from with its checksums, where there are any."""
         if self.layout.last.exists():  # else the training begins again
-            for path in self._checkpoints:
+            for path in self._compared:
                 check_file(path)
 
     def _remove_checksums(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class Fit:
         Returns:
             The checksums.
         """
-        names = [path.name for path in self._checkpoints]
+        names = [path.name for path in self._compared]
         before = {name: checksum for name, checksum in read_checksums(self.layout.root).items() if name in names}
         record(self.layout.root, dict.fromkeys(names))
         return before
@@ -245,7 +245,7 @@ class Fit:
         Raises:
             UserError: nothing whole is there to go on from, or the training is past the length that is asked for.
         """
-        self._compare_checkpoints()
+        self._compare_files()
         point = resume_point(self.layout)
         if point.damage and point.path is None:
             raise UserError(f"{point.damage}; there is nothing else to go on from: {point.mend}")

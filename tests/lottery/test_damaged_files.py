@@ -13,6 +13,7 @@ from helpers.tiny_lottery import TinyNet, everything, lottery
 
 from app.common.errors import UserError
 from app.lottery.kept_files import finished_keys
+from app.lottery.origins import check_origins
 from app.lottery.settings import Pruning
 from app.runs.checkpoints import load_weights
 from app.runs.checksums import CHECKSUMS, read_checksums
@@ -155,6 +156,23 @@ def test_initial_weights_are_only_replaced_by_the_same(run: RunLayout, monkeypat
     assert message.startswith(f"{run.initial(0)}: no such file, and other weights are drawn now than")
     assert f"put the file back, or delete {run.replicate(0)} to train all of it again" in message
     assert not run.initial(0).exists()
+
+
+@pytest.mark.parametrize(("name", "remedy"), READ.items())
+def test_what_missing_networks_are_made_from_is_checked_before_anything_is_trained(
+    run: RunLayout, name: str, remedy: str
+) -> None:
+    settings = Pruning(**{"rates": {"fc": 0.25, "output": 0.1}} | GROWN)
+    missing = set(settings.networks()).difference(finished_keys(settings, run))
+    assert {key.method for key in missing} == {"iterative", "one_shot", "random_mask"}
+    check_origins(settings, run, missing)
+    check_origins(settings, run, set(settings.networks()))
+    if not remedy or name.endswith((".json", ".csv")):  # read for the table of results at the beginning
+        return
+    flip(run.replicate(0) / name)
+    message = refusal(lambda: check_origins(settings, run, missing))
+    assert message.startswith(f"{run.replicate(0) / name}: ")
+    check_origins(settings, run, set())
 
 
 def test_networks_of_another_replicate_are_not_taken_for_these(tmp_path: Path) -> None:

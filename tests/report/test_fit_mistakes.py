@@ -98,7 +98,7 @@ def refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytes
         (first_cell("iteration", "7,8"), "metrics.csv, line 2: not a row of this table"),
         (text_of("metrics.csv", "iteration,loss\n1,2\n"), "metrics.csv: no column val_loss"),
         (text_of("metrics.csv", "a,val_loss\n1,2\n"), "metrics.csv, line 2: not a row"),
-        (text_of("report.json", "{"), "report.json: not JSON"),
+        (text_of("report.json", "{"), "report.json: not the report of a training (not JSON"),
         (text_of("report.json", "[]"), "report.json: not the report of a training"),
         (note(seed=None), "report.json: not the report of a training"),
         (note(checksums={}), "report.json: not the report of a training"),

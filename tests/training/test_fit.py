@@ -180,6 +180,35 @@ def test_a_checkpoint_that_is_not_what_was_written_is_named(finished: Path, tmp_
     assert not different(bits(finished / "runs" / RUN), bits(tmp_path / "there/runs" / RUN))
 
 
+def test_an_edited_table_is_not_reported(finished: Path, tmp_path: Path) -> None:
+    there = shutil.copytree(finished, tmp_path / "there")
+    table, run = there / "runs" / RUN / "metrics.csv", f"runs/{RUN}"
+    lines = table.read_text().splitlines(keepends=True)
+    for damaged in (lines[:-1], [*lines[:-1], lines[-1].replace(",", ",0")]):
+        table.write_text("".join(damaged))
+        for command in ((*FIT, "--trainer.max_epochs", "7"), ("report", run)):
+            done = in_process(*command, cwd=there)
+            assert done.returncode == 2, done.stdout
+            assert done.stderr.startswith(f"error: {run}/metrics.csv: damaged, or another file than was written there")
+            assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_report_is_written_again(finished: Path, tmp_path: Path) -> None:
+    there = shutil.copytree(finished, tmp_path / "there")
+    report, run = there / "runs" / RUN / "report.json", f"runs/{RUN}"
+    before = json.loads(report.read_text())
+    report.write_text(report.read_text()[:-10])
+    done = in_process("report", run, cwd=there)
+    assert done.returncode == 2, done.stdout
+    assert done.stderr.startswith(f"error: {run}/report.json: not the report of a training (not JSON")
+    assert f"delete {run}/report.json, and the same fit command writes it again" in done.stderr
+    report.unlink()
+    done = in_process(*FIT, cwd=there)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(report.read_text()) == before
+    assert not different(bits(finished / run), bits(there / run))
+
+
 def test_a_missing_best_checkpoint_is_not_replaced_by_the_last(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "there")
     (tmp_path / "there/runs" / RUN / "best.ckpt").unlink()
