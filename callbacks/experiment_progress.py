@@ -116,6 +116,12 @@ class ExperimentProgress(Callback):
             self._show()
 
     @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave the terminal to a progress bar of the user's."""
+        if trainer.progress_bar_callback is not None:
+            self._display.stop()
+
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take over the iteration at which the training starts, which is above 0 if it is resumed."""
         self.reach(trainer.global_step, resumed=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelCheckpoint
 from torch import Tensor
 from typing_extensions import override
 
@@ -91,6 +91,9 @@ class ResumeCheckpoint(Callback):
         self._rng = []
         trainer.callback_metrics.update(self._metrics)
         self._metrics = {}
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, GradientAccumulationScheduler):  # sets it at the beginnings of epochs only
+                trainer.accumulate_grad_batches = callback.get_accumulate_grad_batches(trainer.current_epoch)
 
     def _restore_rng(self, trainer: Trainer, module: LightningModule) -> None:
         if self._rng:

@@ -89,5 +89,8 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
     # Commands that only measure need the weights of a checkpoint and nothing of the callbacks that were there.
     warnings.filterwarnings("ignore", message=r"Be aware that when using `ckpt_path`, callbacks used to create")
+    # A ticket that goes on from a later moment than iteration 0 begins its averages there.
+    warnings.filterwarnings("ignore", message=r"The checkpoint was not created with WeightAveraging")
+    warnings.filterwarnings("ignore", message=r"SWA is initializing after swa_start without any checkpoint data")
     # Ours are logged with every validation, not every so many steps.
     warnings.filterwarnings("ignore", message=r"The number of training batches .* smaller than the logging interval")

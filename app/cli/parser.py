@@ -1,10 +1,9 @@
 """The command line: LightningCLI with subcommands of our own."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from jsonargparse import Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -18,20 +17,22 @@ from app.cli.context import Context
 from app.cli.late_layers import LateWeights, lacks_layers, makes_layers_later
 from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.mistakes import constructor_errors_named
+from app.cli.run_trainers import RunTrainers, as_list
 from app.cli.save_fit_config import SaveFitConfig
 from app.cli.trained_model import TrainedModel, check_model
 from app.cli.trainer_options import check_processes, check_trainer, write_defaults_of_callbacks
 from app.common import gpu_kernels
 from app.common.errors import UserError
-from app.common.lightning_internals import OpenCLI, leave_to_us, requeue_signal
+from app.common.lightning_internals import OpenCLI, requeue_signal
 from app.lottery.workers.parent import Parent
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
 from app.training.pruning_callback import tell_of_pruning
+from app.training.mixed_precision import let_fused_optimizers_clip
 from app.training.requirements import check_counts
-from app.training.unprofiled import Unprofiled
+from app.training.users_callbacks import check_callbacks
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse", "syntax")
 
@@ -90,6 +91,10 @@ class CLI(OpenCLI):
             args=args,
             run=run,
         )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same: jsonargparse lets the optimiser of a module refer to this, and averages are copies of modules."""
+        return self
 
     @staticmethod
     @override
@@ -179,8 +184,12 @@ class CLI(OpenCLI):
 
     @override
     def instantiate_trainer(self, **arguments: Any) -> Trainer:
+        if self._writes_a_run():
+            workers = self.value("pruning").workers if self.subcommand == "lottery" else 1
+            callbacks = as_list(self.made("trainer")["callbacks"])
+            check_callbacks(callbacks, lottery=self.subcommand == "lottery", workers=workers)
         with constructor_errors_named("trainer"):
-            return super().instantiate_trainer(**arguments)
+            return let_fused_optimizers_clip(super().instantiate_trainer(**arguments))
 
     def _writes_a_run(self) -> bool:
         return self.subcommand in ("fit", "lottery") and self.value("experiment") is not None
@@ -293,50 +302,18 @@ class CLI(OpenCLI):
             checkpoint_seconds=self.value("checkpoint_seconds"),
             config=self.plain_config(),
             make_trainer=self.network_trainer,
-            make_loggers=lambda: _as_list(self._trainer_arguments()["logger"]),
+            make_loggers=self._trainers.loggers,
             parent=self._parent,
         )
 
     def network_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
         """A Trainer for one network of a lottery; arguments as for `fresh_trainer`."""
-        # Iteration 0 is measured by a sanity check over the whole sets.
-        return self.fresh_trainer(root, callbacks, logger, **{"num_sanity_val_steps": -1} | arguments)
+        return self._trainers.of_lottery(root, callbacks, logger, **arguments)
 
     def fresh_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
-        """A Trainer for one network, from the parsed configuration.
+        """A Trainer for one training, from the parsed configuration; arguments as for `RunTrainers`."""
+        return self._trainers(root, callbacks, logger, **arguments)
 
-        Args:
-            root: directory of the network.
-            callbacks: added to those of the configuration, which are made anew.
-            logger: used instead of those of the configuration.
-            arguments: override the configuration.
-        """
-        configured = self._trainer_arguments()
-        ours = {
-            "default_root_dir": root,
-            "callbacks": [*_as_list(configured["callbacks"]), *callbacks],
-            "logger": logger,
-            # Ours show their own progress, and checkpoint and summarise in their own files.
-            "enable_progress_bar": False,
-            "enable_checkpointing": False,
-            "enable_model_summary": False,
-            "profiler": configured["profiler"] or Unprofiled(),
-        }
-        with constructor_errors_named("trainer"):
-            trainer = LotteryTrainer(**configured | ours | arguments)
-        leave_to_us(trainer)
-        return trainer
-
-    def _trainer_arguments(self) -> dict[str, Any]:
-        """The trainer's part of the configuration, instantiated anew: Lightning adds to the lists of the first one."""
-        parser = LightningArgumentParser()
-        parser.add_lightning_class_args(LotteryTrainer, "trainer")
-        config = Namespace(trainer=self.value("trainer").clone())  # type: ignore[no-untyped-call]
-        with constructor_errors_named("trainer"):
-            return dict(vars(parser.instantiate_classes(config).trainer))
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None or isinstance(value, bool):
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+    @property
+    def _trainers(self) -> RunTrainers:
+        return RunTrainers(self.value("trainer"))

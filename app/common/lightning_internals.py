@@ -110,6 +110,11 @@ def follow_directory(callback: ModelCheckpoint, state: dict[str, Any]) -> None:
             state[name] = moved(state[name])
 
 
+def save_over(callback: ModelCheckpoint) -> None:
+    """Let the callback replace a file of the same name, where it would otherwise add a version to the name."""
+    callback._enable_version_counter = False
+
+
 def is_accumulating(trainer: Trainer) -> bool:
     """Whether the gradients of this batch are still being accumulated; checkpoints do not hold them."""
     return bool(trainer.fit_loop.epoch_loop._should_accumulate())
@@ -261,6 +266,10 @@ class OpenCLI(LightningCLI):
     def value(self, key: str) -> Any:
         """A value of the subcommand's parsed configuration; None if there is no such key."""
         return self._get(self.config, key)
+
+    def made(self, key: str) -> Any:
+        """What was made of a value of the subcommand's configuration."""
+        return self._get(self.config_init, key)
 
     def plain_config(self) -> dict[str, Any]:
         """The subcommand's whole parsed configuration as plain dictionaries, lists and values."""

@@ -34,7 +34,9 @@ from app.training.training import Training
 from callbacks import ExperimentProgress, IterativePruningCallback, ReportedProgress
 
 # Callbacks of a training whose states at the rewind point are not those of a ticket.
-FRESH = ("MetricsRecorder", "ModelCheckpoint", "IterativePruningCallback", "RequiredMetric")
+AVERAGING = ("WeightAveraging", "EMAWeightAveraging", "StochasticWeightAveraging", "NTASGD")
+CHECKPOINTS = ("ModelCheckpoint", "BestCheckpoint")
+FRESH = (*AVERAGING, *CHECKPOINTS, "MetricsRecorder", "IterativePruningCallback", "RequiredMetric")
 
 
 @dataclass(frozen=True, kw_only=True)

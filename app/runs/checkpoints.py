@@ -19,6 +19,8 @@ from app.runs.recorded_tensors import read_tensors
 # The key under which Lightning's `load_from_checkpoint` finds a model's arguments.
 HYPER_PARAMETERS = "hyper_parameters"
 OURS = "trees_and_tickets"
+# Where callbacks that average weights keep the training weights of the dense network and the state of its averages.
+AVERAGED = ("current_model_state", "averaging_state", "live_weights")
 _ARCHIVE = b"PK"  # a zip file, as torch writes them
 
 
@@ -143,6 +145,7 @@ def ticket_checkpoint(
     kept = {key: state for key, state in moment.get("callbacks", {}).items() if not key.startswith(fresh)}
     state = {plain_name(name): weights[plain_name(name)] for name in moment["state_dict"]}
     sums = {key: _zeros(moment[key]) for key in TRAIN_SUMS if key in moment}
+    moment = {key: value for key, value in moment.items() if key not in AVERAGED}
     return {**moment, **sums, "state_dict": state, "optimizer_states": optimizers, "callbacks": kept | dict(callbacks)}
 
 

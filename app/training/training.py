@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -21,6 +20,7 @@ from app.common.ranks import is_first
 from app.runs.best_validation import BestValidation
 from app.runs.layout import TrainingLayout
 from app.runs.table import MetricsFile, MetricsRow, read_metrics
+from app.training.best_checkpoint import BestCheckpoint
 from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
 from app.training.library_errors import library_errors_named
 from app.training.requirements import is_tested
@@ -202,16 +202,7 @@ class Training:
         arguments = dict(self.arguments)
         if self.keep_best:
             arguments["enable_checkpointing"] = True
-            callbacks.append(
-                ModelCheckpoint(
-                    self.files.root,
-                    filename=self.files.best.stem,
-                    monitor=self.best.monitor,
-                    mode=self.best.mode,
-                    enable_version_counter=False,
-                    save_on_train_epoch_end=False,
-                )
-            )
+            callbacks.append(BestCheckpoint(self.files, self.best))
         trainer = self.make_trainer(self.files.root, callbacks, self.loggers, **arguments)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has not asked for another
             trainer.strategy.checkpoint_io = RunCheckpointIO()
