@@ -42,6 +42,7 @@ from app.common.lightning_internals import (
     reset_early_stopping,
     reset_loops,
     reset_model_checkpoint,
+    save_over,
     starts_by_spawning,
     state_key,
     train_loaders,
@@ -215,6 +216,16 @@ def test_model_checkpoints_know_their_best_in_another_directory_only_after_follo
     assert paths == tuple(str(now / name) for name in ("a.ckpt", "b.ckpt", "last.ckpt"))
 
 
+def test_a_model_checkpoint_replaces_files_only_after_save_over(tmp_path: Path) -> None:
+    for over, names in ((False, {"a.ckpt", "a-v1.ckpt"}), (True, {"a.ckpt"})):
+        for _ in range(2):
+            callback = ModelCheckpoint(tmp_path / str(over), filename="a")
+            if over:
+                save_over(callback)
+            tiny_trainer([callback], enable_checkpointing=True, max_steps=2).fit(TinyModule(), datamodule=TinyData())
+        assert {path.name for path in (tmp_path / str(over)).iterdir()} == names
+
+
 def test_is_accumulating_until_the_batch_of_a_step() -> None:
     assert after_batches(is_accumulating, max_steps=2, accumulate_grad_batches=3) == 2 * [True, True, False]
     # Lightning also takes a step at the last batch of an epoch.
@@ -377,6 +388,7 @@ def test_open_cli_checks_the_checkpoint_s_path_and_the_seed_first_and_reads_the_
             order.append(self.value("trainer.max_epochs"))
             assert self.plain_config()["trainer"]["max_epochs"] == 2
             assert self.value("nothing_of_that_name") is None
+            assert self.made("trainer")["max_epochs"] == 2
 
         def fit(self, **arguments: Any) -> None:
             """Nothing: only the order matters."""

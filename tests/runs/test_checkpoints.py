@@ -243,6 +243,9 @@ def test_what_a_ticket_takes_from_the_moment_that_it_begins_at() -> None:
         "loops": {"fit_loop": 3},
         "rng": [1],
         "global_step": 5,
+        "current_model_state": {"b": torch.ones(1)},
+        "averaging_state": {"n_averaged": 3},
+        "live_weights": {"b": torch.ones(1)},
         "callbacks": {"Recorder{'a': 1}": 1, "Recorded": 2, "Other": 3, "Ticket": 4},
     }
     kept = {name: dict(value) if isinstance(value, dict) else value for name, value in moment.items()}
@@ -253,5 +256,7 @@ def test_what_a_ticket_takes_from_the_moment_that_it_begins_at() -> None:
     assert made["callbacks"] == {"Recorded": 2, "Other": 3, "Ticket": 5, "New": 6}
     for name in ("lr_schedulers", "loops", "rng", "global_step"):
         assert made[name] == moment[name]
+    averaged = {"current_model_state", "averaging_state", "live_weights"}
+    assert made.keys() == moment.keys() - averaged, "averages are those of the dense network's weights"
     assert moment["callbacks"] == kept["callbacks"], "the moment is left as it was"
     assert moment["optimizer_states"][0]["state"]  # type: ignore[index]
