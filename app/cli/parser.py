@@ -29,8 +29,8 @@ from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
-from app.training.pruning_callback import tell_of_pruning
 from app.training.mixed_precision import let_fused_optimizers_clip
+from app.training.pruning_callback import tell_of_pruning
 from app.training.requirements import check_counts
 from app.training.users_callbacks import check_callbacks
 
