@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.common.errors import UserError
+from app.common.text_files import LARGEST_NOTE, read_bytes, read_text
 from app.report.fit_run import FitRun
 from app.report.tables import NONE, Table
 from app.runs.layout import TrainingLayout
 
+LARGEST_PICTURE = 1 << 26  # bytes
 DRAWN = 3  # drawings that a page shows of each experiment
 MEASURES = {"sentence_f1": "UF1", "sentence_f1_kim": "Kim", "corpus_f1": "corpus", "corpus_f1_root": "+root"}
 SCORES_NOTE = (
@@ -90,20 +92,18 @@ def _pictures(folder: Path) -> list[tuple[int, Path]]:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: not a readable picture ({error.strerror})") from None
+    return read_bytes(path, LARGEST_PICTURE)
 
 
 def _line(path: Path, number: int) -> str:
-    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    lines = read_bytes(path).decode(errors="replace").splitlines() if path.is_file() else []
     return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
 def _scores_table(path: Path, caption: str) -> Table:
+    text, _ = read_text(path, LARGEST_NOTE)
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text()), strict=True))
+        rows = list(csv.DictReader(io.StringIO(text), strict=True))
         limit = max(int(row["max_words"] or 0) for row in rows)
         everything = {row["name"]: row for row in rows if not row["max_words"]}
         short = {row["name"]: row for row in rows if row["max_words"]}
@@ -111,7 +111,7 @@ def _scores_table(path: Path, caption: str) -> Table:
         ((sentences, few),) = {
             (int(row["sentences"]), int(short[name]["sentences"])) for name, row in everything.items()
         }
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: not the scores that parse writes ({error}); was it edited by hand?") from None
     return Table(
         caption=f"{caption}: {sentences:,} sentences, {few:,} of them of at most {limit} words (F1 in %)",

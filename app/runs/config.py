@@ -10,7 +10,7 @@ import yaml
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.common.text_files import read_yaml
+from app.common.text_files import read_bytes, read_yaml
 from app.runs.checksums import read_checksums, record
 from app.runs.kernels import KERNELS, with_kernels
 from app.runs.layout import RunDirectory
@@ -57,6 +57,9 @@ FORMER_DEFAULTS = (
     "trainer.val_check_interval",
     "trainer.check_val_every_n_epoch",
 )
+
+# Half a configuration is a configuration, too, of another run.
+HEADER = "# The configuration of a run, complete if it ends with three dots.\n"
 
 Config = dict[str, Any]
 
@@ -216,18 +219,22 @@ def _made_with(kernels: Mapping[str, str] | None) -> Config:
 
 
 def _write(layout: RunDirectory, config: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
-    write_atomically(layout.config, yaml.safe_dump({**made_with, **config}, sort_keys=False))
+    document = yaml.safe_dump({**made_with, **config}, sort_keys=False, explicit_end=True)
+    write_atomically(layout.config, HEADER + document)
 
 
 def read_config(layout: RunDirectory) -> Config:
     """config.yaml as nested dictionaries.
 
     Raises:
-        UserError: the file is missing or is not YAML.
+        UserError: the file is missing, cut short or not YAML.
     """
     if not layout.config.exists():
         raise UserError(f"{layout.root}: no run directory there (no config.yaml)")
     config = read_yaml(layout.config)
     if not isinstance(config, dict) or not all(isinstance(name, str) for name in config):
         raise UserError(f"{layout.config}: not a configuration")
+    content = read_bytes(layout.config)
+    if content.startswith(HEADER.encode()) and not content.rstrip().endswith(b"\n..."):
+        raise UserError(f"{layout.config}: cut short (it does not end with three dots)")
     return config

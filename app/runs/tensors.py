@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.printing import one_line
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -32,8 +32,10 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: not a readable file ({error.strerror})") from None
-    except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: not a safetensors file ({' '.join(str(error).split())})") from None
+    except MemoryError:
+        raise UserError(f"{path}: damaged, or larger than the memory of this machine") from None
+    except Exception as error:  # such as a type of numbers that this torch does not have
+        raise UserError(f"{path}: not a safetensors file ({one_line(error)})") from None
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -277,3 +277,21 @@ def test_a_configuration_of_the_user_s_own_is_left_as_it_is(tmp_path: Path, begu
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere: no run directory there \(no config\.yaml\)"):
         read_config(RunLayout(tmp_path / "nowhere"))
+
+
+def test_half_a_configuration_is_no_configuration(run: RunLayout) -> None:
+    """Cut behind any line it is still YAML, but of another run."""
+    lines = run.config.read_text().splitlines(keepends=True)
+    assert read_config(run)
+    for length in range(2, len(lines)):
+        run.config.write_text("".join(lines[:length]))
+        message = refusal(run, CONFIG)
+        assert message == (
+            f"{run.config}: cut short (it does not end with three dots); delete {run.config}, and the same command "
+            "writes it again"
+        )
+    run.config.unlink()
+    claim(run, CONFIG)
+    assert run.config.read_text() == "".join(lines)
+    run.config.write_text("".join(lines[1:5]))
+    assert read_config(run), "as in directories from before"

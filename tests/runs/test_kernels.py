@@ -70,5 +70,5 @@ def test_a_directory_of_before_is_not_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("edited", ["", "[]", "compiled", "[3]"])
 def test_what_was_edited_by_hand_is_left_alone(run: RunLayout, edited: str) -> None:
     text = run.config.read_text()
-    run.config.write_text(text[: text.index("kernels:")] + f"kernels: {edited}\nseed_everything: 0\n")
+    run.config.write_text(text[: text.index("kernels:")] + f"kernels: {edited}\nseed_everything: 0\n...\n")
     claim(run, {"seed_everything": 0}, kernels=EAGER)
