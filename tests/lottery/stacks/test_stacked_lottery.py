@@ -3,9 +3,9 @@
 import csv
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from app.lottery.stacks.run import StackedLottery
 from app.runs.layout import NetworkKey
 from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
+from app.training import RoundsWandbLogger
 
 Make = Callable[..., StackedLottery]
 
@@ -171,6 +172,37 @@ def test_one_that_diverges_leaves_the_others_alone(
     monkeypatch.undo()
     stacked(root).run()
     assert_close(root, run_at_once)
+
+
+class Told(RoundsWandbLogger):
+    """A logger that only remembers, in place of W&B."""
+
+    heard: ClassVar[list[dict[str, float]]] = []
+
+    def begin_round(self, *, round: int, density: float, offset: int) -> None:
+        self._place = {"round": round, "density": density, "run": self._name or ""}
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if "val_loss" in metrics:
+            self.heard.append({**self._place, **metrics, "iteration": step})
+
+    def end_round(self, summary: Mapping[str, float]) -> None:
+        self.heard.append({**self._place, **{f"round/{name}": value for name, value in summary.items()}})
+
+
+def test_wandb_is_told_the_same(stacked: Make, alone: Callable[..., Path], tmp_path: Path) -> None:
+    """One network after the other, when they are finished."""
+    few = {"replicates": 1, "methods": ["iterative"], "rounds": 1, "make_loggers": lambda: [Told()]}
+    heard = []
+    for name, run in (("a", lambda root: stacked(root, **few).run()), ("b", lambda root: alone(root, **few))):
+        Told.heard.clear()
+        run(tmp_path / name / "run")
+        heard.append([{key: value for key, value in row.items() if key != "epoch"} for row in Told.heard])
+    assert len(heard[0]) == len(heard[1]) == 3 * 5  # networks; validations and a summary
+    for ours, theirs in zip(*heard, strict=True):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():  # accuracies as the decimals that metrics.csv has
+            assert value == (pytest.approx(theirs[key], abs=1e-7) if isinstance(value, float) else theirs[key])
 
 
 def test_metrics_are_written_while_it_trains(stacked: Make, tmp_path: Path) -> None:
