@@ -1,13 +1,18 @@
 """The random numbers that trainings of one script begin with."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import Strategy
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 
 from callbacks.trainer_state import rng_state, set_rng_state
+
+FINGERPRINTED = 65536  # elements of each tensor
 
 
 class FirstRandomNumbers:
@@ -56,11 +61,41 @@ class FirstRandomNumbers:
         self._strategy = trainer.strategy
         _set(trainer.strategy, processed)
 
+    def compare(self, batch: Any) -> None:
+        """Warn if a training begins with another batch than the first one did.
+
+        The data may draw from generators that nobody else knows, or before a callback can set any, in `setup`.
+
+        Args:
+            batch: the first one.
+        """
+        seen = _fingerprint(batch)
+        if self.state.setdefault("first_batch", seen) != seen:
+            rank_zero_warn(
+                "this round sees other batches than the dense training: its data draws in setup, or from a generator "
+                "of its own; give what it draws a seed, or compare rounds with care"
+            )
+
     def stop(self) -> None:
         """Leave the loaders alone from now on."""
         if self._strategy is not None:
             vars(self._strategy).pop("process_dataloader", None)
             self._strategy = None
+
+
+def _fingerprint(batch: Any) -> str:
+    """A digest of the beginnings of all tensors in a batch; batches without tensors all have the same."""
+    total, waiting = hashlib.sha256(), [batch]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            waiting += each.values()
+        elif isinstance(each, list | tuple):
+            waiting += each
+        elif isinstance(each, Tensor) and each.layout == torch.strided:
+            beginning = each.detach().flatten()[:FINGERPRINTED].cpu()
+            total.update(f"{each.dtype} {tuple(each.shape)}".encode() + beginning.view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def _set(strategy: Strategy, process: Callable[[Any], Any]) -> None:

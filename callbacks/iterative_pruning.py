@@ -72,7 +72,7 @@ class IterativePruningCallback(Ticket, Callback):
         self._state_key = state_key(self, rates=self.rates, scope=self.scope, rewind_to=self.rewind_to)
         self._rewind_iteration = 0
         self._weights = KeptWeights()
-        self._has_fitted = self._measuring = self._resumes = False
+        self._has_fitted = self._measuring = self._resumes = self._is_first = False
         self._refusal: UserError | RunError | None = None
         self._masked = MaskedWeights()
         self._hook: RemovableHandle | None = None
@@ -180,6 +180,7 @@ class IterativePruningCallback(Ticket, Callback):
             )
         self._masked.hold(pl_module, self.masks)
         self.first_batch, self.unfinished, self._weights.end = None, True, {}
+        self._is_first = not self._resumes
         self._record_rewind_point(trainer, pl_module)
         if not self._resumes and not self.starts_at_rewind_point:
             self._weights.keep_start(pl_module)
@@ -187,6 +188,9 @@ class IterativePruningCallback(Ticket, Callback):
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._is_first:
+            self._is_first = False
+            self._random_numbers.compare(batch)
         if self.first_batch is None and not isinstance(self.score, Magnitude):
             self.first_batch = batch
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
 
 from callbacks import IterativePruningCallback
+from callbacks.first_random_numbers import FirstRandomNumbers
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning"),
@@ -107,6 +108,38 @@ def test_every_round_sees_the_batches_and_the_random_numbers_of_the_dense_one(na
     assert len(dense) == STEPS
     assert dense[:3] != dense[7:], "the two epochs are the same: nothing is shuffled"
     assert module.batches == [dense] * 3
+
+
+class Split(Given):
+    """Draws its split in every fit, before a callback can set a generator."""
+
+    def setup(self, stage: str) -> None:
+        self.rows = torch.randperm(26)[:20].tolist()
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader([SET[row] for row in self.rows], batch_size=4)
+
+
+def test_other_batches_are_said_to_be_others() -> None:
+    torch.manual_seed(0)
+    pruning, module, data = IterativePruningCallback(RATES), TinyModule(), Split(with_sampler)
+    tiny_trainer([pruning], max_steps=5).fit(module, data)
+    with pytest.warns(UserWarning, match="this round sees other batches than the dense training") as said:
+        tiny_trainer([pruning], max_steps=5).fit(module, data)
+    assert "\n" not in str(said[0].message)
+    assert pruning.round == 1
+
+
+@pytest.mark.parametrize(
+    "batch", [torch.ones(3), [torch.ones(2, dtype=torch.bool)], {"x": (torch.ones(()),), "y": "text"}, "text", None]
+)
+def test_batches_of_any_kind_are_compared(batch: Any) -> None:
+    numbers = FirstRandomNumbers()
+    for _ in range(2):
+        numbers.compare(batch)  # a warning would be an error
+    if not isinstance(batch, str | None):
+        with pytest.warns(UserWarning, match="other batches"):
+            numbers.compare([torch.zeros(3)])
 
 
 def test_layers_that_are_drawn_in_the_first_fit_only_change_no_batches() -> None:
