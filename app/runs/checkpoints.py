@@ -36,7 +36,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     check_file(path)
     try:
-        _check_archive(path)
+        check_archive(path)
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except UserError:
         raise
@@ -60,6 +60,29 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")
     return checkpoint
+
+
+def check_archive(path: Path) -> None:
+    """Compare the contents of a checkpoint with the checksums in it; torch does not do so when it reads them.
+
+    Raises:
+        UserError: they differ.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(_ARCHIVE)) != _ARCHIVE:
+            return  # of another format, without checksums
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+                raise UserError(f"{path}: not a checkpoint (compressed; torch writes none that are)")
+            damaged = archive.testzip()
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: not a checkpoint ({_first_line(error)}); is the file complete?") from None
+    if damaged is not None:
+        raise UserError(f"{path}: damaged (its checksum of {damaged} differs)")
 
 
 def describe(checkpoint: dict[str, Any], config: Mapping[str, Any]) -> None:
@@ -147,29 +170,6 @@ def ticket_checkpoint(
     sums = {key: _zeros(moment[key]) for key in TRAIN_SUMS if key in moment}
     moment = {key: value for key, value in moment.items() if key not in AVERAGED}
     return {**moment, **sums, "state_dict": state, "optimizer_states": optimizers, "callbacks": kept | dict(callbacks)}
-
-
-def _check_archive(path: Path) -> None:
-    """Compare the contents of a checkpoint with the checksums in it; torch does not do so when it reads them.
-
-    Raises:
-        UserError: they differ.
-        OSError: the file cannot be read.
-    """
-    with open(path, "rb") as file:
-        if file.read(len(_ARCHIVE)) != _ARCHIVE:
-            return  # of another format, without checksums
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-                raise UserError(f"{path}: not a checkpoint (compressed; torch writes none that are)")
-            damaged = archive.testzip()
-    except (OSError, UserError):
-        raise
-    except Exception as error:
-        raise UserError(f"{path}: not a checkpoint ({_first_line(error)}); is the file complete?") from None
-    if damaged is not None:
-        raise UserError(f"{path}: damaged (its checksum of {damaged} differs)")
 
 
 def _zeros(sums: Any) -> Any:

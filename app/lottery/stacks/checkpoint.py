@@ -11,6 +11,7 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.runs.checkpoints import check_archive
 from app.runs.layout import NetworkKey
 
 
@@ -56,6 +57,7 @@ def read_stack(path: Path) -> StackCheckpoint | None:
     if not path.exists():
         return None
     try:
+        check_archive(path)
         found: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         if found["version"] != 1:
             raise ValueError(f"version {found['version']}")

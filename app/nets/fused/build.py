@@ -29,11 +29,26 @@ COMPILER = "c++"
 log = logging.getLogger(__name__)
 
 
+class Library(ctypes.CDLL):
+    """The compiled library.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        digest: the first 16 digits of its SHA-256.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.digest = path.stem.rpartition("-")[2]
+
+
 @functools.cache
-def library() -> ctypes.CDLL | None:
+def library() -> Library | None:
     """The compiled library, built if necessary; None if that is not possible."""
     try:
-        return ctypes.CDLL(str(_whole() or _build()))
+        return Library(_whole() or _build())
     except (OSError, subprocess.SubprocessError) as error:
         detail = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
         log.info("The recurrent layers run without their compiled steps, more slowly: %s", detail)
@@ -43,7 +58,7 @@ def library() -> ctypes.CDLL | None:
 def library_digest() -> str | None:
     """The first 16 digits of the SHA-256 of the library that this process uses; None if it uses none."""
     found = library()
-    return None if found is None else Path(found._name).stem.rpartition("-")[2]
+    return None if found is None else found.digest
 
 
 def _cache() -> Path:

@@ -13,6 +13,7 @@ from helpers.tiny_lottery import everything
 
 from app.common.errors import Interrupted, RunError, UserError
 from app.lottery.stacks import run as stack_run
+from app.lottery.stacks.checkpoint import StackCheckpoint, read_stack
 from app.lottery.stacks.group import Prepared
 from app.lottery.stacks.run import StackedLottery
 from app.runs.layout import NetworkKey
@@ -147,8 +148,16 @@ def test_networks_of_another_command_are_not_thrown_away(stacked: Make, tmp_path
 
 
 def test_a_damaged_state_is_one_line(stacked: Make, tmp_path: Path) -> None:
-    (tmp_path / "stack.ckpt").write_bytes(b"PK nothing")
+    path = tmp_path / "stack.ckpt"
+    path.write_bytes(b"PK nothing")
     with pytest.raises(UserError, match=r"stack\.ckpt: no state of networks trained at once"):
+        stacked(tmp_path).run()
+    StackCheckpoint(networks=[], training={"flat": torch.ones(1000)}, rows=0, seconds=0.0).save(path)
+    read_stack(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.ones(100).numpy().tobytes()) + 9] ^= 1  # where torch notices nothing
+    path.write_bytes(bytes(content))
+    with pytest.raises(UserError, match=r"stack\.ckpt: no state .*damaged.*delete it to begin them again"):
         stacked(tmp_path).run()
 
 
