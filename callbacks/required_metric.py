@@ -64,7 +64,8 @@ def not_logged(name: str, module: LightningModule, logged: Any) -> UserError:
         module: which does not log it.
         logged: the names of what it logs.
     """
-    return UserError(
-        f"best.monitor is {name!r}, which {type(module).__name__} does not log at validations; "
-        f"it logs {', '.join(sorted(logged)) or 'nothing'}; set --best.monitor to one of them"
-    )
+    if logged:
+        known = f"it logs {', '.join(sorted(logged))}; set --best.monitor to one of them"
+    else:
+        known = f'it logs nothing there; add self.log("{name}", ...) to its validation_step'
+    return UserError(f"best.monitor is {name!r}, which {type(module).__name__} does not log at validations; {known}")

@@ -92,5 +92,7 @@ def quiet() -> None:
     # A ticket that goes on from a later moment than iteration 0 begins its averages there.
     warnings.filterwarnings("ignore", message=r"The checkpoint was not created with WeightAveraging")
     warnings.filterwarnings("ignore", message=r"SWA is initializing after swa_start without any checkpoint data")
+    # A training that begins with another's checkpoint keeps the best of its own.
+    warnings.filterwarnings("ignore", message=r"The dirpath has changed from")
     # Ours are logged with every validation, not every so many steps.
     warnings.filterwarnings("ignore", message=r"The number of training batches .* smaller than the logging interval")

@@ -20,15 +20,16 @@ from app.cli.mistakes import constructor_errors_named
 from app.cli.run_trainers import RunTrainers, as_list
 from app.cli.save_fit_config import SaveFitConfig
 from app.cli.trained_model import TrainedModel, check_model
-from app.cli.trainer_options import check_processes, check_trainer, write_defaults_of_callbacks
+from app.cli.trainer_options import check_processes, check_trainer, let_speak, write_defaults_of_callbacks
 from app.common import gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI, requeue_signal
 from app.lottery.workers.parent import Parent
 from app.runs.best_validation import BestValidation
-from app.runs.checkpoints import check_weights, description, load_weights, read_checkpoint
+from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
+from app.training.logger_runs import check_loggers
 from app.training.mixed_precision import let_fused_optimizers_clip
 from app.training.pruning_callback import tell_of_pruning
 from app.training.requirements import check_counts
@@ -184,10 +185,13 @@ class CLI(OpenCLI):
 
     @override
     def instantiate_trainer(self, **arguments: Any) -> Trainer:
+        callbacks = as_list(self.made("trainer")["callbacks"])
+        let_speak(self.made("trainer"), callbacks)
         if self._writes_a_run():
             workers = self.value("pruning").workers if self.subcommand == "lottery" else 1
-            callbacks = as_list(self.made("trainer")["callbacks"])
             check_callbacks(callbacks, lottery=self.subcommand == "lottery", workers=workers)
+            if self.subcommand == "lottery":
+                check_loggers(as_list(self.made("trainer")["logger"]))
         with constructor_errors_named("trainer"):
             return let_fused_optimizers_clip(super().instantiate_trainer(**arguments))
 
@@ -270,7 +274,9 @@ class CLI(OpenCLI):
         """Train one network; with an experiment's name in a run directory, which the same command goes on with."""
         start = arguments.get("ckpt_path")
         if start is not None and start not in LIGHTNINGS_OWN_PATHS:
-            check_weights(model, Path(start))
+            check_start(model, Path(start))
+        elif start is not None and self._writes_a_run():
+            raise UserError(f"--ckpt_path {start}: a training goes on in its run directory by itself; leave it out")
         tell_of_pruning(self.trainer.callbacks)  # type: ignore[attr-defined]
         if not self._writes_a_run() or self.value("trainer").fast_dev_run:
             with library_errors_named():

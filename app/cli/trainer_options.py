@@ -1,14 +1,16 @@
 """The Trainer's options: which are refused before anything is made, and how they are written into a config.yaml."""
 
 import enum
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 import yaml
 from jsonargparse.typing import register_type
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.callbacks import ModelSummary
 from lightning.pytorch.strategies import StrategyRegistry
 
 from app.cli.parser_messages import did_you_mean
@@ -16,6 +18,8 @@ from app.common.errors import UserError
 from app.common.ranks import started_together
 
 GPUS = ("gpu", "cuda", "mps")
+# The loggers by which Lightning prints the reports of profilers and the summary of a model.
+PROFILER, SUMMARY = "lightning.pytorch.profilers.profiler", "lightning.pytorch.callbacks.model_summary"
 
 
 def check_trainer(arguments: Mapping[str, Any], *, in_run: bool) -> None:
@@ -82,6 +86,19 @@ def _check_accelerator(accelerator: Any) -> None:
 def _unknown(option: str, value: str, known: list[str]) -> UserError:
     expected = did_you_mean(value, known) or f"; expected one of {', '.join(known)}"
     return UserError(f"trainer.{option} is {value}{expected}")
+
+
+def let_speak(arguments: Mapping[str, Any], callbacks: Iterable[Callback]) -> None:
+    """Let Lightning print what is asked for, where everything else that it prints is silenced.
+
+    Args:
+        arguments: of the Trainer.
+        callbacks: of the configuration.
+    """
+    if arguments["profiler"] is not None:
+        logging.getLogger(PROFILER).setLevel(logging.INFO)
+    if arguments["enable_model_summary"] or any(isinstance(each, ModelSummary) for each in callbacks):
+        logging.getLogger(SUMMARY).setLevel(logging.INFO)
 
 
 def write_defaults_of_callbacks() -> None:

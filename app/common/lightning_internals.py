@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.cli import LightningCLI
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loops.utilities import _reset_progress
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
@@ -275,6 +275,22 @@ class OpenCLI(LightningCLI):
         """The subcommand's whole parsed configuration as plain dictionaries, lists and values."""
         self._dump_config()
         return dict(self.config_dump)
+
+
+def file_version(logger: CSVLogger | TensorBoardLogger) -> Any:
+    """The version that names the logger's directory; None if it is to choose one."""
+    return logger._version
+
+
+def set_file_version(logger: CSVLogger | TensorBoardLogger, version: str) -> None:
+    """Set the version that names the logger's directory; it may be a relative path."""
+    logger._version = version
+
+
+def set_run_name(logger: WandbLogger, name: str) -> None:
+    """Set the name that W&B displays, unless the logger has one."""
+    if logger._name is None:
+        logger._name = logger._wandb_init["name"] = name
 
 
 class OpenWandbLogger(WandbLogger):

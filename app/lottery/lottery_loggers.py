@@ -1,4 +1,8 @@
-"""Which logger a network of a lottery logs to: one run per (replicate, method, branch), over all its rounds."""
+"""Which loggers a network of a lottery logs to.
+
+A RoundsWandbLogger has one run per (replicate, method, branch), over all its rounds; others begin anew with each
+network.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +12,8 @@ from lightning.pytorch.loggers import Logger
 
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.table import Result
-from app.training.logger_runs import finish, rounds_loggers, run_id
+from app.training.logger_runs import finish, name_files, rounds_loggers, run_id
+from app.training.rounds_wandb_logger import RoundsWandbLogger
 
 
 @dataclass(kw_only=True)
@@ -37,8 +42,6 @@ class LotteryLoggers:
             iterations: length of every training.
         """
         which = (key.replicate, key.method, key.branch)
-        if self._current is not None and not self._loggers:
-            return self._loggers  # none are configured, and to ask again takes time
         if which != self._current:
             self.finish()
             self._current, self._loggers = which, self.make()
@@ -50,6 +53,10 @@ class LotteryLoggers:
                     save_dir=self.layout.root,
                     config=dict(self.config) | {"replicate": key.replicate, "method": key.method, "branch": key.branch},
                 )
+        elif others(self._loggers):
+            finish(others(self._loggers))
+            self._loggers = [*rounds_loggers(self._loggers), *others(self.make())]
+        name_files(self._loggers, f"{self.layout.name}/{key.path}")
         for logger in rounds_loggers(self._loggers):
             logger.begin_round(round=key.round, density=density, offset=key.round * iterations)
         return self._loggers
@@ -58,6 +65,7 @@ class LotteryLoggers:
         """Log the summary of a finished network against its density."""
         for logger in rounds_loggers(self._loggers):
             logger.end_round({"early_stop_iteration": result.early_stop_iteration, **result.values})
+        finish(others(self._loggers))
 
     def finish(self) -> None:
         """End the runs that are open."""
@@ -67,3 +75,8 @@ class LotteryLoggers:
     def _name(self, key: NetworkKey) -> str:
         branch = f"_{key.branch}" if key.of else ""
         return f"{self.layout.name}/replicate_{key.replicate}/{key.method}{branch}"
+
+
+def others(loggers: list[Logger]) -> list[Logger]:
+    """Those of some loggers that know no rounds."""
+    return [logger for logger in loggers if not isinstance(logger, RoundsWandbLogger)]

@@ -138,6 +138,21 @@ def check_weights(module: nn.Module, path: Path) -> None:
     _check(module, read_checkpoint(path), path)
 
 
+def check_start(module: nn.Module, path: Path) -> None:
+    """Check that a training can go on from a checkpoint, before Lightning loads it.
+
+    Raises:
+        UserError: as `check_weights`, or the checkpoint holds weights only.
+    """
+    checkpoint = read_checkpoint(path)
+    _check(module, checkpoint, path)
+    if missing := [name for name in ("optimizer_states", "lr_schedulers", "loops") if name not in checkpoint]:
+        raise UserError(
+            f"{path}: holds the weights of a network and nothing of its training (no {missing[0]}), which fit goes on "
+            "with; test, validate, predict, parse and syntax take it"
+        )
+
+
 def _check(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
     if getattr(module, "strict_loading", True):
         try:

@@ -14,7 +14,7 @@ from app.common.errors import RunError, UserError
 LIGHTNING = Path(lightning.__file__).parent
 OPTIMIZERS = Path(torch.optim.__file__).parent
 # Raised by statements that say what is wrong; anything else, such as a division by zero, is an accident.
-SAID = (ValueError, TypeError, RuntimeError, MisconfigurationException)
+SAID = (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException)
 
 
 @contextmanager

@@ -70,7 +70,8 @@ class RoundsWandbLogger(OpenWandbLogger):
         offline: write to files below `save_dir` only, for `wandb sync` to upload later; needs no account.
         entity: the user or team that the project belongs to; W&B's default where there is none.
         tags: tags of every run.
-        save_dir: directory in which W&B makes its directory `wandb`.
+        save_dir: directory in which W&B makes its directory `wandb`; by default the run directory, or the working
+            directory where there is none.
     """
 
     def __init__(
@@ -79,9 +80,10 @@ class RoundsWandbLogger(OpenWandbLogger):
         offline: bool = True,
         entity: str | None = None,
         tags: list[str] | None = None,
-        save_dir: str = ".",
+        save_dir: str | None = None,
     ) -> None:
-        super().__init__(project=project, offline=offline, entity=entity, tags=tags, save_dir=save_dir)
+        super().__init__(project=project, offline=offline, entity=entity, tags=tags, save_dir=save_dir or ".")
+        self._directory = save_dir
         self._round: _Round | None = None
         self._last_step = 0
         self._exit_code = 0
@@ -113,14 +115,16 @@ class RoundsWandbLogger(OpenWandbLogger):
                 up a killed one's work goes on with its run; offline, in a second directory of the same id.
             name: what W&B displays.
             group: what W&B groups runs by, the experiment.
-            save_dir: directory in which W&B makes its directory `wandb`.
+            save_dir: directory in which W&B makes its directory `wandb`, unless the logger was made with one.
             config: the run's configuration as W&B shows it; plain values and dictionaries, without "." in keys.
         """
         if self.open_run is not None and run_id == self.run_id:
             return
         self._close()
         self._round = None
-        self.describe_run(run_id=run_id, name=name, directory=str(save_dir), group=group, config=config)
+        self.describe_run(
+            run_id=run_id, name=name, directory=self._directory or str(save_dir), group=group, config=config
+        )
 
     def begin_round(self, *, round: int, density: float, offset: int) -> None:
         """Log what follows as belonging to a round.

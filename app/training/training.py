@@ -26,6 +26,7 @@ from app.training.library_errors import library_errors_named
 from app.training.requirements import is_tested
 from app.training.run_checkpoint_io import RunCheckpointIO
 from app.training.trainer_factory import TrainerFactory
+from app.training.unprofiled import Unprofiled
 from callbacks import (
     ExperimentProgress,
     FinalMetrics,
@@ -234,7 +235,7 @@ class Training:
         # A module may use its logger; what is logged here would stand at iteration 0. Tensors that it keeps from a
         # validation are to be of use in the next training.
         loggers: list[Logger] = [DummyLogger()] if self.loggers else []
-        arguments = {**self.arguments, "inference_mode": False}
+        arguments = {**self.arguments, "inference_mode": False, "profiler": Unprofiled()}
         trainer = self.make_trainer(self.files.root, [SameWeights()], loggers, **arguments)
         with library_errors_named():
             getattr(trainer, what)(self.model, datamodule=self.data, verbose=False)

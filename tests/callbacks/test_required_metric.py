@@ -34,13 +34,18 @@ def test_what_is_logged_is_let_through() -> None:
     assert module.trainer.global_step == 6
 
 
-@pytest.mark.parametrize(("module", "logs"), [(TinyModule, "val_loss"), (Silent, "nothing")])
+@pytest.mark.parametrize(
+    ("module", "logs"),
+    [
+        (TinyModule, "it logs val_loss; set --best.monitor to one of them"),
+        (Silent, 'it logs nothing there; add self.log("val_f1", ...) to its validation_step'),
+    ],
+)
 def test_what_is_missing_is_named_with_what_there_is(module: type[TinyModule], logs: str) -> None:
     with pytest.raises(UserError) as raised:
         fit(RequiredMetric(MISSING), module=module(), num_sanity_val_steps=0)
     assert str(raised.value) == (
-        f"best.monitor is 'val_f1', which {module.__name__} does not log at validations; it logs {logs}; "
-        "set --best.monitor to one of them"
+        f"best.monitor is 'val_f1', which {module.__name__} does not log at validations; {logs}"
     )
 
 

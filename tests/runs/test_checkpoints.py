@@ -21,6 +21,7 @@ from app.common.errors import UserError
 from app.modules import LanguageModel
 from app.nets import ONLSTM
 from app.runs.checkpoints import (
+    check_start,
     check_weights,
     describe,
     description,
@@ -260,3 +261,13 @@ def test_what_a_ticket_takes_from_the_moment_that_it_begins_at() -> None:
     assert made.keys() == moment.keys() - averaged, "averages are those of the dense network's weights"
     assert moment["callbacks"] == kept["callbacks"], "the moment is left as it was"
     assert moment["optimizer_states"][0]["state"]  # type: ignore[index]
+
+
+def test_a_training_does_not_begin_with_weights_alone(tmp_path: Path) -> None:
+    module = torch.nn.Linear(2, 1)
+    whole = {"state_dict": module.state_dict(), "optimizer_states": [], "lr_schedulers": [], "loops": {}}
+    torch.save(whole, tmp_path / "whole.ckpt")
+    check_start(module, tmp_path / "whole.ckpt")
+    torch.save({"state_dict": module.state_dict()}, tmp_path / "imported.ckpt")
+    with pytest.raises(UserError, match=r"imported\.ckpt: holds the weights of a network and nothing of its training"):
+        check_start(module, tmp_path / "imported.ckpt")
