@@ -150,6 +150,8 @@ def _read_zip(path: Path) -> TensorFile:
             raise UserError(f"{path}: holds code: it is a TorchScript archive; nothing of it was run")
         if "data.pkl" not in members:
             raise UserError(f"{path}: not a checkpoint: a zip archive that torch.save did not write")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise UserError(f"{path}: not a checkpoint: a compressed archive, which torch.save does not write")
         if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
             raise UserError(f"{path}: its numbers are big-endian; load it and save it again on a little-endian machine")
         root = _unpickle(io.BytesIO(archive.read(members["data.pkl"])), path, {})

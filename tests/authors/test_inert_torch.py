@@ -237,3 +237,12 @@ def test_a_length_that_is_not_there_is_not_believed(tmp_path):
     path.write_bytes(content.replace(struct.pack("<q", 5), struct.pack("<q", huge)))  # and before the values
     with pytest.raises(UserError, match=r"damaged \(.* are not all in the file\)"):
         contents(path)
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_is_not_unpacked(tmp_path):
+    """Three megabytes could become three gigabytes."""
+    save({"a": torch.zeros(1000)}, tmp_path / "x.pt", zipped=True)
+    with zipfile.ZipFile(tmp_path / "x.pt") as stored, zipfile.ZipFile(tmp_path / "y.pt", "w") as packed:
+        for member in stored.infolist():
+            packed.writestr(member.filename, stored.read(member), zipfile.ZIP_DEFLATED)
+    assert refused(tmp_path / "y.pt").endswith("a compressed archive, which torch.save does not write")

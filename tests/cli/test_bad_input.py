@@ -1,6 +1,7 @@
 """What a mistake gets: one line with what, where and what to do; exit code 2; nothing overwritten."""
 
 import errno
+import json
 import logging
 import math
 import os
@@ -17,6 +18,7 @@ from helpers.waiting import wait_until
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from app import __main__
+from app.common import protocols
 from app.common.errors import Interrupted, RunError, UserError
 from app.common.signals import StoppedAtOnce
 from app.runs import config
@@ -120,6 +122,27 @@ def test_what_has_no_effect_may_differ(finished: Path) -> None:
     arguments = ("lottery", *TINY, "--trainer.logger", "false", "--checkpoint_seconds", "3")
     done = in_process(*arguments, cwd=finished)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_processor_is_refused_until_it_is_allowed(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, more = shutil.copytree(finished, tmp_path / "there"), ("--pruning.rounds", "2")
+    before = protocols.instruction_set()
+    monkeypatch.setattr(protocols, "instruction_set", lambda: "another")
+    done = in_process("lottery", *TINY, cwd=there)
+    assert (done.returncode, done.stderr) == (0, ""), "nothing is left to train"
+    done = in_process("lottery", *TINY, *more, cwd=there)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: runs/quickstart was begun with other kernels (cpu: ")
+    assert len(done.stderr.splitlines()) == 1
+    done = in_process("lottery", *TINY, *more, "--allow_other_kernels", "true", cwd=there)
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: runs/quickstart was begun with other kernels (cpu: ")
+    run = RunLayout(there / "runs/quickstart")
+    assert config.read_config(run)["kernels"] == [{"cpu": before}, {"cpu": "another"}]
+    reports = [json.loads(path.read_text())["kernels"]["cpu"] for path in run.root.rglob("report.json")]
+    assert sorted(reports) == sorted([before, before, "another"])
 
 
 def test_another_directory_is_not_taken_for_a_run(tmp_path: Path) -> None:
