@@ -24,6 +24,7 @@ from app.pruning import When, masked
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.table import read_metrics
 from app.runs.tensors import load_tensors
+from app.training.length import steps_per_epoch
 
 PER_EPOCH, LR, DECAY = 3, 0.1, 0.9
 
@@ -210,15 +211,16 @@ CHECK: Callable[..., None] = _check_rewind_point
 def test_data_without_a_position_cannot_go_on_inside_an_epoch() -> None:
     data = PlainBlobs(batch_size=30)
     data.prepare()
-    arguments: dict[str, Any] = {"accumulate_grad_batches": 1}
+    steps = steps_per_epoch({}, data)
+    assert steps == 3
     with pytest.raises(UserError, match=r"rewind_to is 5it, inside an epoch.*end of an epoch, such as 1ep") as raised:
-        CHECK(Pruning(rewind_to="5it"), 5, arguments, data)
+        CHECK(Pruning(rewind_to="5it"), 5, steps, data)
     assert "\n" not in str(raised.value)
-    CHECK(Pruning(rewind_to="6it"), 6, arguments, data)
-    CHECK(Pruning(rewind_to="0it"), 0, arguments, data)
-    CHECK(Pruning(rewind_to="5it", resume_schedule=False), 5, arguments, data)
+    CHECK(Pruning(rewind_to="6it"), 6, steps, data)
+    CHECK(Pruning(rewind_to="0it"), 0, steps, data)
+    CHECK(Pruning(rewind_to="5it", resume_schedule=False), 5, steps, data)
     with pytest.raises(UserError, match="inside an epoch"):
-        CHECK(Pruning(rewind_to="3it"), 3, arguments | {"accumulate_grad_batches": 2}, data)
+        CHECK(Pruning(rewind_to="3it"), 3, steps_per_epoch({"accumulate_grad_batches": 2}, data), data)
     stateful = Blobs(batch_size=30)
     stateful.prepare()
-    CHECK(Pruning(rewind_to="5it"), 5, arguments, stateful)
+    CHECK(Pruning(rewind_to="5it"), 5, steps, stateful)
