@@ -1,5 +1,6 @@
 """Commands that measure a trained network need its run directory or checkpoint, and nothing else."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,10 @@ def _weights(files: TrainingLayout, *, lottery: bool) -> Path:
     choices = (files.best, files.final, files.last) if lottery else (files.best, files.last)
     for path in choices:
         if path.exists():
+            if path == files.last:
+                warnings.warn(
+                    f"{path} is taken, where the training stands: {choices[0].name} is not there", stacklevel=2
+                )
             return path
         if path == files.best:
             check_file(path)  # one that was recorded is not replaced by other weights
