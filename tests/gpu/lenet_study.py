@@ -32,7 +32,7 @@ PART = 15_000_000  # bytes of a file
 PACKED = "study.tar.xz"
 MASK, BITS = "mask.safetensors", "mask.npz"
 WEIGHTS = ("final.safetensors", "rewind.safetensors", "start.safetensors")
-LEAVE_OUT = ("stack.ckpt", ".lock", "last.ckpt")
+LEAVE_OUT = ("stack.ckpt", ".lock", "last.ckpt", "previous.ckpt")
 
 
 def run(runs: Path, data: Path, seconds: float, out: Path, options: list[str], config: str) -> None:
