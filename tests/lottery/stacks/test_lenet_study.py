@@ -11,7 +11,8 @@ from helpers.command import REPOSITORY
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
     spec = importlib.util.spec_from_file_location("lenet_study", REPOSITORY / "tests/gpu/lenet_study.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
