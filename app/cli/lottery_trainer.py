@@ -1,7 +1,7 @@
 """A Trainer whose extra methods are the extra subcommands that need a model."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
@@ -76,7 +76,8 @@ class LotteryTrainer(Trainer):
         title, gold = gold_sentences(datamodule, treebank, split)
         if treebank is None and hasattr(datamodule, "vocabulary"):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
-        parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
+        scores = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
+        self._log_table("parse", *scores)
 
     def syntax(
         self,
@@ -110,9 +111,13 @@ class LotteryTrainer(Trainer):
         stimuli = options.stimuli(datamodule)
         self._load(model, datamodule, checkpoint)
         rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
+        self._log_table(TABLE, TABLE_COLUMNS, rows)
+
+    def _log_table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
+        """Log a table to the loggers that take one; others may be there for `fit` with the same configuration."""
         for logger in self.loggers:
             if hasattr(logger, "log_table"):
-                logger.log_table(TABLE, TABLE_COLUMNS, rows)
+                logger.log_table(name, columns, rows)
 
     def _load(self, model: LightningModule, data: LightningDataModule, weights: Path) -> None:
         """Put trained weights into a language model, and its words where the file does not hold them."""

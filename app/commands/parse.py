@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import Progress
@@ -20,7 +20,7 @@ from app.common.vocabulary import Vocabulary
 from app.parsing import BASELINES, BUILDERS, GoldSentence, Tree, baseline_trees
 from app.parsing.builders import build_tree
 from app.parsing.layers import MEAN, by_layer, layer_trees
-from app.parsing.table import ParseRow, parse_row, parse_table, to_csv
+from app.parsing.table import ParseRow, parse_row, parse_table, score_rows, to_csv
 from app.parsing.tree_files import write_trees
 from app.plotting.trees import Panel, draw_trees, save_drawing
 from app.runs.output_directory import check_output, claim_output
@@ -122,7 +122,9 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
     _save(draw_trees(panels, options.builder), options.output / "text")
 
 
-def parse_treebank(model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, *, title: str) -> None:
+def parse_treebank(
+    model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, *, title: str
+) -> tuple[list[str], list[list[Any]]]:
     """Print the columns of Table 2 for every layer and builder, and write tables, trees and pictures.
 
     Args:
@@ -130,6 +132,9 @@ def parse_treebank(model: TreeModel, gold: Sequence[GoldSentence], options: Pars
         gold: the treebank's sentences.
         options: what to draw, and the output directory.
         title: the table's title.
+
+    Returns:
+        The columns and rows of scores.csv.
 
     Raises:
         UserError: no such layer, no such sentence to draw, or files of the user's in the output directory.
@@ -166,6 +171,7 @@ def parse_treebank(model: TreeModel, gold: Sequence[GoldSentence], options: Pars
         )
         figure = draw_trees([panel], f"Sentence {number}", gold=sentence)
         _save(figure, options.output / f"sentence_{number}")
+    return score_rows([*baselines, *rows.values()])
 
 
 def _distances(model: TreeModel, gold: Sequence[GoldSentence], bars: Progress) -> list[Tensor]:

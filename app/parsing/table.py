@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -76,25 +77,30 @@ def number(value: float) -> str:
     return "\N{EN DASH}" if math.isnan(value) else f"{value:.1f}"
 
 
-def to_csv(rows: Iterable[ParseRow]) -> str:
-    """All scores in full precision as CSV, as fractions of 1; each row gives two lines, for all and short sentences.
+def score_rows(rows: Iterable[ParseRow]) -> tuple[list[str], list[list[Any]]]:
+    """All scores in full precision, as fractions of 1; each row gives two, for all and for short sentences.
 
     Returns:
         Columns: name, max_words (empty for all sentences), sentences, `MEASURES`, and the recall of every label that
-        occurs. A cell is empty where there is nothing to average.
+        occurs; and the rows, with None where there is nothing to average.
     """
     lines = [
         (row.name, limit, scores) for row in rows for limit, scores in (("", row.scores_all), (SHORT, row.scores_short))
     ]
     labels = sorted({label for _, _, scores in lines for label in scores.recall})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "max_words", "sentences", *MEASURES, *(f"recall_{label}" for label in labels)])
+    found = []
     for name, limit, scores in lines:
         values = [*(getattr(scores, measure) for measure in MEASURES), *(scores.recall.get(label) for label in labels)]
-        writer.writerow([name, limit, scores.sentences, *map(_cell, values)])
+        found.append([name, limit, scores.sentences, *(None if v is None or math.isnan(v) else v for v in values)])
+    return ["name", "max_words", "sentences", *MEASURES, *(f"recall_{label}" for label in labels)], found
+
+
+def to_csv(rows: Iterable[ParseRow]) -> str:
+    """The scores of `score_rows` as CSV; a cell is empty where there is nothing to average."""
+    columns, values = score_rows(rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for name, limit, sentences, *numbers in values:
+        writer.writerow([name, limit, sentences, *("" if number is None else repr(number) for number in numbers)])
     return text.getvalue()
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else repr(value)

@@ -6,11 +6,13 @@ import pickle
 import re
 import shutil
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from helpers.command import in_process
 from helpers.tiny_grammar import write_tiny_grammar
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from app import __main__
 from app.commands.parse import words_of
@@ -53,6 +55,26 @@ def loaded(directory: Path) -> LanguageModel:
     model.load_state_dict(checkpoint["state_dict"])
     model.vocabulary = Vocabulary(checkpoint["vocabulary"]["words"])
     return model
+
+
+class Tables(DummyLogger):
+    """A logger with `log_table`, like W&B's."""
+
+    logged: ClassVar[list[Any]] = []
+
+    def log_table(self, key: str, columns: list[str], data: list[list[Any]]) -> None:
+        self.logged.append((key, columns, data))
+
+
+def test_a_logger_that_is_named_gets_the_scores(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tables, "logged", [])
+    arguments = ("--output", str(tmp_path), "--trainer.logger", "test_parse.Tables")
+    assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+    ((key, columns, data),) = Tables.logged
+    with open(tmp_path / "scores.csv") as file:
+        header, *written = list(csv.reader(file))
+    assert (key, columns) == ("parse", header)
+    assert [["" if value is None else str(value) for value in row] for row in data] == written
 
 
 def test_scores_trees_and_pictures(
