@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.lottery.prerequisites import chain_lengths, prerequisites, series, trainings_in_a_row
 from app.lottery.settings import Pruning
-from app.runs import tensors
+from app.runs import recorded_tensors
 from app.runs.layout import NetworkKey
 
 EVERYTHING = {"methods": ["iterative", "one_shot"], "random_reinit": 1, "random_mask": 1}
@@ -36,8 +36,8 @@ def test_a_network_is_read_from_its_prerequisites(
     drawn.run()
     owner = {drawn.layout.network(key).root: key for key in drawn.settings.networks()}
     read: list[Path] = []
-    load = tensors.load_tensors
-    monkeypatch.setattr("app.lottery.finished_networks.load_tensors", lambda path: (read.append(path), load(path))[1])
+    load = recorded_tensors.read_tensors
+    monkeypatch.setattr("app.lottery.finished_networks.read_tensors", lambda path: (read.append(path), load(path))[1])
     for key in drawn.settings.networks():
         read.clear()
         drawn.settings.method(key).origin(key, drawn.networks_before)
