@@ -123,8 +123,17 @@ def without_averages(norm: bool) -> dict[str, Tensor]:
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
 @pytest.mark.filterwarnings("ignore:Swapping scheduler:UserWarning")
-@pytest.mark.parametrize(("first", "norm"), [(False, True), (True, False)])
-@pytest.mark.parametrize("name", AVERAGING)
+@pytest.mark.parametrize(
+    ("name", "first", "norm"),
+    [
+        *(("weight averaging", first, not first) for first in (False, True)),
+        *(("SWA", first, not first) for first in (False, True)),
+        ("without buffers", True, True),
+        ("from the middle", True, False),
+        ("EMA", False, True),
+        ("NT-ASGD", False, False),
+    ],
+)
 def test_averages_begin_anew_in_every_round(name: str, first: bool, norm: bool) -> None:
     ends, _ = trained_with(AVERAGING[name], shared=True, first=first, norm=norm)
     expected, _ = trained_with(AVERAGING[name], shared=False, first=first, norm=norm)
