@@ -25,6 +25,7 @@ usage: python -m app COMMAND ...
   syntax     which of two sentences a language model prefers; or --compare the scores of several models
   bench      how fast this machine is at the layer and the loop, and how equal the results are
   import-authors   convert a checkpoint of the ON-LSTM authors' code
+  completion       a script that completes commands and options in bash, zsh or tcsh
 
 validate, test, predict, parse and syntax take a run directory: python -m app parse runs/grammar_on_lstm/seed_0
 python -m app COMMAND --help tells the options; the README has an example of each. python -m app --version tells the
@@ -92,6 +93,12 @@ def _import_authors(argv: list[str]) -> None:
     main(argv[1:])
 
 
+def _completion(argv: list[str]) -> None:
+    from app.cli.completion import main
+
+    main(argv[1:], PUBLIC)
+
+
 def _version(argv: list[str]) -> None:
     print(f"trees-and-tickets {__version__}")
 
@@ -113,6 +120,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "syntax": _syntax,
     "bench": _bench,
     "import-authors": _import_authors,
+    "completion": _completion,
     "lottery-worker": _worker,
     "-h": _help,
     "--help": _help,
@@ -213,6 +221,12 @@ def _say(line: str, code: int) -> int:
 
 def _one_line_warning(message: object, *_: object, **__: object) -> None:
     print(f"warning: {one_line(message)}", file=sys.stderr)
+
+
+def console() -> int:
+    """The script `trees-and-tickets`: the same as `python -m app`, which finds modules in the working directory too."""
+    sys.path.insert(0, "")
+    return main(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -271,6 +271,13 @@ class OpenCLI(LightningCLI):
         """What was made of a value of the subcommand's configuration."""
         return self._get(self.config_init, key)
 
+    def option_names(self) -> dict[str, list[str]]:
+        """The options of every subcommand, such as "--trainer.max_epochs"."""
+        return {
+            name: [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+            for name, parser in self._subcommand_parsers.items()
+        }
+
     def plain_config(self) -> dict[str, Any]:
         """The subcommand's whole parsed configuration as plain dictionaries, lists and values."""
         self._dump_config()

@@ -1,12 +1,19 @@
 """The table of commands: which there are, what is said of others, the version."""
 
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from helpers.command import in_process
 
 from app import __version__
-from app.__main__ import PUBLIC, USAGE
+from app.__main__ import PUBLIC, USAGE, console
+from app.cli.completion import OTHERS
+
+needs_shtab = pytest.mark.skipif(find_spec("shtab") is None, reason="completion: the extra `completion`")
 
 
 @pytest.mark.parametrize("command", ["lotery", "draw", "--verbose", "Fit"])
@@ -33,3 +40,42 @@ def test_a_worker_is_started_by_a_lottery_only(tmp_path: Path) -> None:
     done = in_process("lottery-worker", cwd=tmp_path)
     assert done.returncode == 2
     assert "started by lottery itself" in done.stderr
+
+
+@needs_shtab
+def test_completion_knows_all_commands_and_their_options(tmp_path: Path) -> None:
+    done = in_process("completion", "bash", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in (*PUBLIC, "--trainer.max_epochs", "--pruning.rates", "--model", "--only", "--score"):
+        assert re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", done.stdout), name
+
+
+@needs_shtab
+def test_completion_is_what_bash_understands(tmp_path: Path) -> None:
+    (tmp_path / "complete.bash").write_text(in_process("completion", "bash", cwd=tmp_path).stdout)
+    words = 'COMP_WORDS=(trees-and-tickets lo); COMP_CWORD=1; COMP_LINE="trees-and-tickets lo"; COMP_POINT=20'
+    call = "_shtab_trees_and_tickets trees-and-tickets lo trees-and-tickets; echo ${COMPREPLY[@]}"
+    script = f"source complete.bash; {words}; {call}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["lottery"]
+
+
+@pytest.mark.parametrize("command", ["report", "status", "bench", "import-authors"])
+def test_completion_has_the_options_of_commands_with_a_parser_of_their_own(command: str, tmp_path: Path) -> None:
+    said = in_process(command, "--help", cwd=tmp_path).stdout.partition("options:")[2]
+    assert set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", said, re.MULTILINE)) - {"--help"} == set(OTHERS[command])
+
+
+@pytest.mark.parametrize("arguments", [(), ("fish",), ("bash", "zsh")])
+def test_completion_of_an_unknown_shell(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = in_process("completion", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "completion needs the name of a shell: bash, zsh, tcsh" in done.stderr
+
+
+def test_the_script_finds_what_lies_in_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["trees-and-tickets", "--version"])
+    monkeypatch.setattr("sys.path", ["elsewhere"])
+    monkeypatch.setattr("warnings.showwarning", None)
+    assert console() == 0
+    assert sys.path == ["", "elsewhere"]

@@ -392,6 +392,7 @@ def test_open_cli_checks_the_checkpoint_s_path_and_the_seed_first_and_reads_the_
             assert self.plain_config()["trainer"]["max_epochs"] == 2
             assert self.value("nothing_of_that_name") is None
             assert self.made("trainer")["max_epochs"] == 2
+            assert "--trainer.max_epochs" in self.option_names()["fit"]
 
         def fit(self, **arguments: Any) -> None:
             """Nothing: only the order matters."""

@@ -1,0 +1,73 @@
+"""Completion of commands and options in a shell, by shtab."""
+
+import argparse
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from app.cli.parser import CLI
+from app.common.errors import UserError
+
+SHELLS = ("bash", "zsh", "tcsh")
+# The script that pip installs: a shell cannot tell `python -m app` from other uses of python.
+PROGRAM = "trees-and-tickets"
+# Options of commands that have a parser of their own.
+OTHERS = {
+    "report": ("--out",),
+    "status": (),
+    "bench": ("--quick", "--json", "--threads", "--only"),
+    "import-authors": ("--data", "--output"),
+    "parse": ("--score",),
+    "syntax": ("--compare",),
+}
+
+
+class _Parsers(CLI):
+    """The command line up to its parsers, which are not used.
+
+    Attributes:
+        found: options by command.
+    """
+
+    found: ClassVar[dict[str, list[str]]] = {}
+
+    @override
+    def parse_arguments(self, *_: Any) -> None:
+        type(self).found = self.option_names()
+        raise StopIteration
+
+
+def main(argv: list[str], commands: Iterable[str]) -> None:
+    """Print the script that completes commands and options.
+
+    Args:
+        argv: the shell.
+        commands: all there are.
+
+    Raises:
+        UserError: an unknown shell, or shtab is not installed.
+    """
+    if len(argv) != 1 or argv[0] not in SHELLS:
+        raise UserError(f"completion needs the name of a shell: {', '.join(SHELLS)}")
+    if find_spec("shtab") is None:
+        raise UserError("completion needs shtab; pip install shtab, or the extra `completion`")
+    import shtab
+
+    print(shtab.complete(parser(commands), argv[0]))
+
+
+def parser(commands: Iterable[str]) -> argparse.ArgumentParser:
+    """A parser that has all commands and the names of their options, and nothing else."""
+    with suppress(StopIteration):
+        _Parsers({})
+    made = argparse.ArgumentParser(prog=PROGRAM)
+    made.add_argument("--version", action="store_true")
+    subparsers = made.add_subparsers()
+    for command in commands:
+        subparser = subparsers.add_parser(command, prog=f"{PROGRAM} {command}", help=command)  # shown, if it has a help
+        for option in sorted({*_Parsers.found.get(command, ()), *OTHERS.get(command, ())} - {"--help"}):
+            subparser.add_argument(option, nargs="?")
+    return made
