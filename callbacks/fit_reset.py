@@ -4,6 +4,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, StochasticWeightAveraging, WeightAveraging
 
 from app.common.lightning_internals import (
+    end_averaging,
     reset_averaging,
     reset_early_stopping,
     reset_loops,
@@ -21,3 +22,10 @@ def reset_fit(trainer: Trainer) -> None:
             reset_model_checkpoint(callback)
         elif isinstance(callback, WeightAveraging | StochasticWeightAveraging):
             reset_averaging(callback)
+
+
+def end_fit(trainer: Trainer) -> None:
+    """Leave a Trainer as it was before a fit that has ended, early or by an exception, while weights were averaged."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, StochasticWeightAveraging):
+            end_averaging(callback, trainer)

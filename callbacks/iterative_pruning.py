@@ -20,7 +20,7 @@ from app.pruning import Magnitude, Score, rewind, rewind_iteration
 from app.pruning.masks import check_names, dense_masks
 from app.pruning.select import check_kinds
 from callbacks.first_random_numbers import FirstRandomNumbers
-from callbacks.fit_reset import reset_fit
+from callbacks.fit_reset import end_fit, reset_fit
 from callbacks.kept_weights import KeptWeights
 from callbacks.masked_weights import MaskedWeights
 from callbacks.optimizer_reset import OptimizerReset
@@ -284,7 +284,10 @@ class IterativePruningCallback(Ticket, Callback):
         self._leave(trainer)
 
     def _leave(self, trainer: Trainer) -> None:
-        self._weights.overwritten |= self._measuring and trainer.ckpt_path is not None
+        if self._measuring:
+            self._weights.overwritten |= trainer.ckpt_path is not None
+        else:
+            end_fit(trainer)
         self._unhook()
         self._random_numbers.stop()
         self._masked.release()

@@ -70,6 +70,21 @@ def reset_averaging(callback: WeightAveraging | StochasticWeightAveraging) -> No
     callback._initialized, callback._swa_scheduler, callback._scheduler_state = False, None, None
 
 
+def end_averaging(callback: StochasticWeightAveraging, trainer: Trainer) -> None:
+    """Take back what an averaging that did not come to its end has changed in its Trainer and in batch norms.
+
+    Lightning does so at the end of the additional epoch only, which an exception or an early stop leaves out.
+    """
+    callback.reset_momenta()
+    trainer.fit_loop._skip_backward = False
+    epochs = getattr(callback, "_max_epochs", None)  # set when a fit begins, before the epoch is added
+    if callback._model_contains_batch_norm and epochs is not None and trainer.fit_loop.max_epochs == epochs + 1:
+        trainer.fit_loop.max_epochs = epochs
+    accumulated = vars(callback).pop("_accumulate_grad_batches", None)  # of the Trainer, before that epoch
+    if accumulated is not None:
+        trainer.accumulate_grad_batches = accumulated
+
+
 def average_from(callback: WeightAveraging, module: LightningModule) -> None:
     """Let the average be the weights of a module until its first update: it was made before these were there."""
     average = callback._average_model

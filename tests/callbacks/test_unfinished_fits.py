@@ -10,7 +10,7 @@ import torch
 from helpers.pruning import STEPS, StoppedError, draw
 from helpers.tiny import RATES, Probe, TinyData, TinyModule, TinyNet, same, tiny_trainer, weights, with_validation
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, OnExceptionCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, OnExceptionCheckpoint, StochasticWeightAveraging
 from torch.optim import Adam
 
 from app.common.errors import UserError
@@ -128,6 +128,35 @@ def test_early_stopping_and_checkpoints_begin_again_too(tmp_path: Path) -> None:
     assert same(results[0][0], results[1][0])
     assert results[0][1:] == results[1][1:]
     assert results[0][2:] == (8, 1)
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
+@pytest.mark.parametrize("step", [3, 10, 16])  # before the averages, in their epochs, in that of the batch norms
+def test_an_averaging_that_failed_leaves_no_trace_in_a_trainer(step: int) -> None:
+    results = []
+    for fails in (False, True):
+        torch.manual_seed(0)
+        module, pruning, steps = TinyModule(TinyNet(norm=True)), IterativePruningCallback(RATES), []
+        count = Probe(on_train_batch_end=lambda trainer, _, steps=steps: steps.append(trainer.current_epoch))
+        averaging = StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=1, annealing_epochs=1)
+        failed: list[int] = []
+
+        def fail(*_: Any, fails: bool = fails, failed: list[int] = failed, steps: list[int] = steps) -> None:
+            if fails and not failed and len(steps) == step:
+                failed.append(step)
+                raise StoppedError
+
+        trainer = tiny_trainer([pruning, averaging, count, Probe(on_train_batch_start=fail)], max_epochs=2)
+        while pruning.round < 1 or not pruning.trained:
+            try:
+                trainer.fit(module, TinyData())
+            except StoppedError:
+                steps.clear()
+        results.append((weights(module), steps, trainer.max_epochs, trainer.accumulate_grad_batches))
+    assert same(results[0][0], results[1][0])
+    assert results[0][1:] == results[1][1:]
+    assert results[0][1] == 2 * (7 * [0] + 7 * [1] + 7 * [2])
+    assert results[0][2:] == (2, 1)
 
 
 def test_half_trained_weights_are_not_pruned_by_hand(module: TinyModule) -> None:

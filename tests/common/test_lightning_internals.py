@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.tiny import Probe, TinyData, TinyModule, same, tiny_trainer, weights, with_validation
+from helpers.tiny import Probe, TinyData, TinyModule, TinyNet, same, tiny_trainer, weights, with_validation
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
@@ -28,6 +28,7 @@ from app.common.lightning_internals import (
     OpenCLI,
     OpenWandbLogger,
     average_from,
+    end_averaging,
     epochs_begun,
     file_version,
     finish_epoch_of_checkpoint,
@@ -177,6 +178,25 @@ def test_averages_are_updated_in_a_second_fit_only_after_reset_averaging(make: A
         trained.append(weights(module))
         assert same(weights(module), begun) == (len(trained) == 2)
     assert same(trained[0], trained[2])
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
+def test_an_averaging_that_an_exception_ended_is_undone_only_by_end_averaging() -> None:
+    def fail(trainer: Trainer, _: LightningModule) -> None:
+        if trainer.current_epoch == 2:  # the additional one, for the batch norms
+            raise RuntimeError("in the middle")
+
+    averaging = StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=1, annealing_epochs=1)
+    module = TinyModule(TinyNet(norm=True))
+    trainer = tiny_trainer([averaging, Probe(on_train_batch_start=fail)], max_epochs=2)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        trainer.fit(module, TinyData())
+    found = []
+    for _ in range(2):
+        loop = trainer.fit_loop
+        found.append((loop.max_epochs, loop._skip_backward, trainer.accumulate_grad_batches, module.net.norm.momentum))
+        end_averaging(averaging, trainer)
+    assert found == [(3, True, BATCHES + 1, None), (2, False, 1, 0.1)]
 
 
 def test_average_from_replaces_an_average_that_has_no_update() -> None:
