@@ -1,10 +1,9 @@
 """The command line: LightningCLI with subcommands of our own."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
-from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
@@ -17,15 +16,15 @@ from app.cli.context import Context
 from app.cli.late_layers import LateWeights, lacks_layers, makes_layers_later
 from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.mistakes import constructor_errors_named
+from app.cli.run_options import add_run_options
 from app.cli.run_trainers import RunTrainers, as_list
 from app.cli.save_fit_config import SaveFitConfig
 from app.cli.trained_model import TrainedModel, check_model
 from app.cli.trainer_options import check_processes, check_trainer, let_speak, write_defaults_of_callbacks
 from app.common import gpu_kernels
 from app.common.errors import UserError
-from app.common.lightning_internals import OpenCLI, requeue_signal
+from app.common.lightning_internals import OpenCLI, requeue_signal, starts_by_spawning
 from app.lottery.workers.parent import Parent
-from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
@@ -105,39 +104,7 @@ class CLI(OpenCLI):
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--threads", type=PositiveInt, default=1, help="torch's CPU threads per process.")
-        parser.add_argument("--experiment", type=str | None, help="Name of the experiment and of its run directory.")
-        parser.add_argument("--runs", type=str, default="runs", help="Directory of all experiments.")
-        parser.add_argument(
-            "--best",
-            type=BestValidation,
-            default=BestValidation(),
-            help="Which validation best.ckpt is of, and where a network of a lottery stops early.",
-        )
-        parser.add_argument(
-            "--checkpoint_seconds",
-            type=PositiveFloat,
-            default=15.0,
-            help="How often a training in progress is saved, and so how much of it a kill can cost.",
-        )
-        parser.add_argument(
-            "--matmul_precision",
-            type=Literal["highest", "high", "medium"],
-            default="highest",
-            help="Precision of float32 products, as for torch.set_float32_matmul_precision; high is TF32 on a GPU.",
-        )
-        parser.add_argument(
-            "--gpu_kernels",
-            type=bool,
-            default=True,
-            help="Compute recurrent layers and the softmax on a GPU with kernels of our own, where they work.",
-        )
-        parser.add_argument(
-            "--allow_other_kernels",
-            type=bool,
-            default=False,
-            help="Go on in a run directory with another processor or other compiled code; bits of results may differ.",
-        )
+        add_run_options(parser)
         if self._trained is not None:
             parser.set_defaults(self._trained.options)
 
@@ -282,6 +249,11 @@ class CLI(OpenCLI):
             with library_errors_named():
                 self.trainer.fit(model, **arguments)
             return
+        if starts_by_spawning(self.trainer):
+            raise UserError(
+                "trainer.strategy trains in processes that end with the training, which a run directory does not work "
+                "with; use one device or strategy ddp"
+            )
         context = self._context()
         Fit(
             model=model,
