@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from app.runs.checksums import check_file, missing, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout, run_of
 from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
-from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsRow, Result
+from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsFile, MetricsRow, Result
 from app.runs.tensors import digest, save_tensors
 from app.training.resume_point import resume_point
 from app.training.trainer_factory import TrainerFactory
@@ -170,8 +171,23 @@ class NetworkTraining:
             notes: for its report.
         """
         files, trained = self.layout.network(job.key), self.iterations if iterations is None else iterations
-        result = self._result(job.key, share, rows, final, seconds, trained)
+        result = self._result(job.key, share, self._with_end(files, rows, final, trained), final, seconds, trained)
         self._write(files, job, result, device, {"complete": True, **notes})
+
+    def _with_end(
+        self, files: TrainingLayout, rows: Sequence[MetricsRow], final: Mapping[str, float], iterations: int
+    ) -> Sequence[MetricsRow]:
+        """The rows of the validations and of the end, which is added to metrics.csv where it is none of them.
+
+        Without it the early stop of a training whose last validation came long before its end would be that.
+        """
+        names = [name for name in rows[0] if name != ITERATION]
+        measured = {name: final[name] for name in names if name in final and not name.startswith("train")}
+        if rows[-1][ITERATION] >= iterations or self.best.monitor not in measured:
+            return rows
+        row = {ITERATION: iterations, **dict.fromkeys(names, math.nan), **measured}
+        MetricsFile(files.metrics, names).append(row)
+        return [*rows, row]
 
     @property
     def resumes_schedule(self) -> bool:

@@ -19,7 +19,7 @@ from app.common.metrics import Metric, Schema
 from app.common.ranks import is_first
 from app.runs.best_validation import BestValidation
 from app.runs.layout import TrainingLayout
-from app.runs.table import MetricsFile, MetricsRow, read_metrics
+from app.runs.table import ITERATION, MetricsFile, MetricsRow, read_metrics
 from app.training.best_checkpoint import BestCheckpoint
 from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
 from app.training.library_errors import library_errors_named
@@ -168,6 +168,7 @@ class Training:
         measured = final[0].values if final else {}
         if self.measure_at_end:
             measured = self._measured_at_end(iterations) | measured
+            self._keep_best_of_end(trainer, rows, measured, iterations)
         return Trained(
             rows=rows,
             final=measured,
@@ -219,6 +220,15 @@ class Training:
             snapshots=self.snapshots,
             describe=partial(describe_in_plain_names, config=self.config),
         )
+
+    def _keep_best_of_end(
+        self, trainer: Trainer, rows: list[MetricsRow], measured: Mapping[str, float], iterations: int
+    ) -> None:
+        """Save best.ckpt, where it is kept, of an end that no validation has measured and that is better than all."""
+        end = {ITERATION: iterations, self.best.monitor: measured.get(self.best.monitor, math.nan)}
+        better = bool(rows) and rows[-1][ITERATION] < iterations and self.best.of([*rows, end]) is end
+        if self.keep_best and trainer.strategy.broadcast(better):
+            trainer.save_checkpoint(self.files.best)
 
     def _measured_at_end(self, iterations: int) -> dict[str, float]:
         """What the trained network has: the last validation may have come earlier, or callbacks changed the weights."""

@@ -77,6 +77,9 @@ def test_final_values_are_those_of_the_final_weights(
                     float(F.cross_entropy(logits, labels)), rel=1e-5
                 )
         assert row.iterations == (8 if "accumulate_grad_batches" in options else 12)
+        table = read_metrics(files.metrics)
+        assert table[-1]["iteration"] == row.iterations
+        assert row.early_stop_iteration == min(table, key=lambda each: each["val_loss"])["iteration"]
         assert row.early_stop_iteration in [each["iteration"] for each in read_metrics(files.metrics)]
 
 
@@ -100,3 +103,15 @@ def test_a_network_that_nothing_has_trained_is_not_done(tmp_path: Path, monkeypa
     with pytest.raises(RunError, match="nothing was trained"):
         lottery(tmp_path, rounds=0).run()
     assert not list(tmp_path.rglob("DONE"))
+
+
+def test_an_end_that_is_best_is_kept_as_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_options(monkeypatch, val_check_interval=50)
+    lottery(tmp_path, seed=1, rounds=0, keep=["final", "best"]).run()
+    run = RunLayout(tmp_path)
+    (row,) = read_results(run.results)
+    assert row.early_stop_iteration == 12, "the end is not the best: this test tests nothing"
+    files = run.network(row.key)
+    best, final = torch.load(files.best, weights_only=True), load_tensors(files.final)
+    assert best["global_step"] == 12
+    assert all(value.equal(best["state_dict"][name]) for name, value in final.items())
