@@ -21,8 +21,7 @@ LAUNCHED = {
 }
 
 
-@pytest.mark.parametrize("name", LAUNCHED)
-@pytest.mark.parametrize("command", ["fit", "lottery"])
+@pytest.mark.parametrize(("command", "name"), [("fit", "srun"), *(("lottery", name) for name in LAUNCHED)])
 def test_two_processes_without_ddp_are_refused_before_anything_is_written(
     tmp_path: Path, name: str, command: str
 ) -> None:

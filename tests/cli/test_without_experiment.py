@@ -47,8 +47,13 @@ def test_a_logger_with_directories_of_its_own_has_one_for_each(tmp_path: Path) -
         assert (tmp_path / f"logs/lightning_logs/version_{number}/config.yaml").exists()
 
 
-@pytest.mark.parametrize("command", ["test", "validate", "predict"])
-@pytest.mark.parametrize("path", [(), ("--ckpt_path", "best"), ("--ckpt_path", "last")], ids=lambda path: path[-1:])
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        *(("test", ()), ("validate", ()), ("predict", ())),
+        *(("test", ("--ckpt_path", "best")), ("test", ("--ckpt_path", "last"))),
+    ],
+)
 def test_an_untrained_network_is_not_measured(tmp_path: Path, command: str, path: tuple[str, ...]) -> None:
     (tmp_path / "mine.yaml").write_text(in_process(*FIT, "--print_config", cwd=tmp_path).stdout)
     done = in_process(command, "--config", "mine.yaml", *path, cwd=tmp_path)

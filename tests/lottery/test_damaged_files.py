@@ -1,5 +1,6 @@
 """Files that a network is made from: each is compared with its checksum when it is read, and made again if deleted."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -95,8 +96,14 @@ READ = {
 }
 
 
-@pytest.mark.parametrize("damage", [flip, shift, cut, empty], ids=lambda damage: damage.__name__)
-@pytest.mark.parametrize("name", [name for name, remedy in READ.items() if remedy])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *((name, flip) for name, remedy in READ.items() if remedy),
+        *itertools.product(("initial.safetensors", "rewind.ckpt"), (shift, cut, empty)),
+        ("iterative/round_02/report.json", empty),
+    ],
+)
 def test_a_damaged_file_is_named_with_what_mends_it(run: RunLayout, name: str, damage: Callable[[Path], None]) -> None:
     path = run.replicate(0) / name
     damage(path)
