@@ -6,6 +6,7 @@ from datamodules.logic import Logic as Logic
 from datamodules.mnist import MNIST as MNIST
 from datamodules.mnist_sample import MNISTSample as MNISTSample
 from datamodules.ptb import PTB as PTB
+from datamodules.synthetic10 import Synthetic10 as Synthetic10
 from datamodules.tensor_loader import TensorLoader as TensorLoader
 from datamodules.text import TextDataModule as TextDataModule
 from datamodules.wikipedia import Wikipedia as Wikipedia

@@ -20,7 +20,7 @@ class Source(NamedTuple):
     """All images of a data set, as read from disk.
 
     Args:
-        pixels: uint8[N, 1, H, W].
+        pixels: uint8[N, channels, H, W].
         labels: int64[N].
         checksums: hex SHA-256 of the uncompressed content of each file, by file name.
     """
@@ -49,7 +49,7 @@ class SplitSizes(NamedTuple):
 class InMemoryDataModule(TensorDataModule, ABC):
     """Base class of image data modules: a subclass defines how to read the images and how to split them.
 
-    Batches are pairs (images, labels): float32[B, 1, H, W] with pixels in [0, 1], and int64[B].
+    Batches are pairs (images, labels): float32[B, channels, H, W] with pixels in [0, 1], and int64[B].
     The files are read once, even if several Trainers prepare the data.
 
     Args:
@@ -139,5 +139,5 @@ def rows_except(rows: int, *taken: Tensor) -> Tensor:
 
 
 def _cut(source: Source, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The images and labels of some rows, contiguous: float32[B, 1, H, W] in [0, 1], and int64[B]."""
+    """The images and labels of some rows, contiguous: float32[B, channels, H, W] in [0, 1], and int64[B]."""
     return source.pixels.index_select(0, rows).float().div_(255), source.labels.index_select(0, rows)

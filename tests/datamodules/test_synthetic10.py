@@ -1,0 +1,65 @@
+import math
+
+import torch
+from torch import nn
+
+from datamodules import Synthetic10
+from datamodules.synthetic10 import ANGLES, SIDE, WAVES, draw
+
+
+def test_parts_are_disjoint_and_the_test_images_always_the_same() -> None:
+    parts = []
+    for seed in (0, 1):
+        data = Synthetic10()
+        data.reseed(split=seed, order=0)
+        data.prepare()
+        rows = data.rows()
+        assert sorted(torch.cat(list(rows.values())).tolist()) == list(range(5_000))
+        assert {name: len(each) for name, each in rows.items()} == data.split_sizes._asdict()
+        parts.append((rows, data.checksums))
+    assert parts[0][0]["test"].equal(parts[1][0]["test"])
+    assert not parts[0][0]["val"].equal(parts[1][0]["val"])
+    assert parts[0][1] == parts[1][1]
+
+
+def test_batches_are_colour_images_from_0_to_1() -> None:
+    data = Synthetic10(batch_size=7)
+    data.prepare()
+    images, labels = next(iter(data.train_dataloader()))
+    assert images.shape == (7, 3, SIDE, SIDE)
+    assert images.dtype == torch.float32
+    assert 0 <= images.min() < images.max() <= 1
+    assert labels.dtype == torch.int64
+    _, labels = data.test_dataloader().tensors
+    assert torch.bincount(labels).tolist() == [50] * 10
+
+
+def test_a_class_is_a_direction_and_a_length_of_waves() -> None:
+    """The strongest wave in an image's spectrum is that of its class."""
+    pixels, labels = draw(200, seed=3)
+    right = 0
+    for image, label in zip(pixels.double(), labels.tolist(), strict=True):
+        spectrum = torch.fft.fft2(image - image.mean((1, 2), keepdim=True), s=(256, 256)).abs().sum(0)
+        row, column = divmod(int(spectrum[:, :128].argmax()), 128)
+        down = (row - 256 if row >= 128 else row) / 256 * (SIDE - 1)
+        across = column / 256 * (SIDE - 1)
+        angle = math.atan2(down, across) % math.pi
+        length = math.hypot(down, across)
+        nearest = round(angle / (math.pi / ANGLES)) % ANGLES, min(range(2), key=lambda each: abs(WAVES[each] - length))
+        right += nearest == (label % ANGLES, label // ANGLES)
+    assert right >= 180
+
+
+def test_no_single_pixel_tells_the_class() -> None:
+    """A linear network on pixels does hardly better than chance: phases are random."""
+    torch.manual_seed(0)
+    data = Synthetic10()
+    data.prepare()
+    net = nn.Linear(3 * SIDE * SIDE, 10)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    for images, labels in data.train_dataloader():
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(images.flatten(1)), labels).backward()
+        optimizer.step()
+    images, labels = data.test_dataloader().tensors
+    assert (net(images.flatten(1)).argmax(1) == labels).double().mean() < 0.35
