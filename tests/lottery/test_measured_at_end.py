@@ -43,20 +43,20 @@ BY_EPOCHS = {"max_steps": -1, "max_epochs": 4, "check_val_every_n_epoch": 1, "va
 @pytest.mark.parametrize(
     ("options", "callbacks"),
     [
-        ({"val_check_interval": 4}, []),
-        ({"val_check_interval": 5}, []),
-        ({"val_check_interval": 50}, []),
-        ({"val_check_interval": 4}, [Halved()]),
-        (BY_EPOCHS, []),
-        (BY_EPOCHS | {"accumulate_grad_batches": 2}, []),
-        (BY_EPOCHS | {"check_val_every_n_epoch": 3}, []),
+        ({"val_check_interval": 4}, ()),
+        ({"val_check_interval": 5}, ()),
+        ({"val_check_interval": 50}, ()),
+        ({"val_check_interval": 4}, (Halved,)),
+        (BY_EPOCHS, ()),
+        (BY_EPOCHS | {"accumulate_grad_batches": 2}, ()),
+        (BY_EPOCHS | {"check_val_every_n_epoch": 3}, ()),
     ],
     ids=str,
 )
 def test_final_values_are_those_of_the_final_weights(
-    options: dict[str, Any], callbacks: list[Callback], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], callbacks: tuple[type[Callback], ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_options(monkeypatch, *callbacks, **options)
+    with_options(monkeypatch, *(make() for make in callbacks), **options)
     lottery(tmp_path, rounds=1).run()
     run = RunLayout(tmp_path)
     for row in read_results(run.results):
