@@ -198,7 +198,8 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         return _say(f"failed: {explain(error)}", 1)
     except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes exit code 1 of it, and says nothing
+        # Lightning makes exit code 1 of it, and says nothing.
+        if error.code == 1 and isinstance(error.__context__, KeyboardInterrupt):
             return _say(AT_ONCE, 130)
         # Lightning's own answer to SIGTERM carries no code, and a scheduler would take that for success.
         if type(error).__name__ == "SIGTERMException":

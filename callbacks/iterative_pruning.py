@@ -251,7 +251,8 @@ class IterativePruningCallback(Ticket, Callback):
             self._weights.start = {}
         self._weights.end, self.unfinished = {}, False
         self.round, self.trained = state_dict["round"], state_dict["trained"]
-        self._random_numbers.state = state_dict["rng"]
+        # Of version 1 it is no dictionary: what it lacks is noted in the next fit.
+        self._random_numbers.state = state_dict["rng"] if isinstance(state_dict["rng"], dict) else {}
         self.masks, self.rewind_point = dict(state_dict["masks"]), dict(state_dict["rewind_point"])
 
     @staticmethod

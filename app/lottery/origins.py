@@ -31,7 +31,8 @@ def check_origins(settings: Pruning, layout: RunLayout, missing: Collection[Netw
         files.update(layout.network(each).final for each in weights if each not in missing)
         if finished and When.parse(settings.rewind_to).count > 0:
             files.add(layout.rewind_weights(key.replicate))
-            check_file(layout.rewind_checkpoint(key.replicate))
+            if (checkpoint := layout.rewind_checkpoint(key.replicate)).exists():  # else it is made again
+                check_file(checkpoint)
     for path in sorted(files):
         if path.exists():  # else it is made again
             read_tensors(path)

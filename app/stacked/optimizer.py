@@ -67,6 +67,12 @@ def stacked_optimizer(
             f"networks with the optimiser {type(example).__name__} cannot be trained at once; choose one of {known}, or"
             " --pruning.stack 1"
         )
+    own = {name: value for name, value in example.param_groups[0].items() if name in example.defaults}
+    if different := [name for name, value in own.items() if value != example.defaults[name]]:
+        raise UserError(
+            f"the optimiser has another {different[0]} for a group of parameters than for all; networks trained at once"
+            " have one for all: give it as an argument of the optimiser, or choose --pruning.stack 1"
+        )
     kind: Any = type(example)
     arguments = {name: value for name, value in example.defaults.items() if name in inspect.signature(kind).parameters}
     if flat.device.type == "cuda":

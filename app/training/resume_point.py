@@ -50,7 +50,8 @@ def resume_point(files: TrainingLayout) -> ResumePoint:
     """
     damaged: dict[Path, str] = {}
     for path in (files.last, files.previous):
-        if not path.exists():
+        # Without last.ckpt the training begins again: who deleted it asked for that.
+        if not path.exists() or not files.last.exists():
             continue
         try:
             epoch, iteration = _progress_of(path)

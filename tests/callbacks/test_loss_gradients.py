@@ -164,6 +164,7 @@ def largest(scores: Tensor, among: Tensor, count: int) -> Tensor:
     return left
 
 
+@pytest.mark.filterwarnings("ignore:this round sees other batches:UserWarning")  # which is what it is about
 def test_a_script_of_three_fits_prunes_by_the_first_batch_of_each() -> None:
     torch.manual_seed(0)
     score = Taylor()

@@ -182,6 +182,12 @@ def test_what_missing_networks_are_made_from_is_checked_before_anything_is_train
     check_origins(settings, run, set())
 
 
+def test_a_rewind_checkpoint_that_is_missing_is_made_again_by_the_command(run: RunLayout) -> None:
+    run.rewind_checkpoint(0).unlink()
+    settings = Pruning(**{"rates": {"fc": 0.25, "output": 0.1}} | GROWN)
+    check_origins(settings, run, set(settings.networks()).difference(finished_keys(settings, run)))
+
+
 def test_networks_of_another_replicate_are_not_taken_for_these(tmp_path: Path) -> None:
     run = RunLayout(tmp_path)
     lottery(run.root, rounds=1, replicates=2).run()

@@ -174,6 +174,34 @@ def test_loss_of_the_softmax_shows_what_diverges(wrong: float) -> None:
     assert not loss.isfinite()
 
 
+@pytest.mark.parametrize("target", [-100, -1, 5])
+def test_a_target_that_is_no_word_makes_the_loss_nan(target: int) -> None:
+    leaves = [one.to(DEVICE).requires_grad_() for one in (torch.randn(2, 3), torch.randn(5, 3), torch.zeros(5))]
+    loss = softmax.loss(*leaves, torch.tensor([1, target], device=DEVICE), torch.float32)
+    assert loss.isnan()
+    assert torch.autograd.grad(loss, leaves)[0][1].isnan().all()
+
+
+def test_targets_may_be_a_column() -> None:
+    torch.manual_seed(0)
+    leaves = [one.to(DEVICE).requires_grad_() for one in (torch.randn(3, 4), torch.randn(5, 4), torch.zeros(5))]
+    targets = torch.tensor([[1, 0], [2, 0], [4, 0]], device=DEVICE)[:, 0]
+    right = F.cross_entropy(F.linear(*leaves), targets)
+    assert error(softmax.loss(*leaves, targets, torch.float32), right) < 1e-5
+
+
+@pytest.mark.parametrize("has_chunks", [True, False])
+def test_the_trial_finds_them_right(has_chunks: bool) -> None:
+    exact, rounded = available.trial(has_chunks, torch.device(DEVICE))
+    assert exact < available.TOLERANCE < rounded < available.BF16_TOLERANCE
+
+
+def test_the_trial_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = sequence.into_float32
+    monkeypatch.setattr(sequence, "into_float32", lambda x, y: 1.001 * right(x, y))
+    assert available.trial(False, torch.device(DEVICE))[0] > available.TOLERANCE
+
+
 def test_layers_of_many_units_with_tiny_chunks_stay_eager() -> None:
     cell = layer_of(2, 20, 5).cell
     assert available.LARGEST_TILE == 8192

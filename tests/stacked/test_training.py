@@ -204,3 +204,11 @@ def test_goes_on_from_a_state_to_the_same_bits(make: Callable[[], nn.Module], at
 def test_an_optimizer_that_mixes_weights_is_refused() -> None:
     with pytest.raises(UserError, match="LBFGS cannot be trained at once; choose one of Adam, AdamW, SGD"):
         stacked_optimizer(torch.optim.LBFGS, nn.Parameter(torch.zeros(2, 3)))
+
+
+def test_groups_with_arguments_of_their_own_are_refused() -> None:
+    def make(parameters: Any) -> torch.optim.Optimizer:
+        return torch.optim.SGD([{"params": list(parameters), "weight_decay": 1e-3}], lr=0.1)
+
+    with pytest.raises(UserError, match="another weight_decay for a group"):
+        stacked_optimizer(make, nn.Parameter(torch.zeros(2, 3)))

@@ -99,6 +99,12 @@ def test_nothing_is_there(tmp_path: Path) -> None:
     assert (point.path, point.damage) == (None, "")
 
 
+def test_a_last_one_that_was_deleted_means_to_begin_again(files: TrainingLayout) -> None:
+    files.last.unlink()
+    point = resume_point(files)
+    assert (point.path, point.damage) == (None, "")
+
+
 @damages
 def test_the_one_before_a_damaged_one(damage: Any, files: TrainingLayout) -> None:
     damage(files.last)

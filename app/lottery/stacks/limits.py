@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import nn
 
 from app.common.errors import UserError
 from app.common.protocols import Indexed, Stackable
@@ -50,7 +51,18 @@ def check_stack(
     if reason:
         raise UserError(f"pruning.stack trains networks at once, and {reason}, or choose --pruning.stack 1")
     assert isinstance(model, Stackable)
-    model.stackable()  # raises a UserError of its own
+    if reason := _reason_of_net(model.stackable().net):  # `stackable` raises a UserError of its own
+        raise UserError(f"pruning.stack trains networks at once, and {reason}, or choose --pruning.stack 1")
+
+
+def _reason_of_net(net: nn.Module) -> str:
+    """Why networks like this one cannot be trained at once; empty if they can."""
+    names = {name for name, _ in net.named_parameters(remove_duplicate=False)}
+    if tied := sorted(names - {name for name, _ in net.named_parameters()}):
+        return f"the weights of {tied[0]} are those of another layer too; give the network no tied weights"
+    if frozen := [name for name, parameter in net.named_parameters() if not parameter.requires_grad]:
+        return f"{frozen[0]} is frozen (requires_grad is False); let it be trained"
+    return ""
 
 
 def _reason(

@@ -19,6 +19,7 @@ from app.lottery.stacks.data import Gathered
 from app.lottery.stacks.group import Group, Place, Prepared, numbers
 from app.runs.table import ITERATION, MetricsFile, MetricsRow, Result, read_metrics
 from callbacks import ExperimentProgress
+from callbacks.stop_on_non_finite import diverged
 
 SHOWN_SECONDS = 1.0  # how often rows are written: each time the device is waited for
 
@@ -183,7 +184,12 @@ class StackTraining:
         seconds = self._seconds / len(self.networks)
         model = self.network.model
         for index, one in enumerate(self.networks):
-            if one.job.key.path in self._failed:
+            if (path := one.job.key.path) not in self._failed and (
+                reason := _divergence(final[index], self.network.iterations)
+            ):
+                self._failed[path] = reason
+                self.progress.note(f"{one.job.key}: {reason}")
+            if path in self._failed:
                 continue
             state = self._group.state(index)
             if any(value.dtype == torch.float64 for value in state.values()):
@@ -198,7 +204,7 @@ class StackTraining:
                 one.job, one.share, rows, final[index], seconds, self.place.device, stacked=len(self.networks)
             )
             results.append(self._told(one, rows))
-        self.network.layout.stack.unlink(missing_ok=True)
+        remove(self.network.layout.stack)
         self.progress.end(f"{len(results)} networks trained at once are finished")
         if self._failed:
             path, reason = next(iter(self._failed.items()))
@@ -224,5 +230,5 @@ def _divergence(row: MetricsRow, iteration: int) -> str:
     """Why the training is given up; empty if it is not."""
     for name in ("train_loss", "val_loss"):
         if name in row and not math.isfinite(row[name]):
-            return f"{name} is {row[name]} by iteration {iteration}: the training diverged; try a lower learning rate"
+            return str(diverged(name, row[name], f"by iteration {iteration}"))
     return ""

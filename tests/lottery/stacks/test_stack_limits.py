@@ -86,6 +86,26 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+class Tied(TinyNet):
+    """One layer twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again = self.fc
+
+
+def frozen() -> Classifier:
+    net = TinyNet()
+    net.fc.weight.requires_grad_(False)
+    return Classifier(net)
+
+
+REFUSED += [
+    ({"model": Classifier(Tied())}, "the weights of again.bias are those of another layer too"),
+    ({"model": frozen()}, "fc.weight is frozen"),
+]
+
+
 @pytest.mark.parametrize(("given", "message"), REFUSED, ids=[message for _, message in REFUSED])
 def test_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as found:

@@ -310,11 +310,15 @@ def lstm_backward(table, product, carried, d_cell, step, hidden, stride, product
 
 @triton.jit
 def softmax_gradient(scores, targets, losses, stride, words: tl.constexpr, size: tl.constexpr):
-    """Row n of scores (N, stride) becomes softmax minus 1 at its target, and losses[n] its cross-entropy in nats."""
+    """Row n of scores (N, stride) becomes softmax minus 1 at its target, and losses[n] its cross-entropy in nats.
+
+    For a target that is no word, both are nan.
+    """
     row = tl.program_id(0).to(tl.int64)
     scores += row * stride
     target = tl.load(targets + row)
-    at_target = tl.load(scores + target).to(tl.float32)
+    known = (target >= 0) & (target < words)
+    at_target = tl.load(scores + target, mask=known, other=float("nan")).to(tl.float32)
     greatest = tl.full((size,), float("-inf"), tl.float32)
     total = tl.zeros((size,), tl.float32)
     for start in range(0, words, size):
@@ -332,4 +336,5 @@ def softmax_gradient(scores, targets, losses, stride, words: tl.constexpr, size:
         word = start + tl.arange(0, size)
         score = tl.load(scores + word, mask=word < words, other=float("-inf")).to(tl.float32)
         gradient = tl.exp(score - highest) / total_all - tl.where(word == target, 1.0, 0.0)
+        gradient = tl.where(known, gradient, float("nan"))
         tl.store(scores + word, gradient.to(scores.dtype.element_ty), mask=word < words)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from app.nets.fused.cells import Cell
 from app.nets.fused.eager_gradients import Eager, Read, eager_gradients
-from app.nets.fused.gpu.steps import PLANS, into_float32, padded
+from app.nets.fused.gpu.steps import PLANS, into_float32, on, padded
 
 
 def read(cell: Cell, eager: Eager, outer: torch.dtype, *tensors: Tensor) -> Read:
@@ -33,7 +33,7 @@ class _Sequence(torch.autograd.Function):
     def forward(ctx: Any, cell: Cell, eager: Eager, outer: torch.dtype, *tensors: Tensor) -> Read:
         x, weight_ih, bias, weight_hh, h, c = tensors
         (time, batch, _), (rows, hidden) = x.shape, weight_hh.shape
-        with torch.autocast(x.device.type, enabled=False):
+        with on(x.device), torch.autocast(x.device.type, enabled=False):
             gates = into_float32(laid_out(x.flatten(0, 1), outer), laid_out(weight_ih, outer, padded(rows)).t())
             gates[:, :rows].add_(bias)
             results = torch.empty_like(gates)
@@ -52,7 +52,7 @@ class _Sequence(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_outputs: Tensor | None, d_last_c: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         *tensors, results, outputs, cells = ctx.saved_tensors
-        with torch.autocast(outputs.device.type, enabled=False):
+        with on(outputs.device), torch.autocast(outputs.device.type, enabled=False):
             needed = ctx.needs_input_grad[3:]
             # Grad mode is on here only if the gradient itself is differentiated (create_graph=True).
             if torch.is_grad_enabled():

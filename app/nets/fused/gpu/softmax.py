@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.nets.fused.gpu import kernels
 from app.nets.fused.gpu.sequence import laid_out
-from app.nets.fused.gpu.steps import into_float32, padded
+from app.nets.fused.gpu.steps import into_float32, on, padded
 
 SIZE = 1024  # words that a program reads at once
 
@@ -21,10 +21,10 @@ def loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, outer: t
         hidden: (N, D).
         weight: (V, D).
         bias: (V,).
-        targets: int64 (N,).
+        targets: int64 (N,), each a word: there is no index that is ignored, and another makes the loss nan.
         outer: precision of the products, float32 or bfloat16; the scores and their sums are in float32.
     """
-    value: Tensor = _Loss.apply(hidden, weight, bias, targets, outer)  # type: ignore[no-untyped-call]
+    value: Tensor = _Loss.apply(hidden, weight, bias, targets.contiguous(), outer)  # type: ignore[no-untyped-call]
     return value
 
 
@@ -32,7 +32,7 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, outer: torch.dtype) -> Tensor:
         words, features = weight.shape
-        with torch.autocast(hidden.device.type, enabled=False):
+        with on(hidden.device), torch.autocast(hidden.device.type, enabled=False):
             rows, columns = laid_out(hidden, outer), laid_out(weight, outer, padded(words))
             scores = into_float32(rows, columns.t())
             scores[:, :words].add_(bias)

@@ -11,6 +11,7 @@ the tensors of the sequence, which the kernels find through a table on the devic
 
 import functools
 from collections import Counter, OrderedDict
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -129,17 +130,19 @@ class Plan:
     def _graph(self, direction: str, steps: int) -> torch.cuda.CUDAGraph:
         graph = self.graphs.get((direction, steps))
         if graph is None:
-            graph = self.graphs[direction, steps] = torch.cuda.CUDAGraph()
+            graph = torch.cuda.CUDAGraph()
             if self.pool is None:
                 self.pool = torch.cuda.graph_pool_handle()
-            side = _capture_stream(self.table.device)
-            side.wait_stream(torch.cuda.current_stream(self.table.device))
+            current = torch.cuda.current_stream(self.table.device)
+            side = _capture_stream(self.table.device, current.cuda_stream)
+            side.wait_stream(current)
             with torch.cuda.stream(side):
                 graph.capture_begin(pool=self.pool, capture_error_mode="thread_local")
                 try:
                     self._launch(direction, steps)
                 finally:
                     graph.capture_end()
+            self.graphs[direction, steps] = graph
         return graph
 
     def _launch(self, direction: str, steps: int) -> None:
@@ -193,6 +196,11 @@ def into_float32(x: Tensor, y: Tensor) -> Tensor:
     return x.float() @ y.float()
 
 
+def on(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a GPU the current one: Triton launches its kernels there, whatever the tensors' device is."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
 def graphs_allowed(device: torch.device) -> bool:
     """Whether steps may be replayed as a graph: on a GPU, and not inside somebody's capture."""
     return device.type == "cuda" and not torch.cuda.is_current_stream_capturing()
@@ -204,7 +212,8 @@ def _warps(entries: int) -> int:
 
 
 @functools.cache
-def _capture_stream(device: torch.device) -> torch.cuda.Stream:
+def _capture_stream(device: torch.device, current: int) -> torch.cuda.Stream:
+    """One for each stream that replays: graphs keep the workspace of cuBLAS of the stream that captured them."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
