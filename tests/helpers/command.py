@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -47,6 +48,8 @@ def start(*arguments: str, cwd: Path, group: bool = False, **environment: str) -
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=group,
+        # Where the tests themselves ignore Ctrl-C, as in the background of a script, the command would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

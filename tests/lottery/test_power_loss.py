@@ -1,6 +1,6 @@
 """A lottery whose machine loses power at any instant goes on to the bits that it would have had.
 
-TREES_TICKETS_KILLS sets at how many instants, spread over all (4 unless said otherwise).
+TREES_TICKETS_KILLS sets at how many instants, spread over all (3 unless said otherwise).
 """
 
 import os
@@ -12,7 +12,7 @@ import pytest
 from helpers.power import Disk
 from helpers.tiny_lottery import everything, lottery
 
-KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "4"))
+KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "3"))
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty:UserWarning"),

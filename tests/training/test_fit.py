@@ -18,7 +18,7 @@ from helpers.command import app, in_process, start
 from helpers.tiny_text import write_tiny_text
 from helpers.waiting import wait_until
 
-KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
+KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "1"))
 FIT = ("fit", "--config", "tiny.yaml")
 RUN = "tiny/seed_3"
 

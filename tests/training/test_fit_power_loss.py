@@ -1,6 +1,6 @@
 """A training by `fit` whose machine loses power at any instant goes on to the bits that it would have had.
 
-TREES_TICKETS_KILLS sets at how many instants, spread over all (3 unless said otherwise).
+TREES_TICKETS_KILLS sets at how many instants, spread over all (2 unless said otherwise).
 """
 
 import os
@@ -14,7 +14,7 @@ from helpers.command import in_process
 from helpers.power import Disk
 from helpers.tiny_text import write_tiny_text
 
-KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "3"))
+KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
 FIT = ("fit", "--config", "tiny.yaml", "--trainer.max_epochs", "2", "--checkpoint_seconds", "0.02")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the paths of open files: Linux")
 

@@ -1,6 +1,6 @@
 """A run killed at any instant and run again ends with the bits that it would have had.
 
-TREES_TICKETS_KILLS sets at how many random instants (2 unless said otherwise).
+TREES_TICKETS_KILLS sets at how many random instants (1 unless said otherwise).
 """
 
 import csv
@@ -16,7 +16,7 @@ from helpers.waiting import wait_until
 
 pytestmark = needs_digits
 
-KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "2"))
+KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "1"))
 # Saves after every iteration, so that nearly every kill leaves a checkpoint, and some hit the saving itself.
 LOTTERY = ("lottery", *SMALL, "--checkpoint_seconds", "0.001", "--pruning.methods", "[iterative, one_shot]")
 
