@@ -16,6 +16,7 @@ from app.common.errors import RunError
 TINY = replace(QUICK, worker_iterations=2, eval_every=1, worker_pairs=3)
 
 
+@pytest.mark.slow
 def test_a_lottery_by_two_workers_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def command(words: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
         return in_process(*words[words.index("lottery") :], cwd=tmp_path)

@@ -272,6 +272,7 @@ def test_a_run_elsewhere_keeps_its_best(finished: Path, tmp_path: Path, how: str
     assert how == "moved" or not different(bits(tmp_path / "original/tiny/seed_3"), bits(finished / "runs" / RUN))
 
 
+@pytest.mark.slow
 def test_killed_at_random_instants(finished: Path) -> None:
     """Within epochs, around the trigger of NT-ASGD, while saving."""
     expected = bits(finished / "runs" / RUN)

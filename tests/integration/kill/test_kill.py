@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pytest
 from helpers.command import SMALL, in_process, needs_digits, start
 from helpers.waiting import wait_until
 
@@ -37,6 +38,7 @@ def _is_there(directory: Path, name: str) -> bool:
     return any(directory.rglob(name))
 
 
+@pytest.mark.slow
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     began = time.monotonic()
     uninterrupted = in_process(*LOTTERY, cwd=tmp_path)

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+import pytest
 import wandb
 from helpers import wandb_offline
 from helpers.command import PATH, app, in_process
@@ -31,6 +32,7 @@ def test_two_workers_write_the_bits_of_one_process(expected: dict[str, object], 
     assert " early stop at " not in done.stdout
 
 
+@pytest.mark.slow
 def test_what_fails_takes_only_its_own_with_it(tmp_path: Path) -> None:
     ended = in_process(*TINY, *TROUBLE, *TWO, cwd=tmp_path, COLUMNS="200")
     assert ended.returncode == 1
@@ -72,6 +74,7 @@ def test_a_worker_that_cannot_start_is_not_started_again(tmp_path: Path) -> None
     assert "failed: 14 of 14 networks are not there" in done.stderr
 
 
+@pytest.mark.slow
 def test_wandb_gets_what_one_process_gives_it(tmp_path: Path) -> None:
     logged = {}
     small = (*TINY, "--pruning.replicates", "1", "--pruning.methods", "[iterative]", "--trainer.max_steps", "20")

@@ -43,6 +43,7 @@ def test_asked_to_stop_all_save_and_end(
     assert not list(run.root.rglob(".*.tmp"))
 
 
+@pytest.mark.slow
 def test_killed_at_random_instants(expected: dict[str, object], tmp_path: Path) -> None:
     rng, run, kills = random.Random(20260201), RunLayout(tmp_path / "runs/tiny"), 0
     for kill in range(KILLS):
