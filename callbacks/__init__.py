@@ -2,6 +2,7 @@
 
 from callbacks.experiment_progress import ExperimentProgress
 from callbacks.final_metrics import FinalMetrics
+from callbacks.initial_metrics import InitialMetrics
 from callbacks.iterative_pruning import IterativePruningCallback
 from callbacks.metrics_recorder import MetricsRecorder
 from callbacks.nt_asgd import NTASGD
@@ -16,6 +17,7 @@ __all__ = [
     "NTASGD",
     "ExperimentProgress",
     "FinalMetrics",
+    "InitialMetrics",
     "IterativePruningCallback",
     "MetricsRecorder",
     "ParseLogging",

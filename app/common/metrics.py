@@ -11,6 +11,9 @@ from app.common.errors import UserError
 Direction = Literal["lower", "higher", "neither"]
 Axis = Literal["linear", "log", "error"]
 
+# What the names of metrics that are measured once, before the training, begin with; they are columns of results.csv.
+SUPERMASK = "supermask_"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
@@ -18,7 +21,8 @@ class Metric:
 
     Args:
         name: the name under which it is logged: its column in metrics.csv, and in results.csv after `early_stop_` or
-            `final_`.
+            `final_`. One that begins with `supermask_` is measured once, before the training, and is a column of
+            results.csv as it is.
         label: its name in sentences and on axes; made from `name` if it is empty.
         better: the direction of improvement.
         unit: written after its values, such as "%" or "nats".

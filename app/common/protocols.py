@@ -5,6 +5,7 @@
 | `prunable_parameters()`            | module | weights of two or more dimensions, without embeddings and norms       |
 | `reset_parameters()`               | module | the method of every submodule                                         |
 | `metric_schema`                    | module | the logged metrics, with direction and unit inferred from their names |
+| `initial_metrics(datamodule)`      | module | none                                                                  |
 | `final_metrics(datamodule)`        | module | none                                                                  |
 | `kernels(device)`                  | module | none; of every submodule                                              |
 | `stackable()`                      | module | none: its networks are trained one at a time                          |
@@ -25,7 +26,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from app.common.errors import UserError
-from app.common.metrics import Metric
+from app.common.metrics import SUPERMASK, Metric
 from app.common.processor import instruction_set
 from app.common.states import plain_name, plain_parameters
 
@@ -62,6 +63,14 @@ class Measured(Protocol):
     """A module that declares the metrics that it logs at every validation."""
 
     metric_schema: Iterable[Metric]
+
+
+@runtime_checkable
+class InitiallyMeasured(Protocol):
+    """A module with metrics that are measured only before the training, of masked and untrained weights."""
+
+    def initial_metrics(self, datamodule: Any) -> Mapping[str, float]:
+        """Values by name of the metric, which begins with `supermask_`."""
 
 
 @runtime_checkable
@@ -241,8 +250,31 @@ def reset_parameters(module: nn.Module) -> None:
 
 
 def metric_schema(module: nn.Module) -> list[Metric] | None:
-    """The metrics that a module declares; None if it declares none, and all logged metrics are to be recorded."""
-    return list(module.metric_schema) if isinstance(module, Measured) else None
+    """The metrics of validations that a module declares; None if it declares none, and all that is logged is recorded.
+
+    Those that are measured before the training (`initial_schema`) are not among them.
+    """
+    if not isinstance(module, Measured):
+        return None
+    return [metric for metric in module.metric_schema if not metric.name.startswith(SUPERMASK)]
+
+
+def initial_schema(module: nn.Module) -> list[Metric]:
+    """The metrics that a module declares to measure before the training."""
+    declared = module.metric_schema if isinstance(module, Measured) else ()
+    return [metric for metric in declared if metric.name.startswith(SUPERMASK)]
+
+
+def initial_metrics(module: nn.Module, datamodule: Any) -> dict[str, float]:
+    """The metrics that a module measures before the training; empty if it has none.
+
+    Raises:
+        UserError: the name of one does not begin with `supermask_`.
+    """
+    found = dict(module.initial_metrics(datamodule)) if isinstance(module, InitiallyMeasured) else {}
+    if wrong := [name for name in found if not name.startswith(SUPERMASK)]:
+        raise UserError(f"{type(module).__name__}.initial_metrics() has {wrong[0]}; its names begin with {SUPERMASK}")
+    return found
 
 
 def final_metrics(module: nn.Module, datamodule: Any) -> dict[str, float]:

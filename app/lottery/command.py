@@ -118,7 +118,8 @@ def run_lottery(
         claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
         check_origins(settings, layout, missing)
         whole = read_settings(read_config(layout)["pruning"], str(layout.config))
-        write_schema(layout, protocols.metric_schema(model) or (), [method.described for method in whole.all_methods])
+        declared = [*(protocols.metric_schema(model) or ()), *protocols.initial_schema(model)]
+        write_schema(layout, declared, [method.described for method in whole.all_methods])
         _print_prunable(model, kinds, settings)
         if note := resuming_note(data):
             Console().print(note, highlight=False, soft_wrap=True)

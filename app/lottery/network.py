@@ -37,7 +37,7 @@ from callbacks import ExperimentProgress, IterativePruningCallback, ReportedProg
 # Callbacks of a training whose states at the rewind point are not those of a ticket.
 AVERAGING = ("WeightAveraging", "EMAWeightAveraging", "StochasticWeightAveraging", "NTASGD")
 CHECKPOINTS = ("ModelCheckpoint", "BestCheckpoint")
-FRESH = (*AVERAGING, *CHECKPOINTS, "MetricsRecorder", "IterativePruningCallback", "RequiredMetric")
+FRESH = (*AVERAGING, *CHECKPOINTS, "MetricsRecorder", "InitialMetrics", "IterativePruningCallback", "RequiredMetric")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +123,7 @@ class NetworkTraining:
             callbacks=[job.ticket, *job.callbacks],
             density=share,
             keep_best="best" in self.settings.keep,
+            measure_before=self.begins_at(job.key),
             measure_at_end=True,
             snapshots=self._snapshots(job.key),
             start=self._start(files, job),
@@ -134,6 +135,7 @@ class NetworkTraining:
                 job,
                 share,
                 trained.rows,
+                trained.initial,
                 trained.final,
                 trained.seconds,
                 device,
@@ -151,6 +153,7 @@ class NetworkTraining:
         job: Job,
         share: float,
         rows: Sequence[MetricsRow],
+        initial: Mapping[str, float],
         final: Mapping[str, float],
         seconds: float,
         device: torch.device,
@@ -164,6 +167,7 @@ class NetworkTraining:
             job: the network.
             share: of weights remaining.
             rows: of its validations.
+            initial: what was measured before the training.
             final: what was measured at the end besides.
             seconds: that it took.
             device: that it was trained on.
@@ -171,7 +175,8 @@ class NetworkTraining:
             notes: for its report.
         """
         files, trained = self.layout.network(job.key), self.iterations if iterations is None else iterations
-        result = self._result(job.key, share, self._with_end(files, rows, final, trained), final, seconds, trained)
+        rows = self._with_end(files, rows, final, trained)
+        result = self._result(job.key, share, rows, initial, final, seconds, trained)
         self._write(files, job, result, device, {"complete": True, **notes})
 
     def _with_end(
@@ -193,6 +198,10 @@ class NetworkTraining:
     def resumes_schedule(self) -> bool:
         """Whether tickets train on from a later moment than iteration 0."""
         return self.settings.resume_schedule and self.rewind_iteration > 0
+
+    def begins_at(self, key: NetworkKey) -> int:
+        """The iteration that the training of a network begins at."""
+        return self.rewind_iteration if key.round > 0 and self.resumes_schedule else 0
 
     def _snapshots(self, key: NetworkKey) -> dict[int, Path]:
         """The dense training is saved at the rewind point, where tickets go on from there."""
@@ -224,6 +233,7 @@ class NetworkTraining:
         key: NetworkKey,
         share: float,
         rows: Sequence[MetricsRow],
+        initial: Mapping[str, float],
         final: Mapping[str, float],
         seconds: float,
         iterations: int,
@@ -231,6 +241,7 @@ class NetworkTraining:
         best, last = self.best.of(rows), {**rows[-1], **final}
         values = {f"{EARLY_STOP}{name}": value for name, value in best.items() if name != ITERATION}
         values |= {f"{FINAL}{name}": value for name, value in last.items() if name != ITERATION}
+        values |= initial
         return Result(
             experiment=self.layout.name,
             replicate=key.replicate,
@@ -291,7 +302,7 @@ class NetworkTraining:
                 for name, size in sizes.items()
             },
             "iterations": result.iterations,
-            "began_at": self.rewind_iteration if job.key.round > 0 and self.resumes_schedule else 0,
+            "began_at": self.begins_at(job.key),
             "seeds": job.seeds,
             "versions": versions(),
             "threads": self.threads,

@@ -1,5 +1,6 @@
 """Image classification with any network."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ class Classifier(LowOverheadModule):
         metrics.accuracy("val_accuracy", "Validation accuracy"),
         metrics.loss("test_loss", "Test loss"),
         metrics.accuracy("test_accuracy", "Test accuracy"),
+        metrics.accuracy("supermask_accuracy", "Supermask accuracy"),
     )
 
     def __init__(
@@ -92,6 +94,16 @@ class Classifier(LowOverheadModule):
             raise UserError("networks trained at once have no lr_scheduler; leave it out, or choose --pruning.stack 1")
         return protocols.StackableParts(self.net, "net.", self.optimizer)
 
+    def initial_metrics(self, datamodule: Any) -> dict[str, float]:
+        """Accuracy on the validation images before the training, over all ranks (Zhou et al. 2019: a supermask's).
+
+        Args:
+            datamodule: gives them as its first validation loader.
+        """
+        loaders = datamodule.val_dataloader()
+        first = loaders[0] if isinstance(loaders, list | tuple) else loaders
+        return {"supermask_accuracy": self._accuracy(first)}
+
     def final_metrics(self, datamodule: Any) -> dict[str, float]:
         """Accuracy of the trained network on all training images, over all ranks.
 
@@ -100,15 +112,19 @@ class Classifier(LowOverheadModule):
         """
         if not hasattr(datamodule, "train_eval_dataloader"):
             return {}
+        return {"train_accuracy": self._accuracy(datamodule.train_eval_dataloader())}
+
+    def _accuracy(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """The share of images that are classified rightly, over all ranks."""
         right_and_seen = torch.zeros(2, dtype=torch.float64, device=self.device)
         plugin, strategy = self.trainer.precision_plugin, self.trainer.strategy
         with plugin.forward_context():
-            for batch in datamodule.train_eval_dataloader():
+            for batch in batches:
                 images, labels = strategy.batch_to_device(plugin.convert_input(batch))
                 right_and_seen[0] += (self(images).argmax(1) == labels).sum()
                 right_and_seen[1] += len(labels)
         right, seen = self._sum_over_ranks(right_and_seen).tolist()
-        return {"train_accuracy": right / seen}
+        return float(right / seen)
 
     @override
     def forward(self, images: Tensor) -> Tensor:

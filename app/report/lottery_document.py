@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from app.common.metrics import SUPERMASK
 from app.plotting.numbers import plural, weights
 from app.report.document import Document, ExperimentSection
 from app.report.lottery_figures import curves_picture, density_picture
@@ -107,7 +108,20 @@ def _reading(lotteries: Sequence[LotteryRun], methods: Methods) -> list[str]:
         "still at the end: a longer training may have had its best validation later.",
         "Lines are means over networks; bars and bands reach from the least to the greatest value. The number of "
         "networks n counts replicates, and for controls replicates times the controls of each ticket.",
+        *_supermask(lotteries),
         *_left_out(lotteries),
+    ]
+
+
+def _supermask(lotteries: Sequence[LotteryRun]) -> list[str]:
+    """A note on columns that were measured before the training."""
+    columns = unique(each for lottery in lotteries for each in lottery.columns if each.name.startswith(SUPERMASK))
+    if not columns:
+        return []
+    names = ", ".join(each.title for each in columns)
+    return [
+        f"{names}: of each network before its training, masked, with the weights and the running statistics of batch "
+        "normalisation that it begins with."
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.common.errors import UserError
-from app.common.metrics import Metric, Schema, described, headline_metrics
+from app.common.metrics import SUPERMASK, Metric, Schema, described, headline_metrics
 from app.report.metrics import lottery_columns, result_metrics
 from app.report.provenance import Provenance, read_provenance
 from app.report.wording import impossible
@@ -71,7 +71,9 @@ class LotteryRun:
     @property
     def columns(self) -> list[Metric]:
         """The columns of results.csv that are shown."""
-        return lottery_columns(self.headline)
+        names = dict.fromkeys(name for row in self.results for name in row.values if name.startswith(SUPERMASK))
+        supermask = described(self.schema.metrics, filter(self._measured, names))
+        return [*lottery_columns(self.headline), *supermask.values()]
 
     @property
     def left_out(self) -> list[Metric]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.common.errors import UserError
 from app.common.files import sync, write_atomically
+from app.common.metrics import SUPERMASK
 from app.common.text_files import read_text
 from app.runs.layout import NetworkKey
 
@@ -42,8 +43,8 @@ class Result:
         branch: number of the network among those of a control.
         density: share of weights remaining.
         early_stop_iteration: iteration of the best validation.
-        values: by column `early_stop_METRIC`, the metric at that iteration, and `final_METRIC`, the metric at the end
-            of training.
+        values: by column `early_stop_METRIC`, the metric at that iteration, `final_METRIC`, the metric at the end of
+            training, and `supermask_METRIC`, the metric before it.
         seconds: duration of the training.
         iterations: optimiser steps after which the training ended; None in rows from before there was this column.
     """
@@ -87,7 +88,7 @@ class Result:
         numbers = {name: math.nan if value is None else float(value) for name, value in row.items() if name not in HEAD}
         trained = numbers.pop(ITERATIONS, math.nan)
         values = {name: value for name, value in numbers.items() if name != SECONDS}
-        if strange := [name for name in values if not name.startswith((EARLY_STOP, FINAL))]:
+        if strange := [name for name in values if not name.startswith((EARLY_STOP, FINAL, SUPERMASK))]:
             raise ValueError(f"unknown column {strange[0]!r}")
         iterations = None if math.isnan(trained) else int(trained)
         return cls(**head, values=values, seconds=numbers[SECONDS], iterations=iterations)
@@ -197,7 +198,7 @@ def write_results(path: Path, rows: Iterable[Result]) -> None:
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     # Early-stop columns precede final ones, each in the order of metrics, which may differ between networks.
-    values = [name for prefix in (EARLY_STOP, FINAL) for name in names if name.startswith(prefix)]
+    values = [name for prefix in (EARLY_STOP, FINAL, SUPERMASK) for name in names if name.startswith(prefix)]
     columns = [*HEAD, *values, ITERATIONS, SECONDS]
     write_atomically(path, _csv([columns, *([row.flat().get(name, math.nan) for name in columns] for row in rows)]))
 

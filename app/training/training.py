@@ -30,6 +30,7 @@ from app.training.unprofiled import Unprofiled
 from callbacks import (
     ExperimentProgress,
     FinalMetrics,
+    InitialMetrics,
     MetricsRecorder,
     ReportedProgress,
     RequiredMetric,
@@ -50,6 +51,7 @@ class Trained:
 
     Args:
         rows: one per validation.
+        initial: metrics measured before it.
         final: metrics measured when it had ended.
         seconds: over all processes that worked on it.
         iterations: where it ended.
@@ -58,6 +60,7 @@ class Trained:
     """
 
     rows: list[MetricsRow]
+    initial: dict[str, float]
     final: dict[str, float]
     seconds: float
     iterations: int
@@ -89,6 +92,8 @@ class Training:
         density: share of weights remaining, where progress is to show it.
         keep_best: keep the checkpoint of the best validation.
         keep_last: save the end of the training too, so that a longer one can go on from it.
+        measure_before: measure the metrics that the module has before its training, which begins at this iteration;
+            none where it is left out.
         measure_at_end: when training has ended, measure the validation metrics of the trained network, and its test
             metrics where no validation does.
         snapshots: paths of further checkpoints, by the iteration after which they are made.
@@ -114,6 +119,7 @@ class Training:
     density: float | None = None
     keep_best: bool = False
     keep_last: bool = False
+    measure_before: int | None = None
     measure_at_end: bool = False
     snapshots: Mapping[int, Path] = field(default_factory=dict)
     start: Path | None = None
@@ -138,12 +144,13 @@ class Training:
         table = MetricsFile(self.files.metrics, names or ())
         recorder = MetricsRecorder(table, names)
         final = [FinalMetrics()] if isinstance(self.model, protocols.FinallyMeasured) else []
+        initial = self._initial_metrics()
         present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if self.best.monitor in (names or ()) and self.best.monitor not in declared:
             # A callback may log it now and then.
             present[:] = [each for each in present if not isinstance(each, RequiredMetric)]
         # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
-        present += [recorder, *self.last, *final, self._resume_checkpoint()]
+        present += [recorder, *self.last, *initial, *final, self._resume_checkpoint()]
         if trainer.precision == "64-true":
             self.model.double()  # Lightning loads a checkpoint first, and would round its weights
         seed_everything(self.seeds["training"], workers=True, verbose=False)
@@ -171,6 +178,7 @@ class Training:
             self._keep_best_of_end(trainer, rows, measured, iterations)
         return Trained(
             rows=rows,
+            initial=initial[0].values if initial else {},
             final=measured,
             seconds=recorder.seconds,
             iterations=iterations,
@@ -209,6 +217,10 @@ class Training:
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has not asked for another
             trainer.strategy.checkpoint_io = RunCheckpointIO()
         return trainer
+
+    def _initial_metrics(self) -> list[InitialMetrics]:
+        wanted = self.measure_before is not None and isinstance(self.model, protocols.InitiallyMeasured)
+        return [InitialMetrics(self.measure_before or 0)] if wanted else []
 
     def _resume_checkpoint(self) -> ResumeCheckpoint:
         return ResumeCheckpoint(

@@ -261,7 +261,10 @@ def test_metrics_that_are_declared_or_not() -> None:
     empty = TinyModule()
     empty.metric_schema = ()  # type: ignore[assignment]
     assert protocols.metric_schema(empty) == []
-    assert protocols.metric_schema(Classifier(Declaring())) == list(Classifier.metric_schema)
+    declared = protocols.metric_schema(Classifier(Declaring())) or []
+    before = protocols.initial_schema(Classifier(Declaring()))
+    assert [*declared, *before] == list(Classifier.metric_schema)
+    assert [metric.name for metric in before] == ["supermask_accuracy"]
 
 
 def test_what_data_may_leave_out() -> None:

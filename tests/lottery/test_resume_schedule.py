@@ -1,5 +1,6 @@
 """Tickets that are rewound to a later moment train on from there: what they see, and what they begin with."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from app.lottery.settings import Pruning
 from app.modules import Classifier
 from app.pruning import When, masked
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.table import read_metrics
+from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
 from app.training.length import steps_per_epoch
 
@@ -152,6 +153,22 @@ def test_training_means_are_those_of_the_ticket_alone(tmp_path: Path) -> None:
     losses = seen["iterative 1"].losses
     assert rows[0]["train_loss"] == pytest.approx(sum(losses[done] for done in (5, 6, 7)) / 3)
     assert rows[1]["train_loss"] == pytest.approx(sum(losses[done] for done in (8, 9, 10, 11)) / 4)
+
+
+def test_the_supermask_accuracy_of_a_rewound_ticket_is_that_of_its_start(tmp_path: Path) -> None:
+    run(tmp_path, rewind_to="5it", rounds=1)
+    layout = RunLayout(tmp_path)
+    for key, files in layout.networks().items():
+        weights = layout.initial(0) if key.round == 0 else layout.rewind_weights(0)
+        net, data, report = TinyNet(), Blobs(), json.loads(files.report.read_text())
+        start = masked(load_tensors(weights), load_tensors(files.mask))
+        net.load_state_dict({name.removeprefix("net."): value for name, value in start.items()})
+        data.reseed(split=report["seeds"]["split"], order=0)
+        data.prepare()
+        ((images, labels),) = data.val_dataloader()[0]
+        share = float((net.eval()(images).argmax(1) == labels).double().mean())
+        assert report["result"]["supermask_accuracy"] == share
+    assert {row.method for row in read_results(layout.results)} == {"dense", "iterative"}
 
 
 def test_without_it_a_ticket_trains_its_full_length_from_the_beginning(tmp_path: Path) -> None:

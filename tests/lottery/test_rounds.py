@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.tiny_lottery import ITERATIONS, TinyNet, everything, lottery
+from helpers.tiny_lottery import ITERATIONS, Blobs, TinyNet, everything, lottery
 
 from app.pruning import dense_masks, keep
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
@@ -60,11 +60,27 @@ def test_results_have_one_sorted_row_per_network(run: RunLayout) -> None:
         assert next(csv.reader(file)) == [
             *("experiment", "replicate", "method", "round", "branch", "density", "early_stop_iteration"),
             *(f"{moment}_{name}" for moment in ("early_stop", "final") for name in metrics),
-            *("iterations", "seconds"),
+            *("supermask_accuracy", "iterations", "seconds"),
         ]
     # 48 and 36 weights: 12 of 48 and 4 of 36 go (3.6 rounds to 4), then 9 of 36 and 3 of 32.
     assert {row.density for row in rows if row.round == 1} == {(36 + 32) / 84}
     assert {row.density for row in rows if row.round == 2} == {(27 + 29) / 84}
+
+
+def test_the_supermask_accuracy_is_that_of_the_masked_start_on_validation_images(run: RunLayout) -> None:
+    values = set()
+    for row in read_results(run.results):
+        files = run.networks()[row.key]
+        report, net, data = json.loads(files.report.read_text()), TinyNet(), Blobs()
+        net.load_state_dict({name.removeprefix("net."): value for name, value in load_tensors(files.start).items()})
+        data.reseed(split=report["seeds"]["split"], order=0)
+        data.prepare()
+        ((images, labels),) = data.val_dataloader()[0]
+        share = float((net.eval()(images).argmax(1) == labels).double().mean())
+        assert row.value("supermask_accuracy") == report["result"]["supermask_accuracy"] == share
+        assert read_metrics(files.metrics)[0]["val_accuracy"] == pytest.approx(share)
+        values.add(share)
+    assert len(values) > 3, "the networks could not be told apart"
 
 
 def test_a_row_says_what_metrics_say(run: RunLayout) -> None:

@@ -216,6 +216,20 @@ def test_results_of_before_there_were_schemas_are_read(tmp_path: Path):
         assert f" {tested} (" in published
 
 
+def test_what_was_measured_before_the_training_has_a_column_a_figure_and_a_note(tmp_path: Path):
+    write_run(tmp_path, rounds=1, replicates=1)
+    rows = read_results(tmp_path / "results.csv")
+    before = {"dense": 0.1, "iterative": 0.4}
+    write_results(tmp_path / "results.csv", [changed(row, supermask_accuracy=before[row.method]) for row in rows])
+    lotteries = read_lotteries([tmp_path])
+    document = lottery_document(lotteries, "report")
+    (table,) = document.sections[0].tables[:1]
+    assert table.header[-2:] == ("Supermask accuracy (%)", "Networks")
+    assert [row[-2] for row in table.rows] == ["10.00", "40.00"]
+    assert "supermask_accuracy" in stems(document)
+    assert any("before its training" in note for note in document.reading)
+
+
 def test_an_early_stop_at_the_end_is_said_to_be_a_lower_bound(small_run: Path):
     assert any("only a lower bound" in note for note in documented(small_run).reading)
 

@@ -24,6 +24,7 @@ class StackCheckpoint:
         training: the state of a `StackedTraining`.
         rows: rows of metrics.csv of each so far.
         seconds: spent so far, by all processes.
+        initial: what each network measured before its training, by its directory.
         failed: why a network is given up, by its directory.
         rewind_points: the states that tickets are rewound to, by directory of the dense network.
     """
@@ -32,6 +33,7 @@ class StackCheckpoint:
     training: dict[str, Any]
     rows: int
     seconds: float
+    initial: dict[str, dict[str, float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     rewind_points: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 

@@ -131,6 +131,10 @@ class Group:
         """Metrics of the validation and test images by name, (N,), on the device."""
         return _by_name({part: self._measure(sets) for part, sets in self._sets.items()})
 
+    def supermask_accuracy(self) -> Tensor:
+        """The accuracy of each network on its validation images, float64 (N,); to be asked before the training."""
+        return self._measure(self._sets["val"]).accuracy
+
     def train_accuracy(self) -> Tensor:
         """The accuracy of each network on all its training images, float64 (N,)."""
         found = []

@@ -44,6 +44,7 @@ class StackTraining:
     gathered: Gathered
     begin: int = 0
     _pending: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
+    _initial: dict[str, dict[str, float]] = field(default_factory=dict)
     _failed: dict[str, str] = field(default_factory=dict)
     _rows: int = 0
 
@@ -74,9 +75,11 @@ class StackTraining:
     def _resume(self, checkpoint: StackCheckpoint | None) -> None:
         if checkpoint is None:
             self._training.iteration, self._rows = self.begin, 0
+            accuracies = zip(self._keys, numbers(self._group.supermask_accuracy()), strict=True)
+            self._initial = {key.path: {"supermask_accuracy": accuracy} for key, accuracy in accuracies}
         else:
             self._training.load_state_dict(checkpoint.training)
-            self._rows, self._failed = checkpoint.rows, dict(checkpoint.failed)
+            self._rows, self._failed, self._initial = checkpoint.rows, dict(checkpoint.failed), checkpoint.initial
             for one in self.networks:
                 if one.job.key.path in checkpoint.rewind_points:
                     one.job.ticket.rewind_point = checkpoint.rewind_points[one.job.key.path]
@@ -164,6 +167,7 @@ class StackTraining:
             training=self._training.state_dict(),
             rows=self._rows,
             seconds=self._seconds,
+            initial=self._initial,
             failed=dict(self._failed),
             rewind_points={
                 one.job.key.path: dict(one.job.ticket.rewind_point)
@@ -200,8 +204,9 @@ class StackTraining:
                 raise RunError(
                     f"{self._files[index].root}: no validation was measured; check trainer.val_check_interval"
                 )
+            initial, stacked = self._initial.get(path, {}), len(self.networks)
             self.network.write(
-                one.job, one.share, rows, final[index], seconds, self.place.device, stacked=len(self.networks)
+                one.job, one.share, rows, initial, final[index], seconds, self.place.device, stacked=stacked
             )
             results.append(self._told(one, rows))
         remove(self.network.layout.stack)
