@@ -18,7 +18,7 @@ from app.common.protocols import prunable_parameters
 from app.common.states import check_state, load_plain_state, plain_parameters, plain_state
 from app.pruning import Magnitude, Score, rewind, rewind_iteration
 from app.pruning.masks import check_names, dense_masks
-from app.pruning.select import check_kinds
+from app.pruning.rates import check_kinds
 from callbacks.first_random_numbers import FirstRandomNumbers
 from callbacks.fit_reset import end_fit, reset_fit
 from callbacks.kept_weights import KeptWeights
@@ -31,6 +31,9 @@ from callbacks.trainer_state import (
     refuse_strategy,
     training_length,
 )
+
+# What state keys call a scope, where that is another word than its name.
+KEYS = {"kind": "global", "global": "all"}
 
 
 class IterativePruningCallback(Ticket, Callback):
@@ -52,12 +55,15 @@ class IterativePruningCallback(Ticket, Callback):
     Args:
         rates: share of the surviving weights removed per round, by layer kind, such as `{"fc": 0.2, "output": 0.1}`;
             by default 0.2, and 0.1 for the output layer.
-        scope: "layerwise" ranks the weights of each tensor alone, "global" those of all tensors of one kind together.
+        scope: "layerwise" ranks the weights of each tensor alone, "kind" those of all tensors of one kind together,
+            "global" all prunable weights together.
         rewind_to: the moment to rewind to: "0it" (the paper), "500it", "2ep".
         score: decides which weights are kept: "magnitude", a class path, or a `Score`.
+        least_per_layer: number of weights that every tensor keeps, or all where it has fewer.
 
     Raises:
-        UserError: (a ValueError) for a rate outside (0, 1), an unknown scope or score, or an invalid `rewind_to`.
+        UserError: (a ValueError) for a rate outside (0, 1), several rates where the scope needs one, an unknown scope
+            or score, or an invalid `rewind_to` or `least_per_layer`.
     """
 
     def __init__(
@@ -66,10 +72,11 @@ class IterativePruningCallback(Ticket, Callback):
         scope: str = "layerwise",
         rewind_to: str = "0it",
         score: str | Score = "magnitude",
+        least_per_layer: int = 0,
     ) -> None:
-        super().__init__(rates, scope, rewind_to, score)
+        super().__init__(rates, scope, rewind_to, score, least_per_layer)
         # Computed once, because Lightning asks for it around every hook of every iteration.
-        self._state_key = state_key(self, rates=self.rates, scope=self.scope, rewind_to=self.rewind_to)
+        self._state_key = self._key_of_scope(self.scope)
         self._rewind_iteration = 0
         self._weights = KeptWeights()
         self._has_fitted = self._measuring = self._resumes = self._is_first = False
@@ -82,6 +89,11 @@ class IterativePruningCallback(Ticket, Callback):
     @override
     def state_key(self) -> str:
         return self._state_key
+
+    def _key_of_scope(self, scope: str) -> str:
+        """The state key that it has with a scope; old checkpoints call `kind` global, and have no least number."""
+        least = {"least_per_layer": self.least_per_layer} if self.least_per_layer else {}
+        return state_key(self, rates=self.rates, scope=KEYS.get(scope, scope), rewind_to=self.rewind_to, **least)
 
     @override
     def adopt(
@@ -269,6 +281,8 @@ class IterativePruningCallback(Ticket, Callback):
             if masks := states[self.state_key]["masks"]:
                 check_names(masks, pl_module, "the checkpoint")
             return
+        if self.scope == "global" and self._key_of_scope("kind") in states:
+            raise UserError("the checkpoint's ticket has scope kind, which was called global before; use scope kind")
         for key in states:
             if key.startswith(type(self).__qualname__):
                 raise UserError(f"the checkpoint's ticket was made with {key}, not {self.state_key}; use its options")

@@ -13,8 +13,10 @@ from app.common.protocols import prunable_parameters
 from app.common.states import check_state, plain_parameters
 from app.pruning import SCORES, Masks, Score, When, rewind, usual_rates
 from app.pruning.masks import check_names, density, survivors, weight_sizes
+from app.pruning.pools import SCOPES, after_pruning, pools, pools_to_keep
+from app.pruning.rates import check_kinds, check_rates
 from app.pruning.scores import checked_scores
-from app.pruning.select import SCOPES, check_counts, check_kinds, check_rates, keep, prune
+from app.pruning.select import keep_in_pools
 from callbacks.loss_gradients import LossGradients
 
 
@@ -23,9 +25,10 @@ class Ticket:
 
     Args:
         rates: share of the surviving weights removed per round, by layer kind; None for the usual ones.
-        scope: "layerwise" or "global".
+        scope: "layerwise", "kind" or "global".
         rewind_to: the moment to rewind to.
         score: decides which weights are kept.
+        least_per_layer: number of weights that every tensor keeps, or all where it has fewer.
 
     Attributes:
         round: the number of prunings; 0 is the dense network.
@@ -36,16 +39,27 @@ class Ticket:
         first_batch: of the last training, for scores that need gradients.
 
     Raises:
-        UserError: for a rate outside (0, 1), an unknown scope or score, or an invalid `rewind_to`.
+        UserError: for a rate outside (0, 1), several rates where the scope needs one, an unknown scope or score, or an
+            invalid `rewind_to` or `least_per_layer`.
     """
 
-    def __init__(self, rates: dict[str, float] | None, scope: str, rewind_to: str, score: str | Score) -> None:
-        if rates is not None:
-            check_rates(rates)
+    def __init__(
+        self,
+        rates: dict[str, float] | None,
+        scope: str,
+        rewind_to: str,
+        score: str | Score,
+        least_per_layer: int = 0,
+    ) -> None:
         if scope not in SCOPES:
             raise UserError(f"scope is {scope!r}; choose one of {', '.join(SCOPES)}")
+        if rates is not None:
+            check_rates(rates, scope)
+        if isinstance(least_per_layer, bool) or not isinstance(least_per_layer, int) or least_per_layer < 0:
+            raise UserError(f"least_per_layer is {least_per_layer!r}; expected a whole number of weights, 0 or more")
         self.rates = dict(rates) if rates is not None else None
         self.scope, self.rewind_to = scope, str(When.parse(rewind_to))
+        self.least_per_layer = least_per_layer
         self.score: Score = build(score, SCORES, Score, "score")  # type: ignore[type-abstract]
         self.round = 0
         self.masks: Masks = {}
@@ -74,7 +88,7 @@ class Ticket:
         self,
         module: LightningModule,
         *,
-        survivors_to_keep: Mapping[str, int] | None = None,
+        survivors_to_keep: Mapping[str, int] | int | None = None,
         score: Score | None = None,
         make_batch: Callable[[], Any] | None = None,
     ) -> None:
@@ -82,7 +96,8 @@ class Ticket:
 
         Args:
             module: holds the trained weights; the weights that it has now are pruned.
-            survivors_to_keep: the exact number of weights to keep in each tensor; by default it follows from the rates.
+            survivors_to_keep: the exact number of weights to keep in each tensor, or in all of them together, where all
+                are ranked together; by default it follows from rates and scope.
             score: replaces the callback's own score.
             make_batch: returns a batch of training data, for scores that need gradients; by default the first batch of
                 the last training.
@@ -99,15 +114,17 @@ class Ticket:
         check_names(self.masks, module, "the ticket")
         check_state(self.rewind_point, module, "the weights to rewind to")
         parameters, before, kinds = plain_parameters(module), survivors(self.masks), prunable_parameters(module)
+        least = 0 if isinstance(survivors_to_keep, Mapping) else self.least_per_layer
+        if survivors_to_keep is not None:
+            counts = pools_to_keep(survivors_to_keep, before)
+        else:
+            check_kinds(kinds, self.rates_for(kinds))
+            left = {pool: sum(before[name] for name in pool) for pool in pools(kinds, self.scope)}
+            counts = after_pruning(left, before, kinds, self.rates_for(kinds), least)
         weights = {name: parameters[name].detach() for name in self.masks}
         gradients = LossGradients(module, make_batch or (lambda: self.first_batch))
         scores = checked_scores(score or self.score, weights, self.rewind_point, self.masks, gradients)
-        if survivors_to_keep is not None:
-            check_counts(survivors_to_keep, before)
-            self.masks = keep(scores, self.masks, survivors_to_keep)
-        else:
-            check_kinds(kinds, self.rates_for(kinds))
-            self.masks = prune(scores, self.masks, kinds=kinds, rates=self.rates_for(kinds), scope=self.scope)
+        self.masks = keep_in_pools(scores, self.masks, counts, least)
         self.round, self.trained = self.round + 1, False
         rewind(module, self.rewind_point, self.masks)
         after = survivors(self.masks)
@@ -122,7 +139,7 @@ class Ticket:
         Args:
             kinds: layer kinds by parameter name.
         """
-        return self.rates if self.rates is not None else usual_rates(kinds)
+        return self.rates if self.rates is not None else usual_rates(kinds, self.scope)
 
     @property
     def starts_at_rewind_point(self) -> bool:

@@ -82,9 +82,13 @@ class FinishedNetworks:
 
     def scheduled_survivors(self, round: int) -> dict[str, int]:
         """How many weights of each tensor the rates leave after so many layer-wise prunings."""
-        kinds = self._kinds
+        kinds, settings = self._kinds, self.settings
         sizes = {name: size for name, size in weight_sizes(self.model).items() if name in kinds}
-        return schedule(sizes, kinds, self.settings.rates_for(kinds), round)[round]
+        return schedule(sizes, kinds, settings.rates_for(kinds), round, settings.least_per_layer)[round]
+
+    def scheduled_total(self, round: int) -> int:
+        """How many prunable weights the rates leave after so many prunings, of all tensors together."""
+        return sum(self.settings.pool_schedule(weight_sizes(self.model), self._kinds, round)[round].values())
 
     def fresh_weights(self, key: NetworkKey) -> dict[str, Tensor]:
         """A state drawn for this network alone."""

@@ -20,7 +20,7 @@ from app.common.states import plain_state
 from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network_summary import summary
 from app.lottery.settings import Pruning
-from app.pruning import When, density, masked, survivors, weight_sizes
+from app.pruning import When, collapsed, density, masked, survivors, weight_sizes
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import read_checkpoint, ticket_checkpoint
 from app.runs.checksums import check_file, missing, record
@@ -145,7 +145,8 @@ class NetworkTraining:
         trained.trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
         self.loggers.end(result)
-        self.progress.end(summary(job.key, result, self.model, complete=trained.complete))
+        empty = collapsed(job.ticket.masks)
+        self.progress.end(summary(job.key, result, self.model, complete=trained.complete, collapsed=empty))
         return result
 
     def write(
@@ -295,6 +296,7 @@ class NetworkTraining:
         counts = survivors(job.ticket.masks)
         return {
             "result": result.flat(),
+            "collapsed": collapsed(job.ticket.masks),
             "density": result.density,
             "density_prunable": density({name: sizes[name] for name in kinds}, counts),
             "layers": {

@@ -1,5 +1,7 @@
 """What came of a network of a lottery, in one line."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from app.common import protocols
@@ -8,7 +10,9 @@ from app.runs.layout import NetworkKey
 from app.runs.table import EARLY_STOP, FINAL, Result
 
 
-def summary(key: NetworkKey, result: Result, model: nn.Module, *, complete: bool = True) -> str:
+def summary(
+    key: NetworkKey, result: Result, model: nn.Module, *, complete: bool = True, collapsed: Sequence[str] = ()
+) -> str:
     """The line that stays when a network is finished.
 
     Args:
@@ -16,6 +20,7 @@ def summary(key: NetworkKey, result: Result, model: nn.Module, *, complete: bool
         result: its row.
         model: declares what it measures.
         complete: whether it had its full length.
+        collapsed: its weight tensors without a survivor.
     """
     schema = Schema(protocols.metric_schema(model) or ())
     told = [f"early stop at {result.early_stop_iteration:,}"]
@@ -29,6 +34,8 @@ def summary(key: NetworkKey, result: Result, model: nn.Module, *, complete: bool
     ]
     if not complete:
         told.append(f"stopped before its full length, at {result.iterations:,}")
+    if collapsed:
+        told.append(f"no weight is left in {' and '.join(collapsed)}")
     return f"{key}: {', '.join(told)}"
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from app.lottery.prerequisites import trainings_in_a_row
 from app.lottery.settings import Pruning
 from app.lottery.stacks.waves import waves
-from app.pruning import When, density, schedule
+from app.pruning import When
 from app.runs.layout import NetworkKey
 
 BYTES_PER_CELL = 19  # of metrics.csv
@@ -48,16 +48,10 @@ class Plan:
     at_once: Mapping[int, float] = field(default_factory=dict)
 
     def densities(self) -> list[float]:
-        """Share of weights remaining after each round; exact for both scopes."""
-        sizes, kinds = dict(self.sizes), dict(self.kinds)
-        if self.settings.scope == "global":  # the pools are the kinds
-            pools: Counter[str] = Counter()
-            for name, size in self.sizes.items():
-                pools[kinds.get(name, name)] += size
-            sizes, kinds = dict(pools), {kind: kind for kind in set(kinds.values())}
-        prunable = {name: size for name, size in sizes.items() if name in kinds}
-        table = schedule(prunable, kinds, self.settings.rates_for(kinds), self.settings.rounds)
-        return [density(sizes, counts) for counts in table]
+        """Share of weights remaining after each round; exact for every scope."""
+        table = self.settings.pool_schedule(self.sizes, self.kinds, self.settings.rounds)
+        everything, pruned = sum(self.sizes.values()), sum(self.sizes[name] for name in self.kinds)
+        return [(everything - pruned + sum(counts.values())) / everything for counts in table]
 
     def groups(self) -> list[int]:
         """How many networks are trained at once, group after group."""

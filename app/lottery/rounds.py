@@ -78,7 +78,9 @@ class Lottery:
         settings, rewind_to = self.settings, self.settings.rewind_to
         if self.rewind_iteration is not None:  # epochs may differ in length: one count of them is for all networks
             rewind_to = f"{self.rewind_iteration}it"
-        return IterativePruningCallback(settings.rates, settings.scope, rewind_to, score=settings.built_score)
+        return IterativePruningCallback(
+            settings.rates, settings.scope, rewind_to, settings.built_score, settings.least_per_layer
+        )
 
     def draw(self, ticket: IterativePruningCallback, origin: Origin, key: NetworkKey) -> None:
         """Let the callback prune and rewind the model, as it does between two fits of a script."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from app.common.errors import UserError
 from app.common.plugins import build
 from app.lottery.methods import METHODS, Dense, Method
-from app.pruning import SCORES, Score, When, check_rates, usual_rates
+from app.pruning import SCORES, Pool, Score, When, check_rates, pool_schedule, usual_rates
 from app.runs.layout import NetworkKey
 
 Kept = Literal["final", "start", "best"]
@@ -29,7 +29,9 @@ class Pruning:
         rounds: number of prunings, so rounds + 1 networks; round 0 is the dense one.
         rates: share of the surviving weights removed per round, by layer kind, such as fc: 0.2; where it is left out
             0.2, and 0.1 for the output layer.
-        scope: rank weights within each layer (layerwise) or across all layers of a kind (global).
+        scope: rank weights within each layer (layerwise), across the layers of each kind, each kind at its own rate
+            (kind), or across all layers at one rate (global).
+        least_per_layer: number of weights that every layer keeps, or all where it has fewer.
         rewind_to: the moment whose weights survivors return to: 0it (the paper), 500it, 2ep.
         resume_schedule: tickets rewound to a later moment than 0 train on from there, with the schedule and the data
             order of that moment (Frankle et al. 2020); if false, they train the full length from iteration 0.
@@ -51,7 +53,8 @@ class Pruning:
 
     rounds: int = 15
     rates: dict[str, float] | None = None
-    scope: Literal["layerwise", "global"] = "layerwise"
+    scope: Literal["layerwise", "kind", "global"] = "layerwise"
+    least_per_layer: int = 0
     rewind_to: str = "0it"
     resume_schedule: bool = True
     score: str | Score = "magnitude"
@@ -67,9 +70,17 @@ class Pruning:
 
     def __post_init__(self) -> None:
         if self.rates is not None:
-            check_rates(self.rates)
+            check_rates(self.rates, self.scope)
         When.parse(self.rewind_to)
-        leasts = {"rounds": 0, "random_reinit": 0, "random_mask": 0, "replicates": 1, "workers": 1, "stack": 1}
+        leasts = {
+            "rounds": 0,
+            "least_per_layer": 0,
+            "random_reinit": 0,
+            "random_mask": 0,
+            "replicates": 1,
+            "workers": 1,
+            "stack": 1,
+        }
         for name, least in leasts.items():
             if not isinstance(getattr(self, name), int):
                 raise TypeError(f"{name} is {getattr(self, name)!r}, expected a whole number")
@@ -86,9 +97,9 @@ class Pruning:
         for method in self.all_methods:
             if method.of and method.of not in names:
                 raise UserError(f"{method.name} is a control of {method.of} tickets; add {method.of} to methods")
-        if self.scope == "global" and "one_shot" in names and "iterative" not in names:
+        if self.scope != "layerwise" and "one_shot" in names and "iterative" not in names:
             raise UserError(
-                "one_shot takes its layer counts from iterative; with scope: global add iterative to methods"
+                f"one_shot takes its layer counts from iterative; with scope: {self.scope} add iterative to methods"
             )
 
     @cached_property
@@ -117,7 +128,19 @@ class Pruning:
 
     def rates_for(self, kinds: Mapping[str, str]) -> dict[str, float]:
         """The rate of each layer kind of a network."""
-        return self.rates if self.rates is not None else usual_rates(kinds)
+        return self.rates if self.rates is not None else usual_rates(kinds, self.scope)
+
+    def pool_schedule(self, sizes: Mapping[str, int], kinds: Mapping[str, str], rounds: int) -> list[dict[Pool, int]]:
+        """Survivors of each pool of tensors that are ranked together, after 0, 1, ..., `rounds` prunings.
+
+        Args:
+            sizes: of weight tensors, the prunable ones among them.
+            kinds: layer kind of each prunable tensor.
+            rounds: number of prunings.
+        """
+        prunable = {name: sizes[name] for name in kinds}
+        rates, least = self.rates_for(kinds), self.least_per_layer
+        return pool_schedule(prunable, kinds, rates, rounds, scope=self.scope, least=least)
 
     def networks(self) -> Iterator[NetworkKey]:
         """All networks to train, each after those that it is made from; one method and branch after the other."""

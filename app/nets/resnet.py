@@ -71,7 +71,7 @@ class ResNet(nn.Module):
         reset_to_glorot(self)
 
     def prunable_parameters(self) -> dict[str, str]:
-        """All 3x3 convolutions, of one kind, so that the scope `global` ranks them together."""
+        """All 3x3 convolutions, of one kind, which the scopes `kind` and `global` rank together."""
         names = ["conv"]
         for number in range(len(self.blocks)):
             names += [f"blocks.{number}.conv1", f"blocks.{number}.conv2"]

@@ -49,7 +49,7 @@ class VGG(nn.Module):
         reset_to_glorot(self)
 
     def prunable_parameters(self) -> dict[str, str]:
-        """All convolutions, of one kind, so that the scope `global` ranks them together."""
+        """All convolutions, of one kind, which the scopes `kind` and `global` rank together."""
         return {f"convs.{number}.weight": "conv" for number in range(len(self.convs))}
 
     def forward(self, images: Tensor) -> Tensor:

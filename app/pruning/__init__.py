@@ -1,24 +1,29 @@
 """The Lottery Ticket Hypothesis as pure functions on tensors: no Lightning, no logging, no files."""
 
-from app.pruning.masks import Masks, check_names, dense_masks, density, masked, survivors, weight_sizes
+from app.pruning.masks import Masks, check_names, collapsed, dense_masks, density, masked, survivors, weight_sizes
+from app.pruning.pools import Pool, pool_schedule, pruned_count, schedule
+from app.pruning.rates import check_kinds, check_rates, usual_rates
 from app.pruning.rewind import rewind
 from app.pruning.scores import SCORES, Magnitude, Score
-from app.pruning.select import check_kinds, check_rates, keep, prune, pruned_count, schedule, usual_rates
+from app.pruning.select import keep, prune
 from app.pruning.when import When, rewind_iteration
 
 __all__ = [
     "SCORES",
     "Magnitude",
     "Masks",
+    "Pool",
     "Score",
     "When",
     "check_kinds",
     "check_names",
     "check_rates",
+    "collapsed",
     "dense_masks",
     "density",
     "keep",
     "masked",
+    "pool_schedule",
     "prune",
     "pruned_count",
     "rewind",

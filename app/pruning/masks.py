@@ -50,6 +50,11 @@ def survivors(masks: Mapping[str, Tensor]) -> dict[str, int]:
     return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
+def collapsed(masks: Mapping[str, Tensor]) -> list[str]:
+    """The tensors without a survivor: nothing passes their layers (layer collapse, Tanaka et al. 2020)."""
+    return [name for name, count in survivors(masks).items() if count == 0]
+
+
 def weight_sizes(module: nn.Module) -> dict[str, int]:
     """Sizes of all weight tensors: parameters of two or more dimensions, so no biases, no norms; tied ones once."""
     return {name: parameter.numel() for name, parameter in plain_parameters(module).items() if parameter.ndim >= 2}

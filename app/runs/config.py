@@ -47,6 +47,7 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "best.mode": "min",
     "pruning.score": "magnitude",
     "pruning.resume_schedule": False,
+    "pruning.least_per_layer": 0,
 }
 
 # Options that have Lightning's own defaults now; before run directories had a schema.json, every training had the
@@ -237,4 +238,12 @@ def read_config(layout: RunDirectory) -> Config:
     content = read_bytes(layout.config)
     if content.startswith(HEADER.encode()) and not content.rstrip().endswith(b"\n..."):
         raise UserError(f"{layout.config}: cut short (it does not end with three dots)")
+    return _with_todays_scope(config)
+
+
+def _with_todays_scope(config: Config) -> Config:
+    """The scope `kind` was called global before there was the option `least_per_layer`, which is as old as its name."""
+    pruning = config.get("pruning")
+    if isinstance(pruning, dict) and pruning.get("scope") == "global" and "least_per_layer" not in pruning:
+        return {**config, "pruning": pruning | {"scope": "kind"}}
     return config

@@ -161,3 +161,22 @@ def test_callbacks_of_different_options_have_different_states() -> None:
     }
     assert len(keys) == 6
     assert IterativePruningCallback({"fc": 0.2}, rewind_to="0it").state_key in keys
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`:UserWarning")
+def test_a_checkpoint_of_scope_kind_is_the_one_that_was_called_global(tmp_path: Path) -> None:
+    """State keys keep the word, so that a training that was interrupted before goes on."""
+    rates = {"fc": 0.2, "output": 0.2}
+    pruning = IterativePruningCallback(rates, "kind")
+    assert pruning.state_key == (
+        "IterativePruningCallback{'rates': {'fc': 0.2, 'output': 0.2}, 'scope': 'global', 'rewind_to': '0it'}"
+    )
+    module, path = TinyModule(), tmp_path / "mid.ckpt"
+    with pytest.raises(StoppedError):
+        draw(pruning, module, 1, save_at(2, path))
+    with pytest.raises(UserError, match="has scope kind, which was called global before; use scope kind"):
+        tiny_trainer([IterativePruningCallback(rates, "global")], max_steps=STEPS).fit(
+            module, TinyData(), ckpt_path=path
+        )
+    assert len({IterativePruningCallback(rates, scope).state_key for scope in ("layerwise", "kind", "global")}) == 3
+    assert IterativePruningCallback(rates, least_per_layer=3).state_key != IterativePruningCallback(rates).state_key

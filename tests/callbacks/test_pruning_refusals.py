@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:Futur
         ({"rates": {"fc": 0.2, "output": 1}}, r"rates\.output is 1"),
         ({"rates": {"fc": -0.2}}, r"rates\.fc is -0\.2"),
         ({"rates": {"fc": float("nan")}}, r"rates\.fc is nan"),
-        ({"rates": RATES, "scope": "everywhere"}, "scope is 'everywhere'; choose one of layerwise, global"),
+        ({"rates": RATES, "scope": "everywhere"}, "scope is 'everywhere'; choose one of layerwise, kind, global"),
         ({"rates": RATES, "rewind_to": "soon"}, "rewind_to is 'soon'"),
         ({"rates": RATES, "rewind_to": "-1it"}, "rewind_to is '-1it'"),
         ({"rates": RATES, "rewind_to": 5}, "rewind_to is 5; write iterations as '500it'"),
@@ -41,6 +41,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:Futur
         ({"rates": 0.2}, "rates is 0.2; expected a rate per layer kind"),
         ({"rates": [0.2, 0.1]}, "expected a rate per layer kind"),
         ({"rates": RATES, "scope": ["global"]}, "scope is"),
+        (
+            {"rates": RATES, "scope": "global"},
+            r"at one rate, and rates has fc 0\.3, output 0\.2; give all kinds the same",
+        ),
+        ({"rates": RATES, "least_per_layer": -1}, "least_per_layer is -1; expected a whole number of weights"),
+        ({"rates": RATES, "least_per_layer": 0.5}, r"least_per_layer is 0\.5"),
+        ({"rates": RATES, "least_per_layer": True}, "least_per_layer is True"),
         ({"rates": RATES, "score": None}, "score is None"),
         ({"rates": RATES, "score": 3}, "score is 3"),
     ],
@@ -88,10 +95,13 @@ def test_a_declaration_that_is_no_method_is_refused(module: TinyModule) -> None:
     ("kept", "said"),
     [
         ({"net.fc": 3}, "names net.fc; the pruned tensors are net.fc.weight, net.output.weight"),
-        ({"net.fc.weight": 49}, "of net.fc.weight is 49; it has 48 weights left"),
+        ({"net.fc.weight": 49}, "of net.fc.weight is 49; there are 48 weights left"),
         ({"net.fc.weight": -1}, "of net.fc.weight is -1"),
         ({"net.fc.weight": "3"}, "of net.fc.weight is '3'"),
         ({"net.fc.weight": 0.5}, "of net.fc.weight is 0.5"),
+        (73, "survivors_to_keep is 73; there are 72 weights left"),
+        (-1, "survivors_to_keep is -1"),
+        (0.5, "survivors_to_keep is 0.5"),
     ],
 )
 def test_counts_that_make_no_sense_are_refused(module: TinyModule, kept: Any, said: str) -> None:

@@ -57,7 +57,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["lottery", *TINY, "--pruning.rewind_to", "soon"], r"rewind_to is 'soon'.*500it"),
         (["lottery", *TINY, "--pruning.rewind_to", "4it"], r"rewind_to is 4it.*ends at iteration 4"),
         (["lottery", *TINY, "--pruning.rewind_to", "1ep"], r"rewind_to is 1ep \(iteration 67\).*ends at iteration 4"),
-        (["lottery", *TINY, "--pruning.methods", "[one_shot]", "--pruning.scope", "global"], r"add iterative"),
+        (["lottery", *TINY, "--pruning.methods", "[one_shot]", "--pruning.scope", "kind"], r"add iterative"),
         (["lottery", *TINY, "--pruning.methods", "[one_shot]", "--pruning.random_mask", "1"], r"add iterative"),
         (["lottery", *TINY, "--trainer.fast_dev_run", "true"], r"fast_dev_run.*max_steps"),
         (["lottery", *TINY, "--pruning.workers", "0"], r"pruning\.workers is 0"),

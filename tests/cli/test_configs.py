@@ -93,6 +93,7 @@ def test_the_papers_configuration_is_the_papers(monkeypatch: pytest.MonkeyPatch)
         "rounds": 20,
         "rates": {"fc": 0.2, "output": 0.1},
         "scope": "layerwise",
+        "least_per_layer": 0,
         "rewind_to": "0it",
         "resume_schedule": True,
         "score": "magnitude",
@@ -112,7 +113,7 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
     """A frozen list: a new option is a visible change."""
     parsed = parse("lottery", "--config", "configs/quickstart.yaml", monkeypatch=monkeypatch)
     assert sorted(vars(parsed.pruning)) == [
-        *("keep", "methods", "oversubscribe", "plan"),
+        *("keep", "least_per_layer", "methods", "oversubscribe", "plan"),
         *("random_mask", "random_reinit", "rates", "replicates", "resume_schedule", "rewind_to", "rounds"),
         *("scope", "score", "stack", "workers"),
     ]
@@ -135,7 +136,7 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
 
 def test_dotted_names_reach_their_options(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [
-        *("--pruning.rounds", "3", "--pruning.rates.fc", "0.5", "--pruning.scope", "global"),
+        *("--pruning.rounds", "3", "--pruning.rates.fc", "0.5", "--pruning.scope", "kind"),
         *("--pruning.rewind_to", "2ep", "--pruning.methods", "[iterative, one_shot]", "--pruning.random_reinit", "2"),
         *("--pruning.random_mask", "1", "--pruning.replicates", "4", "--pruning.plan", "true"),
     ]
@@ -143,7 +144,7 @@ def test_dotted_names_reach_their_options(monkeypatch: pytest.MonkeyPatch) -> No
     assert (parsed.rounds, parsed.rates, parsed.scope, parsed.rewind_to) == (
         3,
         {"fc": 0.5, "output": 0.1},
-        "global",
+        "kind",
         "2ep",
     )
     assert (parsed.methods, parsed.random_reinit, parsed.random_mask) == (["iterative", "one_shot"], 2, 1)

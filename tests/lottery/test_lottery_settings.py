@@ -123,7 +123,7 @@ def test_all_networks_replicate_by_replicate(
     assert len({key.path for key in keys}) == len(keys)
 
 
-@pytest.mark.parametrize("name", ["rounds", "random_reinit", "random_mask", "replicates", "workers"])
+@pytest.mark.parametrize("name", ["rounds", "least_per_layer", "random_reinit", "random_mask", "replicates", "workers"])
 def test_numbers_below_what_makes_sense(name: str) -> None:
     least = {"replicates": 1, "workers": 1}.get(name, 0)
     assert refusal(**{name: least - 1}) == f"pruning.{name} is {least - 1}; the least that makes sense is {least}"
@@ -140,7 +140,9 @@ def test_numbers_below_what_makes_sense(name: str) -> None:
         ({"methods": ["one_shot"], "random_mask": 1}, "random_mask is a control of iterative tickets; add iterative"),
         ({"methods": [], "random_reinit": 2}, "random_reinit is a control of iterative tickets"),
         ({"methods": [f"{__name__}.Orphan"]}, "orphan is a control of nobody tickets; add nobody to methods"),
+        ({"methods": ["one_shot"], "scope": "kind"}, "with scope: kind add iterative to methods"),
         ({"methods": ["one_shot"], "scope": "global"}, "with scope: global add iterative to methods"),
+        ({"rates": {"fc": 0.2, "output": 0.1}, "scope": "global"}, "at one rate, and rates has fc 0.2, output 0.1"),
         ({"methods": ["iteratively"]}, "pruning.methods is 'iteratively'; expected one of dense, iterative"),
         ({"methods": ["app.pruning.Magnitude"]}, "app.pruning.Magnitude is not a subclass of"),
         ({"methods": ["app.lottery.methods.Method"]}, "abstract"),
@@ -166,6 +168,7 @@ def test_usual_rates_where_none_are_given() -> None:
     kinds = {"a": "fc", "b": "conv", "c": "output"}
     assert Pruning().rates_for(kinds) == {"fc": 0.2, "conv": 0.2, "output": 0.1}
     assert Pruning(rates={"fc": 0.5}).rates_for(kinds) == {"fc": 0.5}
+    assert Pruning(scope="global").rates_for(kinds) == {"fc": 0.2, "conv": 0.2, "output": 0.2}
 
 
 def test_reading_what_a_directory_was_made_with() -> None:

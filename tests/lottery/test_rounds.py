@@ -2,12 +2,14 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from helpers.tiny_lottery import ITERATIONS, Blobs, TinyNet, everything, lottery
 
+from app.lottery.methods import Finished, Method, Origin
 from app.pruning import dense_masks, keep
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.table import read_metrics, read_results
@@ -216,7 +218,7 @@ def test_final_weights_go_when_they_are_not_to_be_kept(tmp_path: Path) -> None:
 
 
 def test_global_scope_takes_one_shots_counts_from_iterative(tmp_path: Path) -> None:
-    rates = {"fc": 0.25, "output": 0.1}
+    rates = {"fc": 0.25, "output": 0.25}
     lottery(tmp_path, scope="global", rates=rates, methods=["iterative", "one_shot"]).run()
     run = RunLayout(tmp_path)
     for round in (1, 2):
@@ -257,3 +259,31 @@ def test_precision_does_not_change_what_is_drawn(tmp_path: Path, monkeypatch: py
         stopped.run()
     lottery(tmp_path / "two", **options).run()
     assert everything(tmp_path / "one") == everything(tmp_path / "two")
+
+
+class Emptied(Method):
+    """A ticket without a weight in its first layer."""
+
+    name = "emptied"
+
+    def needs(self, key: NetworkKey, methods: object) -> tuple[NetworkKey, ...]:
+        return (NetworkKey(key.replicate, "dense", 0),)
+
+    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
+        masks = finished.dense_masks(key.replicate)
+        return Origin(weights=self.weights(key, finished), masks=masks, survivors={FC: 0})
+
+
+def test_a_layer_without_weights_is_told_and_the_network_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.warns(UserWarning, match=f"no weight in {FC}"):
+        rows = lottery(tmp_path, rounds=1, methods=[Emptied()]).run()
+    assert [(row.method, math.isfinite(row.value("final_val_loss"))) for row in rows] == [
+        ("dense", True),
+        ("emptied", True),
+    ]
+    networks = RunLayout(tmp_path).networks()
+    told = {row.method: json.loads(networks[row.key].report.read_text())["collapsed"] for row in rows}
+    assert told == {"dense": [], "emptied": [FC]}
+    assert f"no weight is left in {FC}" in " ".join(capsys.readouterr().out.split())

@@ -118,7 +118,7 @@ def test_layerwise_is_brute_force(weight: torch.Tensor, rate: float, data: st.Da
 
 
 @given(tensors, tensors, rates)
-def test_global_ranks_the_tensors_of_a_kind_as_one(first: torch.Tensor, second: torch.Tensor, rate: float) -> None:
+def test_a_kind_is_ranked_as_one(first: torch.Tensor, second: torch.Tensor, rate: float) -> None:
     together = torch.cat([first, second])
     expected = brute_force(together.tolist(), [True] * len(together), rate)
     weights = {"a": first, "b": second}
@@ -127,21 +127,21 @@ def test_global_ranks_the_tensors_of_a_kind_as_one(first: torch.Tensor, second: 
         given_weights = {name: weights[name] for name in names}
         if not all((any(expected[: len(first)]), any(expected[len(first) :]))):
             with pytest.warns(UserWarning, match="no weight in"):
-                got = _prune_globally(given_weights, rate)
+                got = _prune_the_kind(given_weights, rate)
         else:
-            got = _prune_globally(given_weights, rate)
+            got = _prune_the_kind(given_weights, rate)
         assert got["a"].tolist() + got["b"].tolist() == expected
 
 
-def _prune_globally(weights: dict[str, torch.Tensor], rate: float) -> dict[str, torch.Tensor]:
+def _prune_the_kind(weights: dict[str, torch.Tensor], rate: float) -> dict[str, torch.Tensor]:
     kinds = dict.fromkeys(weights, "conv")
-    return prune(weights, dense_masks(weights), kinds=kinds, rates={"conv": rate}, scope="global")
+    return prune(weights, dense_masks(weights), kinds=kinds, rates={"conv": rate}, scope="kind")
 
 
-def test_global_keeps_kinds_apart() -> None:
+def test_scope_kind_keeps_kinds_apart() -> None:
     weights = {"a": torch.tensor([1.0, 2.0, 3.0, 4.0]), "b": torch.tensor([0.1, 0.2]), "c": torch.tensor([9.0, 8.0])}
     kinds = {"a": "conv", "b": "conv", "c": "output"}
-    masks = prune(weights, dense_masks(weights), kinds=kinds, rates={"conv": 0.17, "output": 0.5}, scope="global")
+    masks = prune(weights, dense_masks(weights), kinds=kinds, rates={"conv": 0.17, "output": 0.5}, scope="kind")
     assert masks["a"].all()
     assert masks["b"].tolist() == [False, True]
     assert masks["c"].tolist() == [True, False]

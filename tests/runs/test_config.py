@@ -38,8 +38,17 @@ CONFIG: dict[str, Any] = {
         "val_check_interval": None,
         "check_val_every_n_epoch": 1,
     },
-    "pruning": {"rounds": 2, "score": "magnitude", "resume_schedule": False, "methods": ["iterative"], "workers": 1},
+    "pruning": {
+        "rounds": 2,
+        "score": "magnitude",
+        "least_per_layer": 0,
+        "resume_schedule": False,
+        "methods": ["iterative"],
+        "workers": 1,
+    },
 }
+
+LEAST = "pruning.least_per_layer"
 
 keys = st.text("abc", min_size=1, max_size=2)
 leaves = st.one_of(st.none(), st.integers(0, 3), st.lists(st.integers(0, 1), max_size=2), st.just({}))
@@ -210,6 +219,21 @@ def test_a_directory_that_is_older_than_an_option(run: RunLayout, key: str) -> N
     assert f"{key}: {BEFORE_OPTIONS[key]} -> other" in refusal(run, changed(key, "other"))
     # A command that has no such option, as `fit` has none of pruning's, is not told of it.
     assert differences(before, before) == []
+
+
+@pytest.mark.parametrize("scope", ["layerwise", "global"])
+def test_global_meant_each_kind_by_itself_before_there_was_a_word_for_it(run: RunLayout, scope: str) -> None:
+    """The word is as old as the option `least_per_layer`, so that a directory without the option is from before."""
+    meant = {"global": "kind"}.get(scope, scope)
+    run.config.write_text(yaml.safe_dump({"versions": versions(), **drop(changed("pruning.scope", scope), LEAST)}))
+    assert read_config(run)["pruning"]["scope"] == meant
+    claim(run, changed("pruning.scope", meant))
+    other = {"layerwise": "kind", "kind": "global"}[meant]
+    assert f"pruning.scope: {meant} -> {other}" in refusal(run, changed("pruning.scope", other))
+    claim(run, changed("pruning.scope", meant), merge=lambda theirs, ours: theirs | {"experiment": "grown"})
+    assert yaml.safe_load(run.config.read_text())["pruning"]["scope"] == meant, "written again, it keeps its meaning"
+    run.config.write_text(yaml.safe_dump({"versions": versions(), **changed("pruning.scope", "global")}))
+    assert read_config(run)["pruning"]["scope"] == "global"
 
 
 @pytest.mark.parametrize("key", FORMER_DEFAULTS)

@@ -23,14 +23,15 @@ class Origin:
         weights: the state that the survivors return to, by name.
         masks: the weights that may survive.
         trained: the state whose weights are scored; `weights` where it is left out.
-        survivors: exactly how many weights stay of each tensor; as many as the rates say where it is left out.
+        survivors: exactly how many weights stay of each tensor; or of all together, which are ranked together then; as
+            many as the rates say where it is left out.
         score: which weights stay; the configured score where it is left out.
     """
 
     weights: Mapping[str, Tensor]
     masks: Masks
     trained: Mapping[str, Tensor] | None = None
-    survivors: Mapping[str, int] | None = None
+    survivors: Mapping[str, int] | int | None = None
     score: Score | None = None
 
 
@@ -58,6 +59,9 @@ class Finished(Protocol):
 
     def scheduled_survivors(self, round: int) -> dict[str, int]:
         """How many weights of each tensor the rates leave after so many layer-wise prunings."""
+
+    def scheduled_total(self, round: int) -> int:
+        """How many prunable weights the rates leave after so many prunings, of all tensors together."""
 
     def fresh_weights(self, key: NetworkKey) -> dict[str, Tensor]:
         """A state drawn for this network alone, from a seed of its own."""

@@ -17,6 +17,7 @@ from app.lottery.network_summary import summary
 from app.lottery.stacks.checkpoint import StackCheckpoint
 from app.lottery.stacks.data import Gathered
 from app.lottery.stacks.group import Group, Place, Prepared, numbers
+from app.pruning import collapsed
 from app.runs.table import ITERATION, MetricsFile, MetricsRow, Result, read_metrics
 from callbacks import ExperimentProgress
 from callbacks.stop_on_non_finite import diverged
@@ -227,7 +228,8 @@ class StackTraining:
                 logger.log_metrics(values, step=int(row[ITERATION]))
         result = read_result(self.network.layout.network(key))
         self.network.loggers.end(result)
-        self.progress.note(summary(key, result, self.network.model))
+        empty = collapsed(one.job.ticket.masks)
+        self.progress.note(summary(key, result, self.network.model, collapsed=empty))
         return result
 
 
