@@ -18,6 +18,7 @@ ACROSS = 2  # panels side by side: on a page, a third would make the letters too
 INSIDE = 0.85  # the part of a panel that its axes fill, about
 METADATA = {"png": {"Software": None}, "svg": {"Creator": None, "Date": None, "Format": None, "Type": None}}
 LETTERS = 11  # of a title, per inch
+LABEL = 42  # letters of a line beside the vertical axis
 POINTS = 72.0  # typographic points per inch
 
 
@@ -93,7 +94,7 @@ def label_axes(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x)
     place = axes.get_subplotspec()
     if place is not None and place.is_first_col():
-        axes.set_ylabel(y)
+        axes.set_ylabel(fill(y, LABEL))
 
 
 def render(figure: Figure, kind: str) -> bytes:

@@ -68,12 +68,14 @@ class DensityFigure:
         metric: what is drawn.
         legend: the methods of all panels.
         from_zero: whether the vertical axis begins at 0.
+        cut: whether bars may leave the frame, so that long ones do not flatten the lines.
     """
 
     panels: Sequence[DensityPanel]
     metric: Metric
     legend: Sequence[Entry]
     from_zero: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

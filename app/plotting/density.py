@@ -42,9 +42,17 @@ def _marks(panel: DensityPanel) -> list[Mark]:
 def _ranges(data: DensityFigure) -> list[Range]:
     """What the vertical axis of each panel has to show."""
     own = [(min(mark.low for mark in marks), max(mark.high for mark in marks)) for marks in map(_marks, data.panels)]
+    if data.cut:
+        own = [_cut(seen, [mark.mean for mark in _marks(panel)]) for seen, panel in zip(own, data.panels, strict=True)]
     if data.from_zero:
         return common_ranges([(0.0, high) for _, high in own], float)
     return common_ranges(own, placing(data.metric, own))
+
+
+def _cut(seen: Range, means: Sequence[float]) -> Range:
+    """A range that reaches beyond the means by as much as these span, at most."""
+    low, high = min(means), max(means)
+    return (max(seen[0], 2 * low - high), min(seen[1], 2 * high - low)) if high > low else seen
 
 
 def _draw_panel(axes: Axes, panel: DensityPanel, *, width: float) -> None:

@@ -25,11 +25,12 @@ UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFiles:
-    """What `report` wrote: the page, the Markdown, each figure as PNG and SVG; and what they hold."""
+    """What `report` wrote: the page, the Markdown, each figure as PNG and SVG, CSV files; and what they hold."""
 
     html: Path
     markdown: Path
     figures: tuple[Path, ...]
+    tables: tuple[Path, ...]
     document: Document
 
 
@@ -67,7 +68,13 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
             ) from None
         raise RunError(f"{out}: the report was not written ({error.strerror}); mend that and report again") from None
     pictures = tuple(out / name for name in files if name.endswith(KINDS))
-    return ReportFiles(html=out / "report.html", markdown=out / "report.md", figures=pictures, document=document)
+    return ReportFiles(
+        html=out / "report.html",
+        markdown=out / "report.md",
+        figures=pictures,
+        tables=tuple(out / name for name in document.tables),
+        document=document,
+    )
 
 
 def read_document(run_dirs: Sequence[Path], command: str) -> Document:
@@ -97,7 +104,7 @@ def _contents(document: Document) -> dict[str, bytes | str]:
         f"{picture.stem}.{kind}": data for picture in document.pictures for kind, data in _files(picture).items()
     }
     html = page(document, {picture.stem: pictures[f"{picture.stem}.svg"] for picture in document.pictures})
-    return {**pictures, "report.md": markdown(document), "report.html": html}
+    return {**pictures, **document.tables, "report.md": markdown(document), "report.html": html}
 
 
 def _files(picture: Picture) -> dict[str, bytes]:

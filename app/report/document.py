@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.plotting.data import FigureData
 from app.report.findings import Findings
@@ -47,6 +47,7 @@ class Document:
         pictures: the figures.
         reading: how to read figures and tables.
         command: what made the report.
+        tables: the numbers behind it, CSV by the name of the file.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Document:
     pictures: Sequence[Picture]
     reading: Sequence[str]
     command: str
+    tables: Mapping[str, str] = field(default_factory=dict)
 
 
 def file_stem(name: str) -> str:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from app.common.metrics import SUPERMASK
 from app.plotting.numbers import plural, weights
+from app.report.comparison_tables import comparison_tables
+from app.report.comparisons import comparisons_csv
+from app.report.difference_figures import difference_pictures
 from app.report.document import Document, ExperimentSection
 from app.report.lottery_figures import curves_picture, density_picture
 from app.report.lottery_findings import lottery_findings
@@ -40,6 +43,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
             findings=lottery_findings(lottery, methods),
             tables=[
                 *method_tables(lottery.results, lottery.columns, methods, lottery.best),
+                *comparison_tables(lottery, methods),
                 *([provenance_table(made[lottery.name])] if made[lottery.name] else []),
             ],
         )
@@ -50,6 +54,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
         sections=sections,
         pictures=[
             *(density_picture(lotteries, metric, methods) for metric in columns),
+            *difference_pictures(lotteries, columns, methods),
             *(curves_picture(lotteries, metric, methods) for metric in metrics),
         ],
         reading=[
@@ -58,6 +63,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
             *data_notes(each for some in made.values() for _, each in some),
         ],
         command=command,
+        tables={"comparisons.csv": comparisons_csv(lotteries, methods)},
     )
 
 
@@ -109,6 +115,7 @@ def _reading(lotteries: Sequence[LotteryRun], methods: Methods) -> list[str]:
         "Lines are means over networks; bars and bands reach from the least to the greatest value. The number of "
         "networks n counts replicates, and for controls replicates times the controls of each ticket.",
         *_supermask(lotteries),
+        *_differences(lotteries),
         *_left_out(lotteries),
     ]
 
@@ -122,6 +129,18 @@ def _supermask(lotteries: Sequence[LotteryRun]) -> list[str]:
     return [
         f"{names}: of each network before its training, masked, with the weights and the running statistics of batch "
         "normalisation that it begins with."
+    ]
+
+
+def _differences(lotteries: Sequence[LotteryRun]) -> list[str]:
+    """A note on differences and their intervals."""
+    if all(lottery.replicates == 1 for lottery in lotteries):
+        return ["One replicate has no interval: comparisons.csv has the differences alone."]
+    return [
+        "Differences are those between networks of the same replicate, averaged over replicates; in brackets, and as "
+        "bars in figures of differences, the 95 % interval by Student's t. With two replicates it is 12.7 standard "
+        "errors long on either side, with three 4.3, with five 2.8. comparisons.csv has those of every method beside "
+        "every other of the same round."
     ]
 
 

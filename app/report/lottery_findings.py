@@ -1,16 +1,18 @@
-"""What a lottery's numbers say, in sentences: computed from means, and claiming no more than means can."""
+"""What a lottery's numbers say, in sentences: means, and claims only where an interval over replicates allows them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.common.metrics import Metric
 from app.plotting.numbers import iteration, weights
+from app.report.comparisons import Comparison, compare
 from app.report.findings import Findings
 from app.report.lottery_run import LotteryRun
 from app.report.lottery_series import BOUND, Point, Series, series
 from app.report.methods import Methods
 from app.report.metrics import EARLY_STOP_ITERATION, WHEN, column
-from app.report.wording import difference, in_sentence, relative, with_article
+from app.report.verdicts import basis, claimed, verdicts
+from app.report.wording import in_sentence, relative, with_article
 from app.runs.layout import DENSE
 from app.runs.table import EARLY_STOP
 
@@ -24,10 +26,25 @@ class _Lines:
     Args:
         stop: of the early-stop iteration.
         values: of each headline metric that has a better direction, by the prefix of the column.
+        lottery: the experiment.
     """
 
     stop: Series
     values: Sequence[tuple[Metric, Mapping[str, Series]]]
+    lottery: LotteryRun
+
+    def compared(self, metric: Metric, method: str, against: str, points: Sequence[Point]) -> list[Comparison]:
+        """A method beside another in the rounds of some points.
+
+        Args:
+            metric: of a column's name.
+            method: its name.
+            against: the other's.
+            points: of the method.
+        """
+        rounds = {point.round for point in points}
+        found = compare(self.lottery.results, metric, method, against, self.lottery.best)
+        return [each for each in found if each.round in rounds]
 
 
 def lottery_findings(lottery: LotteryRun, methods: Methods) -> Findings:
@@ -49,7 +66,7 @@ def lottery_findings(lottery: LotteryRun, methods: Methods) -> Findings:
         for metric in lottery.headline
         if metric.better != "neither"
     ]
-    lines = _Lines(stop=stop, values=values)
+    lines = _Lines(stop=stop, values=values, lottery=lottery)
     said = {}
     for method in stop:
         if method != DENSE and finished(stop, method):
@@ -75,20 +92,19 @@ def standing(points: Sequence[Point], dense: Point, metric: Metric) -> str:
         metric: of the values.
     """
     held = [_gain(metric, point, dense) >= -TIE for point in points]
+    holding, short = ("at or above", "below") if metric.better == "higher" else ("at or below", "above")
     if all(held) or not any(held):
-        verdict = "at least as good as dense" if held[0] else "worse than dense"
         where = "at" if len(points) == 1 else f"at all {len(points)} densities, down to"
-        return f"{verdict} {where} {weights(points[-1].density)} % of weights."
+        return f"{holding if held[0] else short} dense {where} {weights(points[-1].density)} % of weights"
     last = max(index for index, holds in enumerate(held) if holds)
     unbroken = all(held[: last + 1])
     reach = "down to" if unbroken else f"at {sum(held)} of {len(held)} densities, the sparsest"
-    said = f"at least as good as dense {reach} {weights(points[last].density)} % of weights"
+    said = f"{holding} dense {reach} {weights(points[last].density)} % of weights"
     below = points[last + 1 :]
-    return f"{said}; worse from {weights(below[0].density)} % on." if below else f"{said}."
+    return f"{said}, {short} from {weights(below[0].density)} % on" if below else said
 
 
 def _of_method(lines: _Lines, method: str, methods: Methods) -> list[str]:
-    holds = []
     # A metric may be undefined for all networks of a method, or for the dense ones.
     values = [
         (metric, by_prefix)
@@ -96,34 +112,45 @@ def _of_method(lines: _Lines, method: str, methods: Methods) -> list[str]:
         if all(finished(by_prefix[prefix], method) for prefix in WHEN)
     ]
     lines = replace(lines, values=values)
-    for metric, by_prefix in lines.values:
-        early = by_prefix[EARLY_STOP]
-        whose = "At early stop" if len(lines.values) == 1 else f"{metric.title} at early stop:"
-        holds.append(f"{whose} {standing(finished(early, method), early[DENSE][0], metric)}")
+    holds = [_standing(lines, metric, by_prefix[EARLY_STOP], method) for metric, by_prefix in values]
     if methods.is_control(method):
-        return [*holds, *_against_tickets(lines, method, methods)]
+        return [*holds, *_against_tickets(lines, method, methods), *_in_all_rounds(lines, method, methods)]
     extremes = [
-        _extreme(metric, by_prefix[prefix], method, when)
-        for metric, by_prefix in lines.values
-        for prefix, when in WHEN.items()
+        _extreme(lines, column(metric, prefix), by_prefix[prefix], method)
+        for metric, by_prefix in values
+        for prefix in WHEN
     ]
-    return [_earliest(lines.stop, method), *extremes, *holds]
+    return [_earliest(lines, method), *extremes, *holds, *_in_all_rounds(lines, method, methods)]
 
 
-def _earliest(stop: Series, method: str) -> str:
-    first, best = stop[DENSE][0], min(finished(stop, method), key=_level)
-    dense = first.value.mean
-    at, change = f"at {weights(best.density)} % of weights", relative(best.value.mean, dense)
-    if best.value.mean < dense - TIE:
+def _standing(lines: _Lines, metric: Metric, early: Series, method: str) -> str:
+    """Where a metric at early stop is, by its mean and by the intervals."""
+    points, shown = finished(early, method), column(metric, EARLY_STOP)
+    told = verdicts(lines.compared(shown, method, DENSE, points))
+    return f"{shown.title}: on average {standing(points, early[DENSE][0], metric)}{f'; {told}' if told else ''}."
+
+
+def _earliest(lines: _Lines, method: str) -> str:
+    first, best = lines.stop[DENSE][0], min(finished(lines.stop, method), key=_level)
+    at = f"at {weights(best.density)} % of weights"
+    (compared,) = lines.compared(EARLY_STOP_ITERATION, method, DENSE, [best])
+    change = f"{relative(best.value.mean, first.value.mean)}{_in_iterations(compared)}{claimed(compared)}"
+    if best.value.mean < first.value.mean - TIE:
         against = f"iteration {_iteration(best)} against {_iteration(first)} for dense"
-        return f"Early stop is earliest {at}, {against} ({change}).{_bounds(first, best)}"
-    nearest = f"the earliest, {at}, stops at iteration {_iteration(best)}"
-    none = f"No ticket stops earlier than dense (iteration {_iteration(first)})"
-    return f"{none}; {nearest} ({change}).{_bounds(first, best)}"
+        said = f"Early stop is earliest {at}, {against} ({change})"
+    else:
+        nearest = f"the earliest, {at}, stops at iteration {_iteration(best)}"
+        said = f"No ticket stops earlier than dense (iteration {_iteration(first)}) on average; {nearest} ({change})"
+    return f"{said}.{_bounds(first, best)}"
 
 
 def _iteration(point: Point) -> str:
     return f"{BOUND if point.bounds else ''}{iteration(point.value.mean)}"
+
+
+def _in_iterations(compared: Comparison) -> str:
+    """What follows a change in per cent: the difference in iterations and its interval, where there is one."""
+    return f"; {compared.written}" if compared.difference.n > 1 else ""
 
 
 def _bounds(*points: Point) -> str:
@@ -132,17 +159,21 @@ def _bounds(*points: Point) -> str:
     return f" {BOUND} is a lower bound: a longer training may stop later." if bounded else ""
 
 
-def _extreme(metric: Metric, lines: Series, method: str, when: str) -> str:
-    """Where the tickets are best, against dense."""
+def _extreme(lines: _Lines, metric: Metric, series_: Series, method: str) -> str:
+    """Where the tickets are best, against dense; `metric` is that of the column."""
     rises = metric.better == "higher"
-    dense, best = lines[DENSE][0], (max if rises else min)(finished(lines, method), key=_level)
-    at, gain = f"at {weights(best.density)} % of weights", difference(metric, best.value.mean, dense.value.mean)
+    dense, best = series_[DENSE][0], (max if rises else min)(finished(series_, method), key=_level)
+    at = f"at {weights(best.density)} % of weights"
     value, base = metric.write(best.value.mean), metric.write(dense.value.mean)
+    (compared,) = lines.compared(metric, method, DENSE, [best])
+    change = f"{compared.written}{claimed(compared)}"
     if _gain(metric, best, dense) > TIE:
         extreme = "highest" if rises else "lowest"
-        return f"{metric.title} {when} is {extreme} {at}, {value} against {base} for dense ({gain})."
-    than = f"{metric.better} {in_sentence(metric.title)} {when} than dense ({base})"
-    return f"No ticket has a {than}; the best, {at}, reaches {value} ({gain})."
+        said = f"{metric.title} is {extreme} {at}, {value} against {base} for dense ({change})"
+    else:
+        than = f"{metric.better} {in_sentence(metric.title)} than dense ({base})"
+        said = f"No ticket has a {than} on average; the best, {at}, reaches {value} ({change})"
+    return f"{said}."
 
 
 def _against_tickets(lines: _Lines, control: str, methods: Methods) -> list[str]:
@@ -155,21 +186,38 @@ def _against_tickets(lines: _Lines, control: str, methods: Methods) -> list[str]
         return []
     theirs = min(both, key=_level)
     own = _of_round(stop[control], theirs.round)
-    ours = own.value.mean
-    compared = []
+    (stops,) = lines.compared(EARLY_STOP_ITERATION, control, tickets, [own])
+    told = []
     for metric, by_prefix in lines.values:
         early = by_prefix[EARLY_STOP]
-        if all(theirs.round in {point.round for point in early.get(each, ())} for each in (control, tickets)):
-            value, base = (_of_round(early[each], theirs.round).value.mean for each in (control, tickets))
-            compared.append(
-                f"{with_article(in_sentence(metric.title))} of {metric.write(value)} against {metric.write(base)} "
-                f"({difference(metric, value, base)})"
-            )
-    values = f", with {' and '.join(compared)}" if compared else ""
+        for each in lines.compared(column(metric, EARLY_STOP), control, tickets, [own]):
+            if all(own.round in {point.round for point in early.get(name, ())} for name in (control, tickets)):
+                value, base = (_of_round(early[name], own.round).value.mean for name in (control, tickets))
+                told.append(
+                    f"{with_article(in_sentence(metric.title))} of {metric.write(value)} against {metric.write(base)} "
+                    f"({each.written}{claimed(each)})"
+                )
+    change = f"{relative(own.value.mean, theirs.value.mean)}{_in_iterations(stops)}{claimed(stops)}"
+    values = f", with {' and '.join(told)}" if told else ""
     return [
         f"At {weights(theirs.density)} % of weights, where {methods.title(tickets)} tickets stop earliest, it stops at "
-        f"iteration {_iteration(own)} against {_iteration(theirs)} ({relative(ours, theirs.value.mean)})"
+        f"iteration {_iteration(own)} against {_iteration(theirs)} ({change})"
         f"{values}.{_bounds(own, theirs)}"
+    ]
+
+
+def _in_all_rounds(lines: _Lines, method: str, methods: Methods) -> list[str]:
+    """A method beside the tickets of the same rounds, by the intervals; nothing where there are none."""
+    against = methods.controlled(method, lines.stop) if methods.is_control(method) else methods.tickets(lines.stop)
+    if against is None or against == method:
+        return []
+    columns = [EARLY_STOP_ITERATION, *(column(metric, prefix) for metric, _ in lines.values for prefix in WHEN)]
+    points = finished(lines.stop, method)
+    told = {each.title: verdicts(lines.compared(each, method, against, points)) for each in columns}
+    return [
+        f"{title} beside {methods.title(against)} tickets of the same round: {said}."
+        for title, said in told.items()
+        if said
     ]
 
 
@@ -189,11 +237,7 @@ def _of_round(line: Sequence[Point], round_: int) -> Point:
 
 
 def _basis(stop: Series, methods: Methods) -> str:
-    replicates = len(stop[DENSE][0].replicates)
-    if replicates == 1:
-        said = "One replicate: any difference may be chance."
-    else:
-        said = f"Means over {replicates} replicates; no difference is tested for significance."
+    said = basis(len(stop[DENSE][0].replicates), "replicate")
     missing = []
     for method, line in stop.items():
         left_out = len(line) - 1 - len(finished(stop, method))

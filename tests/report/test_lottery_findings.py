@@ -21,10 +21,12 @@ NUMBER = r"(\d[\d,.]*)"
 EARLIEST = re.compile(
     rf"Early stop is earliest at {NUMBER} % of weights, iteration {NUMBER} against {NUMBER} for dense"
 )
-NOT_EARLIER = re.compile(rf"No ticket stops earlier than dense \(iteration {NUMBER}\); the earliest, at {NUMBER} %")
+NOT_EARLIER = re.compile(
+    rf"No ticket stops earlier than dense \(iteration {NUMBER}\) on average; the earliest, at {NUMBER} %"
+)
 HIGHEST = re.compile(rf"Test accuracy (at .+) is highest at {NUMBER} % of weights, {NUMBER} % against {NUMBER} % for")
 NOT_HIGHER = re.compile(
-    rf"No ticket has a higher test accuracy (at .+) than dense \({NUMBER} %\); the best, at {NUMBER} %"
+    rf"No ticket has a higher test accuracy (at .+) than dense \({NUMBER} %\) on average; the best, at {NUMBER} %"
 )
 
 
@@ -51,29 +53,29 @@ def test_the_sentences_of_a_lottery_ticket():
     assert found.by_subject["iterative"] == [
         "Early stop is earliest at 64.0 % of weights, iteration 3,120 against 5,040 for dense (\N{MINUS SIGN}38 %).",
         "Test accuracy at early stop is highest at 80.0 % of weights, 98.41 % against 98.10 % for dense (+0.31 pp).",
-        "No ticket has a higher test accuracy at the end of training than dense (90.00 %); "
-        "the best, at 80.0 % of weights, reaches 90.00 % (within 0.01 pp).",
-        "At early stop at least as good as dense down to 64.0 % of weights; worse from 51.2 % on.",
+        "No ticket has a higher test accuracy at the end of training than dense (90.00 %) on average; "
+        "the best, at 80.0 % of weights, reaches 90.00 % (+0.00 pp).",
+        "Test accuracy at early stop: on average at or above dense down to 64.0 % of weights, below from 51.2 % on.",
     ]
     assert found.by_subject["random reinit"] == [
-        "At early stop at least as good as dense down to 80.0 % of weights; worse from 64.0 % on.",
+        "Test accuracy at early stop: on average at or above dense down to 80.0 % of weights, below from 64.0 % on.",
         "At 64.0 % of weights, where iterative tickets stop earliest, it stops at iteration 7,831 against 3,120 "
         "(2.51 times as late), with a test accuracy of 97.80 % against 98.30 % (\N{MINUS SIGN}0.50 pp).",
     ]
-    assert found.basis == "One replicate: any difference may be chance."
+    assert found.basis == "One replicate: no interval, and any difference may be chance."
 
 
 def test_no_claim_where_the_dense_network_is_best():
     found = experiment({"dense": [100], "iterative": [200, 150]}, {"dense": [0.9], "iterative": [0.8, 0.7]})
     assert found.by_subject["iterative"][0] == (
-        "No ticket stops earlier than dense (iteration 100); the earliest, at 64.0 % of weights, "
+        "No ticket stops earlier than dense (iteration 100) on average; the earliest, at 64.0 % of weights, "
         "stops at iteration 150 (+50 %)."
     )
     assert found.by_subject["iterative"][1].startswith(
-        "No ticket has a higher test accuracy at early stop than dense (90.00 %)"
+        "No ticket has a higher test accuracy at early stop than dense (90.00 %) on average"
     )
     assert found.by_subject["iterative"][3] == (
-        "At early stop worse than dense at all 2 densities, down to 64.0 % of weights."
+        "Test accuracy at early stop: on average below dense at all 2 densities, down to 64.0 % of weights."
     )
 
 
@@ -82,8 +84,8 @@ def test_a_dip_is_not_hidden():
         {"dense": [9], "iterative": [8, 8, 8, 8]}, {"dense": [0.9], "iterative": [0.91, 0.89, 0.92, 0.5]}
     )
     assert found.by_subject["iterative"][3] == (
-        "At early stop at least as good as dense at 2 of 4 densities, the sparsest 51.2 % of weights; "
-        "worse from 41.0 % on."
+        "Test accuracy at early stop: on average at or above dense at 2 of 4 densities, the sparsest 51.2 % of "
+        "weights, below from 41.0 % on."
     )
 
 
@@ -97,7 +99,8 @@ def test_equal_means_are_ties_however_many_networks_they_are_over():
         for branch in range(3)
     ]
     assert findings(rows).by_subject["random reinit"] == [
-        "At early stop at least as good as dense at 80.0 % of weights."
+        "Test accuracy at early stop: on average at or above dense at 80.0 % of weights; "
+        "no difference seen at the only density."
     ]
 
 
@@ -107,10 +110,8 @@ def test_unfinished_rounds_make_no_headline():
     rows += [result("iterative", 2, 0, early_stop_iteration=10)]
     found = findings(rows)
     assert found.by_subject["iterative"][0].startswith("Early stop is earliest at 80.0 % of weights, iteration 90")
-    assert found.basis == (
-        "Means over 2 replicates; no difference is tested for significance. "
-        "Rounds left out here because not every replicate has finished them: iterative 1 of 2."
-    )
+    assert found.basis.startswith("Means over 2 replicates. Intervals are 95 % intervals (Student's t)")
+    assert found.basis.endswith("Rounds left out here because not every replicate has finished them: iterative 1 of 2.")
 
 
 def test_a_method_that_only_one_replicate_has_begun_makes_no_headline():
@@ -178,6 +179,7 @@ def test_every_sentence_is_true_by_brute_force(rows):
             check_early_stop(said[0], rows, method, rounds)
             check_accuracy(said[1], "at early stop", rows, method, rounds, "early_stop_test_accuracy")
             check_accuracy(said[2], "at the end of training", rows, method, rounds, "final_test_accuracy")
+        check_claims(said)
         if said:
             check_standing(said[0] if method == "random_reinit" else said[3], rows, method, rounds)
 
@@ -213,16 +215,82 @@ def check_standing(sentence, rows, method, rounds):
     dense = mean(rows, "dense", 0, "early_stop_test_accuracy")
     held = {percent(r): mean(rows, method, r, "early_stop_test_accuracy") >= dense - 1e-6 for r in rounds}
     places = list(held)
-    if below := re.search(rf"worse from {NUMBER} % on", sentence):
+    if below := re.search(rf"below from {NUMBER} % on", sentence):
         start = places.index(below[1])
         assert not any(held[place] for place in places[start:])
         assert held[places[start - 1]]
     if counted := re.search(rf"at (\d+) of (\d+) densities, the sparsest {NUMBER} %", sentence):
         assert (int(counted[1]), int(counted[2])) == (sum(held.values()), len(held))
         assert counted[3] == [place for place in places if held[place]][-1]
-    elif down := re.search(rf"as dense down to {NUMBER} % of weights", sentence):
+    elif down := re.search(rf"above dense down to {NUMBER} % of weights", sentence):
         assert all(held[place] for place in places[: places.index(down[1]) + 1])
-    elif "at least" in sentence:
+    elif "at or above" in sentence:
         assert all(held.values())
     else:
         assert not any(held.values())
+
+
+CLAIM = re.compile(r"95 % interval (\S+) to (\S+): ([a-z ]+)\)")
+
+
+def check_claims(sentences):
+    """Every interval in a sentence is followed by what it allows."""
+    text = " ".join(sentences)
+    for low, high, claim in CLAIM.findall(text):
+        low, high = (float(end.replace(",", "").replace("\N{MINUS SIGN}", "-")) for end in (low, high))
+        assert low <= high
+        if claim in ("faster", "worse"):
+            assert high <= 0
+        elif claim in ("slower", "better"):
+            assert low >= 0
+        else:
+            assert claim in ("no difference seen", "not known, as a lower bound is compared")
+    assert len(CLAIM.findall(text)) == text.count("95 % interval")
+
+
+def replicates(method: str, round_: int, stops: tuple[int, ...]) -> list[Result]:
+    """Replicates whose test accuracy falls as they stop later."""
+    return [
+        result(
+            method,
+            round_,
+            replicate,
+            early_stop_iteration=stop,
+            iterations=9_000,
+            early_stop_test_accuracy=1 - stop / 1e5,
+        )
+        for replicate, stop in enumerate(stops)
+    ]
+
+
+def test_words_of_comparison_need_an_interval_that_leaves_out_zero():
+    clear = findings([*replicates("dense", 0, (5000, 5100, 4900)), *replicates("iterative", 1, (3000, 3200, 2800))])
+    assert clear.by_subject["iterative"][0] == (
+        "Early stop is earliest at 80.0 % of weights, iteration 3,000 against 5,000 for dense (\N{MINUS SIGN}40 %; "
+        "\N{MINUS SIGN}2,000, 95 % interval \N{MINUS SIGN}2,248 to \N{MINUS SIGN}1,752: faster)."
+    )
+    assert clear.by_subject["iterative"][1].endswith("(+2.00 pp, 95 % interval +1.75 to +2.25: better).")
+    vague = findings([*replicates("dense", 0, (5000, 5100, 4900)), *replicates("iterative", 1, (3000, 6200, 2800))])
+    assert vague.by_subject["iterative"][0].endswith(": no difference seen).")
+    assert not {"faster", "slower", "better", "worse"} & set(re.findall(r"\w+", str(vague.by_subject)))
+    alone = findings(
+        [
+            row
+            for row in (*replicates("dense", 0, (5, 5, 5)), *replicates("iterative", 1, (3, 3, 3)))
+            if not row.replicate
+        ]
+    )
+    assert not {"faster", "slower", "better", "worse"} & set(re.findall(r"\w+", str(alone.by_subject)))
+
+
+def test_methods_are_compared_at_the_same_rounds():
+    rows = [
+        *replicates("dense", 0, (50, 51, 49)),
+        *replicates("iterative", 1, (30, 32, 28)),
+        *replicates("one_shot", 1, (40, 43, 37)),
+    ]
+    said = findings(rows).by_subject
+    assert said["one-shot"][-3] == (
+        "Early-stop iteration beside iterative tickets of the same round: slower at the only density."
+    )
+    assert not any("beside" in sentence for sentence in said["iterative"])

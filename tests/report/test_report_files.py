@@ -17,7 +17,8 @@ from app.runs.layout import NetworkKey, RunLayout
 from app.runs.output_directory import WRITTEN
 from app.runs.table import read_results
 
-STEMS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy", "test_accuracy_curves")
+COLUMNS = ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy")
+STEMS = (*COLUMNS, *(f"{column}_difference" for column in COLUMNS), "test_accuracy_curves")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,7 @@ def test_files_are_all_there_and_named(large: ReportFiles):
     assert {path.name for path in large.html.parent.iterdir()} == {
         "report.html",
         "report.md",
+        "comparisons.csv",
         WRITTEN,
         *(path.name for path in large.figures),
     }
@@ -44,7 +46,7 @@ def test_page_fetches_nothing(large: ReportFiles):
     page = Outside()
     text = large.html.read_text()
     page.feed(text)
-    assert len(page.pictures) == 4
+    assert len(page.pictures) == len(STEMS)
     assert all(reference.startswith("data:image/svg+xml;base64,") for reference in page.references)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert not re.search(r"https?:|url\(|@import", text)
@@ -74,7 +76,8 @@ def test_markdown_shows_the_pictures_beside_it_and_every_round(large: ReportFile
     text = large.markdown.read_text()
     assert re.findall(r"\]\((.+)\)", text) == [f"{stem}.png" for stem in STEMS]
     assert len(re.findall(r"^\| 100 \|", text, re.MULTILINE)) == 4, "every method's table begins with the dense network"
-    assert len(re.findall(r"^\| 3\.58 \|", text, re.MULTILINE)) == 4
+    # And tickets have a table of differences from dense, all others one from tickets, too.
+    assert len(re.findall(r"^\| 3\.58 \|", text, re.MULTILINE)) == 4 + 1 + 2 * 3
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(widths) == 1
 
