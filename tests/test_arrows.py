@@ -20,7 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "syntax": set(),
     "plotting": {"parsing"},  # a tree is drawn from its brackets
     "runs": {"pruning"},
-    "modules": {"nets"},
+    "modules": {"nets", "pruning"},  # moments such as 80ep are written as rewind points are
     "callbacks": {"parsing", "pruning"},
     "datamodules": {"grammar", "logic", "parsing", "syntax"},
     "training": {"callbacks", "runs"},

@@ -15,6 +15,7 @@ from app.common.errors import UserError
 from app.common.lightning_internals import is_attached
 from app.modules.low_overhead_module import LowOverheadModule
 from app.modules.train_means import TrainMeans, means
+from app.modules.warmup_multi_step_lr import WarmupMultiStepLR
 
 STAGES = ("val", "test")
 
@@ -35,6 +36,8 @@ class Classifier(LowOverheadModule):
         optimizer: makes the optimiser from the parameters.
         lr_scheduler: makes the learning-rate scheduler from the optimiser; it steps once per iteration.
         num_classes: number of classes.
+        channels_last: give the network its images with the channels as the fastest dimension in memory, which torch's
+            convolutions then keep. Faster for some networks; results differ in rounding. Weights stay as they are.
     """
 
     metric_schema = (
@@ -53,11 +56,13 @@ class Classifier(LowOverheadModule):
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         num_classes: int = 10,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.net = net
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.channels_last = channels_last
         self.val_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.test_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self._accuracies = {"val": self.val_right, "test": self.test_right}
@@ -83,7 +88,7 @@ class Classifier(LowOverheadModule):
         """What is trained, where many networks are trained at once.
 
         Raises:
-            UserError: a subclass may train something else; a scheduler would be left out.
+            UserError: a subclass may train something else; a scheduler or a layout would be left out.
         """
         if type(self) is not Classifier:
             raise UserError(
@@ -92,6 +97,11 @@ class Classifier(LowOverheadModule):
             )
         if self.lr_scheduler is not None:
             raise UserError("networks trained at once have no lr_scheduler; leave it out, or choose --pruning.stack 1")
+        if self.channels_last:
+            raise UserError(
+                "networks trained at once take their images as they are; leave channels_last out, or choose"
+                " --pruning.stack 1"
+            )
         return protocols.StackableParts(self.net, "net.", self.optimizer)
 
     def initial_metrics(self, datamodule: Any) -> dict[str, float]:
@@ -128,6 +138,7 @@ class Classifier(LowOverheadModule):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
+        images = self._laid_out(images)
         if torch.is_grad_enabled():
             return self.net(images)  # type: ignore[no-any-return]
         parts = torch.split(images, AT_ONCE.get(images.device.type, len(images)))
@@ -146,7 +157,7 @@ class Classifier(LowOverheadModule):
     @override
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
-        logits = self.net(images)
+        logits = self.net(self._laid_out(images))
         loss = F.cross_entropy(logits, labels)
         self._train_means.add(loss, logits, labels)
         return loss
@@ -164,6 +175,12 @@ class Classifier(LowOverheadModule):
         """Predicted classes, int64, (B,)."""
         classes: Tensor = self(batch[0]).argmax(1)
         return classes
+
+    def _laid_out(self, images: Tensor) -> Tensor:
+        """Images (B, channels, H, W) in the layout that the network is to compute in; others as they are."""
+        if self.channels_last and images.ndim == 4:
+            return images.contiguous(memory_format=torch.channels_last)
+        return images
 
     def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str) -> None:
         images, labels = batch
@@ -217,6 +234,9 @@ class Classifier(LowOverheadModule):
 
     @override
     def on_train_start(self) -> None:
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, WarmupMultiStepLR):
+            scheduler.set_epoch(self.trainer.num_training_batches, self.trainer.accumulate_grad_batches)
         if self.global_step == 0:
             self._train_means.reset()
 

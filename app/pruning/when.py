@@ -19,8 +19,12 @@ class When:
     unit: str
 
     @classmethod
-    def parse(cls, text: str) -> "When":
+    def parse(cls, text: str, name: str = "rewind_to") -> "When":
         """Read "0it", "500it" or "2ep".
+
+        Args:
+            text: what was written.
+            name: the option that it was written for, for the message.
 
         Raises:
             UserError: `text` is not of that form.
@@ -28,7 +32,7 @@ class When:
         match = re.fullmatch(r"([0-9]{1,18})(it|ep)", text) if isinstance(text, str) else None
         if match is None:
             raise UserError(
-                f"rewind_to is {text!r:.80}; write iterations as '500it' or epochs as '2ep' ('0it': the start)"
+                f"{name} is {text!r:.80}; write iterations as '500it' or epochs as '2ep' ('0it': the start)"
             )
         return cls(int(match[1]), match[2])
 

@@ -45,6 +45,7 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "matmul_precision": "highest",
     "best.monitor": "val_loss",
     "best.mode": "min",
+    "model.init_args.channels_last": False,
     "pruning.score": "magnitude",
     "pruning.resume_schedule": False,
     "pruning.least_per_layer": 0,

@@ -30,6 +30,7 @@ CONFIG: dict[str, Any] = {
     "experiment": "e",
     "best": {"monitor": "val_loss", "mode": "min"},
     "matmul_precision": "highest",
+    "model": {"init_args": {"num_classes": 10, "channels_last": False}},
     "trainer": {
         "max_steps": 9,
         "logger": False,
