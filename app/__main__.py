@@ -160,18 +160,20 @@ def dispatch(argv: list[str]) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Show on stderr what the code logs of itself: that it compiles something, or does without."""
+    """Show on stderr what the code logs of itself: that it compiles something or does without, or what data it has."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("app")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    loggers = [logging.getLogger(name) for name in ("app", "datamodules")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 def main(argv: list[str]) -> int:

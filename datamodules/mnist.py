@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from app.common.errors import UserError
-from app.common.seeds import generator
 from datamodules.download import fetch
 from datamodules.idx import read_idx
 from datamodules.in_memory_data_module import (
@@ -18,7 +17,7 @@ from datamodules.in_memory_data_module import (
     Source,
     Split,
     SplitSizes,
-    rows_except,
+    split_last,
 )
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -145,9 +144,7 @@ class MNIST(InMemoryDataModule):
 
     def split_rows(self, labels: Tensor, *, seed: int) -> Split:
         """Test: the last rows, those of the test files. Validation: chosen at random from the others."""
-        rest = len(labels) - self.sizes.test
-        val = torch.randperm(rest, generator=generator(seed))[: self.sizes.val].sort().values
-        return Split(train=rows_except(rest, val), val=val, test=torch.arange(rest, len(labels)))
+        return split_last(len(labels), self.sizes, seed=seed)
 
     def _find(self, file: IdxFile) -> Path | None:
         candidates = (folder / name for folder in (self.raw_dir, Path(self.data_dir)) for name in _names(file))

@@ -13,7 +13,7 @@ from datamodules.in_memory_data_module import (
     Source,
     Split,
     SplitSizes,
-    rows_except,
+    split_last,
 )
 
 # N images, side S.
@@ -51,9 +51,7 @@ class Synthetic10(InMemoryDataModule):
 
     def split_rows(self, labels: Tensor, *, seed: int) -> Split:
         """Test: the last rows. Validation: chosen at random from the others."""
-        rest = len(labels) - self.sizes.test
-        val = torch.randperm(rest, generator=generator(seed))[: self.sizes.val].sort().values
-        return Split(train=rows_except(rest, val), val=val, test=torch.arange(rest, len(labels)))
+        return split_last(len(labels), self.sizes, seed=seed)
 
 
 def draw(count: int, seed: int) -> tuple[Tensor, Tensor]:

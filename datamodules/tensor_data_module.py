@@ -61,12 +61,19 @@ class TensorDataModule(LightningDataModule):
 
     def _loader(self, name: str, batch_size: int, *, shuffle_seed: int | None = None) -> TensorLoader:
         part = self._part(name)
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         if self.trainer:
             # Move the data once, so that no iteration has to copy its batch to the GPU.
             device = self.trainer.strategy.root_device
             part = self._parts[name] = tuple(tensor.to(device) for tensor in part)
+        return self._make_loader(part, batch_size, shuffle_seed)
+
+    def _make_loader(self, part: tuple[Tensor, ...], batch_size: int, shuffle_seed: int | None) -> TensorLoader:
+        rank, world_size = self._rank()
         return TensorLoader(part, batch_size, shuffle_seed=shuffle_seed, rank=rank, world_size=world_size)
+
+    def _rank(self) -> tuple[int, int]:
+        """Which of how many processes this is."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _not_ready(self) -> UserError:
         return UserError(f"{type(self).__name__}: the data has not been read yet; call prepare() first")

@@ -68,10 +68,21 @@ class TensorLoader:
             start = batch * self.batch_size
             rows = slice(start + self.rank, start + self.batch_size, self.world_size)
             if order is None:
-                yield tuple(tensor[rows] for tensor in self.tensors)
+                found = tuple(tensor[rows] for tensor in self.tensors)
             else:
                 index = order[rows]
-                yield tuple(tensor.index_select(0, index) for tensor in self.tensors)
+                found = tuple(tensor.index_select(0, index) for tensor in self.tensors)
+            yield self.finish(found, epoch, rows)
+
+    def finish(self, batch: tuple[Tensor, ...], epoch: int, rows: slice) -> tuple[Tensor, ...]:
+        """What is yielded of a batch; a subclass may change it.
+
+        Args:
+            batch: rows of the tensors.
+            epoch: from 0.
+            rows: where the rows of the batch stand in the order of the epoch.
+        """
+        return batch
 
     def state_dict(self) -> dict[str, int]:
         """The position after the last batch yielded: the epoch, and the number of its batches so far."""

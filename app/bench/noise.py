@@ -5,7 +5,7 @@ from torch import Tensor
 
 from app.common.seeds import generator
 from datamodules import InMemoryDataModule
-from datamodules.in_memory_data_module import Source, Split, SplitSizes, rows_except
+from datamodules.in_memory_data_module import Source, Split, SplitSizes, split_last
 
 SIDE, CLASSES = 28, 10
 
@@ -23,9 +23,7 @@ class Noise(InMemoryDataModule):
 
     def split_rows(self, labels: Tensor, *, seed: int) -> Split:
         """The last rows are the test set; the validation set is sampled from the others."""
-        rest = len(labels) - self.sizes.test
-        val = torch.randperm(rest, generator=generator(seed))[: self.sizes.val].sort().values
-        return Split(train=rows_except(rest, val), val=val, test=torch.arange(rest, len(labels)))
+        return split_last(len(labels), self.sizes, seed=seed)
 
 
 def noise(sizes: SplitSizes) -> Noise:

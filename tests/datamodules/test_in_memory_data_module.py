@@ -149,6 +149,68 @@ def test_checksums_are_there_once_the_data_is(data):
             ask(Numbered())
 
 
+def test_fewer_images_are_drawn_by_the_split_seed_but_those_for_test_are_always_the_same():
+    some = Numbered(batch_size=4, train_images=6, val_images=3, test_images=1)
+    every = Numbered(batch_size=4)
+    assert some.split_sizes == (6, 3, 1)
+    assert some.iterations_per_epoch == 2
+    seen = set()
+    for seed in range(5):
+        for module in (some, every):
+            module.reseed(split=seed, order=0)
+            module.prepare()
+        found = {name: rows.tolist() for name, rows in some.rows().items()}
+        assert {name: len(rows) for name, rows in found.items()} == some.split_sizes._asdict()
+        assert all(set(rows) <= set(every.rows()[name].tolist()) for name, rows in found.items())
+        assert labels(some.train_eval_dataloader()) == found["train"]
+        assert sorted(labels(some.train_dataloader())) == found["train"]
+        assert [labels(loader) for loader in some.val_dataloader()] == [found["val"], found["test"]]
+        seen.add((*found["train"], *found["val"]))
+        assert found["test"] == some.rows()["test"].tolist()
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize("count", [0, 15])
+def test_more_images_than_there_are_are_refused_at_once(count):
+    with pytest.raises(UserError, match=rf"data\.train_images is {count}; expected 1 to 14, or null for all of them"):
+        Numbered(train_images=count)
+
+
+def test_only_training_batches_are_augmented(data):
+    changed = Numbered(batch_size=4, eval_batch_size=3, augment=True)
+    changed.prepare()
+    for same, loader in zip(data.val_dataloader(), changed.val_dataloader(), strict=True):
+        assert all(torch.equal(a, b) for (a, _), (b, _) in zip(same, loader, strict=True))
+    assert torch.equal(data.train_eval_dataloader().tensors[0], changed.train_eval_dataloader().tensors[0])
+    assert not changed.train_eval_dataloader().augment
+    batches = list(zip(data.train_dataloader(), changed.train_dataloader(), strict=True))
+    assert all(torch.equal(plain[1], other[1]) for plain, other in batches)
+    assert not any(torch.equal(plain[0], other[0]) for plain, other in batches)
+
+
+class Bytes(Numbered):
+    standardised = True
+    bytes_on_gpu = True
+
+
+def test_bytes_on_a_gpu_are_the_values_elsewhere(monkeypatch):
+    """The meta device in place of a GPU would have no values; the trainer says where the bytes are wanted."""
+    on_gpu, elsewhere = Bytes(batch_size=4), Bytes(batch_size=4)
+    for module in (on_gpu, elsewhere):
+        module.prepare()
+    kept = on_gpu.train_dataloader()
+    assert kept.tensors[0].dtype == torch.float32
+    on_gpu.trainer = trainer_on("cpu")
+    on_gpu.trainer.strategy.root_device = SimpleNamespace(type="cuda")
+    part = on_gpu._part("train")
+    assert part[0].dtype == torch.uint8
+    loader = on_gpu._make_loader(part, 4, on_gpu._order_seed)
+    for (images, numbers), (same, whose) in zip(loader, elsewhere.train_dataloader(), strict=True):
+        assert images.dtype == torch.float32
+        assert torch.equal(images, same)
+        assert torch.equal(numbers, whose)
+
+
 @pytest.mark.parametrize("name", ["batch_size", "eval_batch_size"])
 def test_a_batch_size_below_one_is_refused_at_once(name):
     with pytest.raises(UserError, match=rf"data\.{name} is 0; expected 1 or more"):

@@ -83,6 +83,8 @@ def _reason(
         return f"{type(model).__name__} cannot be; use app.modules.Classifier"
     if not isinstance(data, Indexed):
         return f"{type(data).__name__} does not give all its rows at once; use image data in memory, such as MNIST"
+    if getattr(data, "augment", False):
+        return f"{type(data).__name__} changes the images of every batch (data.augment); set it to false"
     if "best" in settings.keep:
         return "pruning.keep names best, a checkpoint for each of them; leave it out"
     for method in settings.all_methods:

@@ -34,6 +34,14 @@ class Smoothed(Classifier):
     """A classifier that is trained in another way."""
 
 
+class Flipped(Blobs):
+    """Data that is augmented."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.augment = True
+
+
 class Augmented(Blobs):
     """Data whose batches are changed on their way."""
 
@@ -78,6 +86,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"model": Smoothed(TinyNet())}, "Smoothed may change how a Classifier is trained"),
     ({"model": Classifier(TinyNet(), Adam, partial(StepLR, step_size=3))}, "have no lr_scheduler"),
     ({"data": TinyData()}, "TinyData does not give all its rows at once"),
+    ({"data": Flipped()}, r"Flipped changes the images of every batch \(data\.augment\); set it to false"),
     ({"data": Augmented()}, r"Augmented changes batches on their way \(on_after_batch_transfer\)"),
     (
         {"loggers": [CSVLogger("logs")]},
