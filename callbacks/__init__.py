@@ -2,8 +2,10 @@
 
 from callbacks.experiment_progress import ExperimentProgress
 from callbacks.final_metrics import FinalMetrics
+from callbacks.fixed_learning_rates import FixedLearningRates
 from callbacks.initial_metrics import InitialMetrics
 from callbacks.iterative_pruning import IterativePruningCallback
+from callbacks.last_learning_rates import LastLearningRates
 from callbacks.metrics_recorder import MetricsRecorder
 from callbacks.nt_asgd import NTASGD
 from callbacks.parse_logging import ParseLogging
@@ -17,8 +19,10 @@ __all__ = [
     "NTASGD",
     "ExperimentProgress",
     "FinalMetrics",
+    "FixedLearningRates",
     "InitialMetrics",
     "IterativePruningCallback",
+    "LastLearningRates",
     "MetricsRecorder",
     "ParseLogging",
     "ReportedProgress",

@@ -45,7 +45,7 @@ class ResumeCheckpoint(Callback):
         every_seconds: the time from one save to the next. A validation, a slow iteration or an epoch may delay a save.
         stop: called after every iteration; if it returns True, the training is saved and ends with `Interrupted`.
         keep: save at the end of the training too, so that a longer training can continue from the file.
-        snapshots: paths of additional checkpoints, by the iteration after which they are saved.
+        snapshots: paths of additional checkpoints, each with the iteration after which it is saved.
         describe: changes every checkpoint of the training before it is saved.
     """
 
@@ -57,7 +57,7 @@ class ResumeCheckpoint(Callback):
         every_seconds: float = 15.0,
         stop: Callable[[], bool] = bool,
         keep: bool = False,
-        snapshots: Mapping[int, Path] | None = None,
+        snapshots: Mapping[Path, int] | None = None,
         describe: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.path = path
@@ -66,6 +66,7 @@ class ResumeCheckpoint(Callback):
         self.stop = stop
         self.keep = keep
         self.snapshots = dict(snapshots or {})
+        self._moments = frozenset(self.snapshots.values())
         self.describe = describe
         self._last = time.monotonic()
         self._is_whole = False  # whether `path` has been read or written by this process
@@ -126,14 +127,14 @@ class ResumeCheckpoint(Callback):
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
         # Resuming a training that has ended early would train it further.
         complete = is_complete(trainer) or trainer.should_stop
-        snapshot = self.snapshots.get(trainer.global_step)
+        snapshot = trainer.global_step in self._moments
         if not (self.keep if complete else due or snapshot) or not is_resumable(trainer):
             return
         # Lightning would resume after the validation that follows this iteration, so save after that validation.
         if before_validation and validation_follows(trainer):
             return
-        if snapshot is not None:
-            save_atomically(trainer, snapshot)
+        for path in [path for path, moment in self.snapshots.items() if snapshot and moment == trainer.global_step]:
+            save_atomically(trainer, path)
         if not (self.keep if complete else due):
             return
         if trainer.world_size > 1:

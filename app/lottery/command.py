@@ -12,10 +12,11 @@ from rich.console import Console
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers
-from app.common.lightning_internals import is_stateful_loader, requeue_signal
+from app.common.lightning_internals import requeue_signal
 from app.common.ranks import is_first
 from app.lottery.experiment import Experiment
 from app.lottery.kept_files import finished_keys
+from app.lottery.moments import check_moments
 from app.lottery.origins import check_origins
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
@@ -71,7 +72,7 @@ def run_lottery(
     check_kinds(kinds, settings.rates_for(kinds))
     steps = steps_per_epoch(arguments, data, trainer.world_size)
     rewound = rewind_iteration(settings.rewind_to, iterations=iterations, iterations_per_epoch=steps)
-    _check_rewind_point(settings, rewound, steps, data)
+    check_moments(settings, data, iterations=iterations, rewind_iteration=rewound, iterations_per_epoch=steps)
     graph(settings, set(settings.networks()))  # refuses methods that need each other before anything is trained
     check_workers(settings, trainer, context.threads)
     at_once = settings.stack > 1 or layout.stack.exists()  # a begun group is finished as it was begun
@@ -161,19 +162,6 @@ def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pru
     rest = [name for name in sizes if name not in kinds]
     spared = f"; not pruned: {', '.join(rest)}" if rest else ""
     Console().print(f"{whose}Pruned per round: {told}{spared}", highlight=False, soft_wrap=True)
-
-
-def _check_rewind_point(
-    settings: Pruning, iteration: int, iterations_per_epoch: int, data: LightningDataModule
-) -> None:
-    """Refuse a rewind point inside an epoch if the training data cannot resume there."""
-    if iteration == 0 or not settings.resume_schedule or iteration % iterations_per_epoch == 0:
-        return
-    if not is_stateful_loader(data.train_dataloader()):
-        raise UserError(
-            f"pruning.rewind_to is {settings.rewind_to}, inside an epoch, and the training data cannot go on there (its"
-            " loader has no state_dict); choose the end of an epoch, such as 1ep, or pruning.resume_schedule false"
-        )
 
 
 def _plan(

@@ -12,12 +12,16 @@ from app.common.errors import UserError
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed, generator, seeded
 from app.common.states import plain_state
+from app.lottery.methods import dense_key
 from app.lottery.settings import Pruning
 from app.pruning import Masks, When, dense_masks, schedule, weight_sizes
 from app.runs.checksums import record, recorded
-from app.runs.layout import NetworkKey, RunLayout
+from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
+from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
 from app.runs.tensors import digest, save_tensors
+
+LAST_RATES = "last_learning_rates"  # in the report of a dense network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,14 @@ class FinishedNetworks:
         start = self.initial(replicate)
         return dense_masks({name: start[name] for name in self._kinds})
 
+    def last_learning_rates(self, replicate: int) -> list[list[float]]:
+        """The rates of the dense training's last iteration, by optimiser and parameter group.
+
+        Raises:
+            UserError: its report has none, as those of earlier versions.
+        """
+        return last_learning_rates(self.layout.network(dense_key(replicate)))
+
     def scheduled_survivors(self, round: int) -> dict[str, int]:
         """How many weights of each tensor the rates leave after so many layer-wise prunings."""
         kinds, settings = self._kinds, self.settings
@@ -114,3 +126,17 @@ class FinishedNetworks:
         with seeded(seed):
             protocols.reset_parameters(self.model)
         return plain_state(self.model)
+
+
+def last_learning_rates(files: TrainingLayout) -> list[list[float]]:
+    """The rates of a dense training's last iteration, by optimiser and parameter group.
+
+    Raises:
+        UserError: its report has none, as those of earlier versions.
+    """
+    if not (rates := read_report(files).get(LAST_RATES)):
+        raise UserError(
+            f"{files.report}: has no {LAST_RATES}, which methods that train at the last learning rate need; delete "
+            f"{files.root}, and the same command trains the dense network again"
+        )
+    return [[float(rate) for rate in group] for group in rates]

@@ -7,6 +7,7 @@ from app.common.plugins import errors_named
 from app.common.ranks import is_first
 from app.lottery.finished_networks import FinishedNetworks
 from app.lottery.methods import Method
+from app.lottery.moments import checkpoint_at, later_moments
 from app.lottery.settings import Pruning
 from app.pruning import When, masked
 from app.runs.checksums import record
@@ -45,12 +46,12 @@ def _is_complete(keep: Sequence[str], files: TrainingLayout) -> bool:
 
 
 def _has_rewind_point(settings: Pruning, layout: RunLayout, key: NetworkKey) -> bool:
-    """Whether the files that tickets are rewound to exist; the dense network writes them if `rewind_to` is not 0."""
-    if key.round > 0 or settings.rounds == 0 or When.parse(settings.rewind_to).count == 0:
+    """Whether the files of later moments that networks are made from exist; the dense network writes them."""
+    if key.round > 0 or settings.rounds == 0:
         return True
-    files = [layout.rewind_weights(key.replicate)]
-    if settings.resume_schedule:
-        files.append(layout.rewind_checkpoint(key.replicate))
+    files = [checkpoint_at(settings, layout, key.replicate, moment) for moment in later_moments(settings)]
+    if When.parse(settings.rewind_to).count > 0:
+        files.append(layout.rewind_weights(key.replicate))
     return all(path.exists() for path in files)
 
 
@@ -66,8 +67,9 @@ def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> N
     if files.start.exists() or not is_first():
         return
     with errors_named("pruning.methods", method):
-        weights = method.weights(key, finished)
-    if digest(weights) == read_report(files)["checksums"].get("start"):
+        lost = [each for each in method.continues(key) if not finished.layout.network(each).final.exists()]
+        weights = {} if lost else method.weights(key, finished)
+    if not lost and digest(weights) == read_report(files)["checksums"].get("start"):
         start = masked(weights, finished.mask(key))
         record(files.root, {files.start.name: digest(start)})
         save_tensors(files.start, start)

@@ -17,7 +17,9 @@ from app.common import protocols
 from app.common.files import make_directory, remove, sync, write_atomically
 from app.common.ranks import is_first
 from app.common.states import plain_state
+from app.lottery.finished_networks import LAST_RATES
 from app.lottery.lottery_loggers import LotteryLoggers
+from app.lottery.moments import checkpoint_at, iteration_at, later_moments, moment_of
 from app.lottery.network_summary import summary
 from app.lottery.settings import Pruning
 from app.pruning import When, collapsed, density, masked, survivors, weight_sizes
@@ -32,12 +34,15 @@ from app.runs.tensors import digest, save_tensors
 from app.training.resume_point import resume_point
 from app.training.trainer_factory import TrainerFactory
 from app.training.training import Training
-from callbacks import ExperimentProgress, IterativePruningCallback, ReportedProgress
+from callbacks import ExperimentProgress, IterativePruningCallback, LastLearningRates, ReportedProgress
 
 # Callbacks of a training whose states at the rewind point are not those of a ticket.
 AVERAGING = ("WeightAveraging", "EMAWeightAveraging", "StochasticWeightAveraging", "NTASGD")
 CHECKPOINTS = ("ModelCheckpoint", "BestCheckpoint")
-FRESH = (*AVERAGING, *CHECKPOINTS, "MetricsRecorder", "InitialMetrics", "IterativePruningCallback", "RequiredMetric")
+FRESH = (
+    *(*AVERAGING, *CHECKPOINTS),
+    *("MetricsRecorder", "InitialMetrics", "IterativePruningCallback", "RequiredMetric", "LastLearningRates"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,7 @@ class NetworkTraining:
         make_directory(files.root)
         remove(files.done)
         share = density(weight_sizes(self.model), survivors(job.ticket.masks))
+        rates = LastLearningRates() if job.key.round == 0 else None
         training = Training(
             model=self.model,
             data=self.data,
@@ -120,12 +126,12 @@ class NetworkTraining:
             progress=self.progress,
             checkpoint_seconds=self.checkpoint_seconds,
             stop=self.stop,
-            callbacks=[job.ticket, *job.callbacks],
+            callbacks=[job.ticket, *([rates] if rates else []), *job.callbacks],
             density=share,
             keep_best="best" in self.settings.keep,
             measure_before=self.begins_at(job.key),
             measure_at_end=True,
-            snapshots=self._snapshots(job.key),
+            snapshots=self.snapshots(job.key),
             start=self._start(files, job),
         )
         trained = training.run()
@@ -141,6 +147,7 @@ class NetworkTraining:
                 device,
                 iterations=trained.iterations,
                 complete=trained.complete,
+                **({LAST_RATES: rates.rates} if rates else {}),
             )
         trained.trainer.strategy.barrier("the network is on disk")
         result = read_result(files)
@@ -195,33 +202,34 @@ class NetworkTraining:
         MetricsFile(files.metrics, names).append(row)
         return [*rows, row]
 
-    @property
-    def resumes_schedule(self) -> bool:
-        """Whether tickets train on from a later moment than iteration 0."""
-        return self.settings.resume_schedule and self.rewind_iteration > 0
-
     def begins_at(self, key: NetworkKey) -> int:
-        """The iteration that the training of a network begins at."""
-        return self.rewind_iteration if key.round > 0 and self.resumes_schedule else 0
+        """The iteration of the dense training that a network trains on from; 0 where it trains the full length."""
+        return self._iteration(moment_of(self.settings, key))
 
-    def _snapshots(self, key: NetworkKey) -> dict[int, Path]:
-        """The dense training is saved at the rewind point, where tickets go on from there."""
-        if key.round > 0 or not self.resumes_schedule:
+    def _iteration(self, moment: When) -> int:
+        return iteration_at(self.settings, moment, iterations=self.iterations, rewind_iteration=self.rewind_iteration)
+
+    def snapshots(self, key: NetworkKey) -> dict[Path, int]:
+        """Where the dense training is saved, for networks that train on from there, and after which iterations."""
+        if key.round > 0:
             return {}
-        return {self.rewind_iteration: self.layout.rewind_checkpoint(key.replicate)}
+        return {
+            checkpoint_at(self.settings, self.layout, key.replicate, moment): self._iteration(moment)
+            for moment in later_moments(self.settings)
+        }
 
     def _start(self, files: TrainingLayout, job: Job) -> Path | None:
-        """The checkpoint that the training goes on from: its own or, for a ticket, that of the rewind point."""
+        """The checkpoint that the training goes on from: its own or, for a ticket, that of the dense training."""
         point = resume_point(files)
         if point.damage and is_first():
             then = "goes on from the checkpoint before it" if point.path is not None else "is trained again"
             warnings.warn(f"{point.damage}; {job.key} {then}", stacklevel=2)
-        if point.path is not None or job.key.round == 0 or not self.resumes_schedule:
+        if point.path is not None or self.begins_at(job.key) == 0:
             return point.path
-        rewind_point = self.layout.rewind_checkpoint(job.key.replicate)
-        if not rewind_point.exists():
-            raise missing(rewind_point)
-        moment = read_checkpoint(rewind_point)
+        saved = checkpoint_at(self.settings, self.layout, job.key.replicate, moment_of(self.settings, job.key))
+        if not saved.exists():
+            raise missing(saved)
+        moment = read_checkpoint(saved)
         callbacks = {job.ticket.state_key: job.ticket.state_dict()}
         checkpoint = ticket_checkpoint(moment, plain_state(self.model), callbacks, fresh=FRESH)
         file = io.BytesIO()
@@ -272,7 +280,7 @@ class NetworkTraining:
             record(files.root, {files.start.name: digest(start)})
         if "best" in self.settings.keep:
             record(files.root, {files.best.name: sha256(files.best)})
-        if job.key.round == 0 and When.parse(self.settings.rewind_to).count > 0:
+        if job.key.round == 0:
             self._write_rewind_point(job)
         report = self._report(job, result) | {
             **notes,
@@ -286,10 +294,13 @@ class NetworkTraining:
 
     def _write_rewind_point(self, job: Job) -> None:
         replicate, point = job.key.replicate, job.ticket.rewind_point
-        weights, checkpoint = self.layout.rewind_weights(replicate), self.layout.rewind_checkpoint(replicate)
-        save_tensors(weights, point)
-        schedule = sha256(checkpoint) if checkpoint.exists() else None
-        record(self.layout.replicate(replicate), {weights.name: digest(point), checkpoint.name: schedule})
+        checksums = {path.name: sha256(path) if path.exists() else None for path in self.snapshots(job.key)}
+        if When.parse(self.settings.rewind_to).count > 0:
+            weights = self.layout.rewind_weights(replicate)
+            save_tensors(weights, point)
+            checksums[weights.name] = digest(point)
+            checksums.setdefault(self.layout.rewind_checkpoint(replicate).name, None)  # of an earlier configuration
+        record(self.layout.replicate(replicate), checksums)
 
     def _report(self, job: Job, result: Result) -> dict[str, Any]:
         sizes, kinds = weight_sizes(self.model), protocols.prunable_parameters(self.model)

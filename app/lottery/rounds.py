@@ -25,7 +25,7 @@ from app.lottery.settings import Pruning
 from app.pruning import rewind
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.table import Result, write_results
-from callbacks import IterativePruningCallback
+from callbacks import FixedLearningRates, IterativePruningCallback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,8 @@ class Lottery:
         ticket, method = self.callback(), self.settings.method(key)
         with errors_named("pruning.methods", method):
             origin, callbacks = method.origin(key, self.networks_before), method.callbacks(key)
+        if method.at_last_rate:
+            callbacks = [FixedLearningRates(self.networks_before.last_learning_rates(key.replicate)), *callbacks]
         self.draw(ticket, origin, key)
         return Job(key=key, start=origin.weights, ticket=ticket, seeds=self.seeds(key), callbacks=callbacks)
 
@@ -91,13 +93,16 @@ class Lottery:
             rewind(self.model, origin.weights, origin.masks)
         else:
             load_plain_state(self.model, trained, "the trained weights")
-            ticket.adopt(origin.masks, round=key.round - 1, rewind_point=origin.weights)
+            scored_from = origin.weights if origin.scored_from is None else origin.scored_from
+            ticket.adopt(origin.masks, round=key.round - 1, rewind_point=scored_from)
             ticket.next_round(
                 self.model,
                 survivors_to_keep=origin.survivors,
                 score=origin.score,
                 make_batch=partial(self._first_batch, key),
             )
+            if origin.scored_from is not None:
+                rewind(self.model, origin.weights, ticket.masks)
         ticket.adopt(ticket.masks or origin.masks, round=key.round)
 
     def _first_batch(self, key: NetworkKey) -> Any:

@@ -1,5 +1,6 @@
 """The Lottery Ticket Hypothesis as pure functions on tensors: no Lightning, no logging, no files."""
 
+from app.pruning.allocation import balanced_counts, erk_counts
 from app.pruning.masks import Masks, check_names, collapsed, dense_masks, density, masked, survivors, weight_sizes
 from app.pruning.pools import Pool, pool_schedule, pruned_count, schedule
 from app.pruning.rates import check_kinds, check_rates, usual_rates
@@ -15,12 +16,14 @@ __all__ = [
     "Pool",
     "Score",
     "When",
+    "balanced_counts",
     "check_kinds",
     "check_names",
     "check_rates",
     "collapsed",
     "dense_masks",
     "density",
+    "erk_counts",
     "keep",
     "masked",
     "pool_schedule",

@@ -13,10 +13,12 @@ class When:
     Args:
         count: how many units after the start.
         unit: "it" (iterations, that is optimiser steps) or "ep" (epochs).
+        before_end: the count is from the end backwards.
     """
 
     count: int
-    unit: str
+    unit: str = "it"
+    before_end: bool = False
 
     @classmethod
     def parse(cls, text: str, name: str = "rewind_to") -> "When":
@@ -37,11 +39,11 @@ class When:
         return cls(int(match[1]), match[2])
 
     def iteration(self, iterations_per_epoch: int) -> int:
-        """The same moment in iterations."""
+        """The same moment in iterations, from the start or from the end."""
         return self.count if self.unit == "it" else self.count * iterations_per_epoch
 
     def __str__(self) -> str:
-        return f"{self.count}{self.unit}"
+        return f"{self.count}{self.unit}{'_before_end' if self.before_end else ''}"
 
 
 def rewind_iteration(rewind_to: str, *, iterations: int, iterations_per_epoch: int) -> int:

@@ -4,7 +4,7 @@ runs/EXPERIMENT/                                 a lottery: a tree of trained ne
   config.yaml  schema.json  checksums.json  results.csv  report/  wandb/
   stack.ckpt                                     networks that are trained at once, while they are
   replicate_R/
-    initial.safetensors  rewind.safetensors  rewind.ckpt  checksums.json
+    initial.safetensors  rewind.safetensors  rewind.ckpt  MOMENT.ckpt  checksums.json
     round_00/                                    dense
     METHOD/round_NN/                             tickets
     METHOD/round_NN/CONTROL_K/                   controls of a ticket
@@ -200,6 +200,10 @@ class RunLayout(RunDirectory):
     def rewind_checkpoint(self, replicate: int) -> Path:
         """The state of the dense training at the rewind point, if tickets resume its schedule."""
         return self.replicate(replicate) / "rewind.ckpt"
+
+    def moment(self, replicate: int, moment: str) -> Path:
+        """The state of the dense training at another moment that networks train on from, such as "400it_before_end"."""
+        return self.replicate(replicate) / f"{moment}.ckpt"
 
     def network(self, key: NetworkKey) -> TrainingLayout:
         """The files of one network."""

@@ -96,7 +96,7 @@ class Training:
             none where it is left out.
         measure_at_end: when training has ended, measure the validation metrics of the trained network, and its test
             metrics where no validation does.
-        snapshots: paths of further checkpoints, by the iteration after which they are made.
+        snapshots: paths of further checkpoints, each with the iteration after which it is made.
         start: the checkpoint that it goes on from, such as its own last.ckpt.
     """
 
@@ -121,7 +121,7 @@ class Training:
     keep_last: bool = False
     measure_before: int | None = None
     measure_at_end: bool = False
-    snapshots: Mapping[int, Path] = field(default_factory=dict)
+    snapshots: Mapping[Path, int] = field(default_factory=dict)
     start: Path | None = None
 
     def run(self) -> Trained:

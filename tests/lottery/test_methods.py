@@ -12,7 +12,27 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from app.common.errors import UserError
-from app.lottery.methods import METHODS, Dense, Iterative, Method, OneShot, Origin, RandomMask, RandomReinit
+from app.lottery.methods import (
+    METHODS,
+    Continued,
+    Control,
+    Dense,
+    DenseContinued,
+    FineTuning,
+    Iterative,
+    LRRewinding,
+    Method,
+    OneShot,
+    Origin,
+    RandomBalanced,
+    RandomERK,
+    RandomMask,
+    RandomReinit,
+    Reshuffled,
+    SameSign,
+    ShuffledMask,
+    WeightsOnly,
+)
 from app.pruning import keep, prune
 from app.pruning.scores import Magnitude
 from app.runs.layout import NetworkKey
@@ -181,6 +201,113 @@ def test_what_is_said_of_a_controls_weights_is_so(method: type[Method], begins_w
     assert weights.keys() == expected.keys()
     assert all(weights[name].equal(expected[name]) for name in expected)
     assert said in method.note
+
+
+@pytest.mark.parametrize("method", [LRRewinding, FineTuning, WeightsOnly])
+def test_methods_that_change_the_training_prune_their_own_network_before(method: type[Method]) -> None:
+    for key in keys_of(method()):
+        before = NetworkKey(key.replicate, "dense" if key.round == 1 else method.name, key.round - 1)
+        origin = method().origin(key, Fake())
+        trained, old = drawn("final", before), Fake.mask_of(before)
+        for name, mask in masks_of(origin).items():
+            stays = int(old[name].sum()) - round(RATES[KINDS[name]] * int(old[name].sum()))
+            assert mask.equal(largest(trained[name], old[name], stays))
+        rewound = drawn("rewind", key.replicate)
+        assert same(dict(origin.weights), rewound if method is WeightsOnly else trained)
+        assert same(dict(origin.scored_from or origin.weights), rewound)
+        assert method().continues(key) == (() if method is WeightsOnly else (before,))
+
+
+def test_continued_training_ends_with_the_chains_mask_rewound() -> None:
+    for key in keys_of(Continued()):
+        origin = Continued().origin(key, Fake())
+        assert same(masks_of(origin), Fake.mask_of(NetworkKey(key.replicate, "lr_rewinding", key.round)))
+        assert same(dict(origin.weights), drawn("rewind", key.replicate))
+
+
+def test_dense_training_goes_on_with_all_weights() -> None:
+    for key in keys_of(DenseContinued()):
+        before = NetworkKey(key.replicate, "dense" if key.round == 1 else "dense_continued", key.round - 1)
+        origin = DenseContinued().origin(key, Fake())
+        assert all(mask.all() for mask in masks_of(origin).values())
+        assert same(dict(origin.weights), drawn("final", before))
+
+
+def test_random_masks_of_a_tickets_total_are_spread_by_their_rule() -> None:
+    """Shapes (5, 4) and (3, 4): nine to seven for ERK, half and half for balanced; the smaller layer has twelve."""
+    for method, share in ((RandomERK, 7 / 16), (RandomBalanced, 1 / 2)):
+        for key in keys_of(method()):
+            ticket = Fake.mask_of(NetworkKey(key.replicate, "iterative", key.round))
+            total = sum(int(mask.sum()) for mask in ticket.values())
+            origin = method().origin(key, Fake())
+            counts = {name: int(mask.sum()) for name, mask in masks_of(origin).items()}
+            assert sum(counts.values()) == total
+            assert abs(counts["output"] - min(total * share, 12)) < 1
+            assert same(dict(origin.weights), drawn("rewind", key.replicate))
+
+
+def test_a_shuffled_mask_has_the_tickets_counts_and_other_places() -> None:
+    keys = keys_of(ShuffledMask(branches=2))
+    moved = 0
+    for key in keys:
+        ticket = Fake.mask_of(NetworkKey(key.replicate, "iterative", key.round))
+        masks = masks_of(ShuffledMask().origin(key, Fake()))
+        assert {name: int(mask.sum()) for name, mask in masks.items()} == {
+            name: int(mask.sum()) for name, mask in ticket.items()
+        }
+        moved += not same(masks, ticket)
+    assert moved == len(keys)
+
+
+def test_the_same_sign_and_a_fresh_magnitude() -> None:
+    for key in keys_of(SameSign()):
+        origin = SameSign().origin(key, Fake())
+        start, fresh = drawn("rewind", key.replicate), drawn("fresh", key)
+        assert same(masks_of(origin), Fake.mask_of(NetworkKey(key.replicate, "iterative", key.round)))
+        for name in SHAPES:
+            for value, old, new in zip(*(w[name].flatten() for w in (origin.weights, start, fresh)), strict=True):
+                assert (value > 0) == (old > 0)
+                assert abs(value) == abs(new)
+        assert origin.weights["bias"].equal(start["bias"])
+
+
+def test_reshuffled_survivors_have_the_same_values_in_other_places() -> None:
+    for key in keys_of(Reshuffled()):
+        origin, ticket = (
+            Reshuffled().origin(key, Fake()),
+            Fake.mask_of(NetworkKey(key.replicate, "iterative", key.round)),
+        )
+        start = drawn("rewind", key.replicate)
+        assert same(masks_of(origin), ticket)
+        for name, mask in ticket.items():
+            assert origin.weights[name][~mask].equal(start[name][~mask])
+            assert sorted(origin.weights[name][mask].tolist()) == sorted(start[name][mask].tolist())
+        assert origin.weights["bias"].equal(start["bias"])
+        assert not same(dict(origin.weights), start)
+
+
+CONTROLS = [method for method in METHODS.values() if issubclass(method, Control)]
+
+
+@pytest.mark.parametrize("method", CONTROLS, ids=lambda method: method.name)
+def test_a_control_of_another_methods_tickets_has_its_name_and_its_masks(method: type[Control]) -> None:
+    made = method(of="one_shot", branches=2)
+    (key, *_) = made.networks(0, 1)
+    assert key == NetworkKey(0, f"{method.name}_of_one_shot", 1)
+    assert key.path == f"replicate_0/one_shot/round_01/{method.name}_of_one_shot_0"
+    assert NetworkKey.of_path(key.path) == key
+    assert made.described.title == f"{method.label} of one shot"
+    assert made.needs(key, ()) == (NetworkKey(0, "one_shot", 1),)
+    fake = Fake()
+    made.origin(key, fake)
+    assert fake.read == [NetworkKey(0, "one_shot", 1)] * len(fake.read) != []
+    assert method().name == method.name, "the class is as before"
+
+
+@pytest.mark.parametrize("method", [LRRewinding, FineTuning])
+def test_a_round_of_no_iterations_is_refused(method: type[LRRewinding]) -> None:
+    with pytest.raises(UserError, match=rf"{method.name}: iterations is 0; expected 1 or more"):
+        method(iterations=0)
 
 
 def test_random_masks_fall_on_every_weight_alike() -> None:

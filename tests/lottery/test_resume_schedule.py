@@ -1,70 +1,26 @@
 """Tickets that are rewound to a later moment train on from there: what they see, and what they begin with."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers.tiny import same, weights
-from helpers.tiny_lottery import ITERATIONS, Blobs, TinyNet, lottery, make_trainer
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from torch import Tensor
-from torch.optim import SGD
-from torch.optim.lr_scheduler import ExponentialLR
+from helpers.tiny import same
+from helpers.tiny_lottery import ITERATIONS, Blobs, TinyNet
+from helpers.watched_lottery import DECAY, LR, run, watched
+from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, TensorDataset
 
 from app.common.errors import Interrupted, UserError
-from app.lottery.command import _check_rewind_point
-from app.lottery.rounds import Lottery
+from app.lottery.methods import LRRewinding
+from app.lottery.moments import check_moments
 from app.lottery.settings import Pruning
-from app.modules import Classifier
-from app.pruning import When, masked
+from app.pruning import masked
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
 from app.training.length import steps_per_epoch
-
-PER_EPOCH, LR, DECAY = 3, 0.1, 0.9
-
-
-@dataclass
-class Seen:
-    """What one training saw."""
-
-    batches: dict[int, bytes] = field(default_factory=dict)  # by how many iterations came before
-    rates: dict[int, float] = field(default_factory=dict)
-    losses: dict[int, float] = field(default_factory=dict)
-    start: dict[str, Tensor] = field(default_factory=dict)
-    momentum_at_start: int = -1
-
-
-class Watch(Callback):
-    """Notes it, by the directory of the network; may end the process's part at an iteration."""
-
-    def __init__(self, seen: dict[str, Seen], die_at: tuple[str, int] | None) -> None:
-        self.seen, self.die_at = seen, die_at
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        name = NetworkKey.of_path("/".join(Path(trainer.default_root_dir).parts[-3:])) or NetworkKey(0, "dense", 0)
-        seen = self.seen.setdefault(f"{name.method} {name.round}", Seen())
-        self.now = seen
-        done, (optimizer,) = trainer.global_step, trainer.optimizers
-        if not seen.batches:
-            seen.start = weights(pl_module)
-            seen.momentum_at_start = sum("momentum_buffer" in state for state in optimizer.state.values())
-        if self.die_at == (f"{name.method} {name.round}", done):
-            raise KeyboardInterrupt
-        assert done not in seen.batches or seen.batches[done] == b"".join(part.numpy().tobytes() for part in batch)
-        seen.batches[done] = b"".join(part.numpy().tobytes() for part in batch)
-        seen.rates[done] = optimizer.param_groups[0]["lr"]
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.now.losses[trainer.global_step - 1] = float(outputs["loss"])
 
 
 class PlainBlobs(Blobs):
@@ -74,37 +30,6 @@ class PlainBlobs(Blobs):
         images, labels = zip(*list(super().train_dataloader()), strict=True)
         order = torch.cat(images).flatten(1).double().sum(1).argsort(stable=True)  # whatever order they came in
         return DataLoader(TensorDataset(torch.cat(images)[order], torch.cat(labels)[order]), 30, shuffle=True)
-
-
-def watched(
-    root: Path, *, die_at: tuple[str, int] | None = None, data: LightningDataModule | None = None, **options: Any
-) -> tuple[Lottery, dict[str, Seen]]:
-    """A lottery whose learning rate falls with every iteration, and what its trainings see."""
-    seen: dict[str, Seen] = {}
-    drawn = lottery(root, **{"keep": ["final", "start"]} | options)
-
-    def trainer(root: Path, callbacks: list[Callback], logger: Any, **arguments: Any) -> Trainer:
-        return make_trainer(root, [Watch(seen, die_at), *callbacks], logger, **arguments)
-
-    model = Classifier(
-        TinyNet(),
-        optimizer=lambda parameters: SGD(parameters, lr=LR, momentum=0.9),
-        lr_scheduler=lambda optimizer: ExponentialLR(optimizer, DECAY),
-        num_classes=3,
-    )
-    changes = {"model": model, "make_trainer": trainer, "checkpoint_seconds": 1e-9}
-    changes |= {"rewind_iteration": When.parse(drawn.settings.rewind_to).iteration(PER_EPOCH)}
-    if data is not None:
-        data.prepare()  # type: ignore[operator]
-        changes["data"] = data
-    training = replace(drawn.train, **changes)  # type: ignore[type-var]
-    return replace(drawn, model=model, data=training.data, train=training), seen
-
-
-def run(root: Path, **options: Any) -> dict[str, Seen]:
-    drawn, seen = watched(root, **options)
-    drawn.run()
-    return seen
 
 
 @pytest.mark.parametrize(
@@ -140,7 +65,7 @@ def test_a_ticket_trains_on_as_the_dense_network_did(tmp_path: Path, rewind_to: 
 def test_every_method_and_control_trains_on_from_there(tmp_path: Path) -> None:
     seen = run(tmp_path, rewind_to="5it", rounds=1, methods=["iterative", "one_shot"], random_reinit=1, random_mask=1)
     later = {name: list(each.batches) for name, each in seen.items() if name != "dense 0"}
-    assert len(seen) >= 3
+    assert list(later) == ["iterative 1", "one_shot 1", "random_reinit 1", "random_mask 1"]
     assert all(done == list(range(5, ITERATIONS)) for done in later.values())
 
 
@@ -222,7 +147,8 @@ def test_data_without_a_position_goes_on_from_the_end_of_an_epoch(tmp_path: Path
     assert ticket.rates == {done: dense.rates[done] for done in range(6, ITERATIONS)}
 
 
-CHECK: Callable[..., None] = _check_rewind_point
+def check(settings: Pruning, data: LightningDataModule, point: int, steps: int = 3) -> None:
+    check_moments(settings, data, iterations=ITERATIONS, rewind_iteration=point, iterations_per_epoch=steps)
 
 
 def test_data_without_a_position_cannot_go_on_inside_an_epoch() -> None:
@@ -231,13 +157,25 @@ def test_data_without_a_position_cannot_go_on_inside_an_epoch() -> None:
     steps = steps_per_epoch({}, data)
     assert steps == 3
     with pytest.raises(UserError, match=r"rewind_to is 5it, inside an epoch.*end of an epoch, such as 1ep") as raised:
-        CHECK(Pruning(rewind_to="5it"), 5, steps, data)
+        check(Pruning(rewind_to="5it"), data, 5)
     assert "\n" not in str(raised.value)
-    CHECK(Pruning(rewind_to="6it"), 6, steps, data)
-    CHECK(Pruning(rewind_to="0it"), 0, steps, data)
-    CHECK(Pruning(rewind_to="5it", resume_schedule=False), 5, steps, data)
+    check(Pruning(rewind_to="6it"), data, 6)
+    check(Pruning(rewind_to="0it"), data, 0)
+    check(Pruning(rewind_to="5it", resume_schedule=False), data, 5)
     with pytest.raises(UserError, match="inside an epoch"):
-        CHECK(Pruning(rewind_to="3it"), 3, steps_per_epoch({"accumulate_grad_batches": 2}, data), data)
+        check(Pruning(rewind_to="3it"), data, 3, steps_per_epoch({"accumulate_grad_batches": 2}, data))
     stateful = Blobs(batch_size=30)
     stateful.prepare()
-    CHECK(Pruning(rewind_to="5it"), 5, steps, stateful)
+    check(Pruning(rewind_to="5it"), stateful, 5)
+    last_five = Pruning(methods=[LRRewinding(5)])
+    with pytest.raises(UserError, match=r"the last 5 of 12 iterations begin inside an epoch.*multiple of 3") as raised:
+        check(last_five, data, 0)
+    assert "\n" not in str(raised.value)
+    check(last_five, stateful, 0)
+    check(Pruning(methods=[LRRewinding(6)]), data, 0)
+
+
+@pytest.mark.parametrize("iterations", [ITERATIONS, ITERATIONS + 1])
+def test_no_round_trains_more_than_the_dense_network(iterations: int) -> None:
+    with pytest.raises(UserError, match=rf"lr_rewinding trains {iterations} iterations.* has 12; give fewer, or leave"):
+        check(Pruning(methods=[LRRewinding(iterations)]), Blobs(), 0)

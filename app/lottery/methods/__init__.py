@@ -1,29 +1,55 @@
 """Methods, one file each: how the networks of a lottery come to their weights and masks."""
 
+from app.lottery.methods.continued import Continued
 from app.lottery.methods.control import Control
 from app.lottery.methods.dense import Dense
+from app.lottery.methods.dense_continued import DenseContinued
+from app.lottery.methods.fine_tuning import FineTuning
 from app.lottery.methods.iterative import Iterative
+from app.lottery.methods.lr_rewinding import LRRewinding
 from app.lottery.methods.method import Finished, Method, Origin, dense_key, ticket_key
 from app.lottery.methods.one_shot import OneShot
+from app.lottery.methods.random_balanced import RandomBalanced
+from app.lottery.methods.random_erk import RandomERK
 from app.lottery.methods.random_mask import RandomMask
 from app.lottery.methods.random_reinit import RandomReinit
+from app.lottery.methods.reshuffled import Reshuffled
+from app.lottery.methods.same_sign import SameSign
+from app.lottery.methods.shuffled_mask import ShuffledMask
+from app.lottery.methods.weights_only import WeightsOnly
 
 # In the order in which networks are trained and shown.
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Dense, Iterative, OneShot, RandomReinit, RandomMask)
+    method.name: method
+    for method in (
+        *(Dense, Iterative, OneShot),
+        *(LRRewinding, FineTuning, WeightsOnly, Continued),
+        DenseContinued,
+        *(RandomReinit, RandomMask, RandomERK, RandomBalanced, ShuffledMask, SameSign, Reshuffled),
+    )
 }
 
 __all__ = [
     "METHODS",
+    "Continued",
     "Control",
     "Dense",
+    "DenseContinued",
+    "FineTuning",
     "Finished",
     "Iterative",
+    "LRRewinding",
     "Method",
     "OneShot",
     "Origin",
+    "RandomBalanced",
+    "RandomERK",
     "RandomMask",
     "RandomReinit",
+    "Reshuffled",
+    "SameSign",
+    "ShuffledMask",
+    "WeightsOnly",
     "dense_key",
     "ticket_key",
 ]

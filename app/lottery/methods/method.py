@@ -3,14 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
 from app.common.errors import UserError
-from app.pruning import Masks, Score
+from app.pruning import Masks, Score, When
 from app.runs.layout import NetworkKey
 from app.runs.schema import MethodNote
 
@@ -26,6 +26,8 @@ class Origin:
         survivors: exactly how many weights stay of each tensor; or of all together, which are ranked together then; as
             many as the rates say where it is left out.
         score: which weights stay; the configured score where it is left out.
+        scored_from: the earlier state that scores may compare the trained weights with; `weights` where it is left
+            out.
     """
 
     weights: Mapping[str, Tensor]
@@ -33,6 +35,7 @@ class Origin:
     trained: Mapping[str, Tensor] | None = None
     survivors: Mapping[str, int] | int | None = None
     score: Score | None = None
+    scored_from: Mapping[str, Tensor] | None = None
 
 
 class Finished(Protocol):
@@ -80,10 +83,15 @@ class Method(ABC):
         UserError: fewer than one branch.
     """
 
-    name: ClassVar[str]  # in results.csv and in directories
-    label: ClassVar[str] = ""  # in sentences and legends; the name in words where it is empty
-    note: ClassVar[str] = ""  # what it does, one clause, for "How to read"
-    of: ClassVar[str] = ""  # the method whose tickets it is a control of
+    name: str  # in results.csv and in directories
+    label: str = ""  # in sentences and legends; the name in words where it is empty
+    note: str = ""  # what it does, one clause, for "How to read"
+    of: str = ""  # the method whose tickets it is a control of
+    # The moment of the dense training whose schedule and data order its networks train on with; where it is None that
+    # of tickets: the rewind point, or the beginning.
+    trains_on_from: When | None = None
+    # Whether its networks train at the learning rate that the dense training's last iteration had.
+    at_last_rate: bool = False
 
     def __init__(self, branches: int = 1) -> None:
         if branches < 1:
@@ -108,6 +116,10 @@ class Method(ABC):
     def reads_weights_of(self, key: NetworkKey) -> tuple[NetworkKey, ...]:
         """The networks whose trained weights `origin` reads; all that it needs where a subclass does not say."""
         return self.needs(key, ())
+
+    def continues(self, key: NetworkKey) -> tuple[NetworkKey, ...]:
+        """The networks whose trained weights `weights` returns; none where a subclass does not say."""
+        return ()
 
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
         """The state that the survivors of a network return to; the rewind point where a subclass does not say."""

@@ -4,13 +4,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.lottery.methods.control import Control
-from app.lottery.methods.method import Finished, Origin, ticket_key
+from app.lottery.methods.method import Finished, Origin
 from app.pruning import survivors
 from app.runs.layout import NetworkKey
 
 
 class RandomReinit(Control):
-    """The mask of an iterative ticket with fresh weights."""
+    """The mask of a ticket with fresh weights."""
 
     name = "random_reinit"
     label = "random reinit"
@@ -22,5 +22,5 @@ class RandomReinit(Control):
 
     @override
     def origin(self, key: NetworkKey, finished: Finished) -> Origin:
-        masks = finished.mask(ticket_key(key))
+        masks = self.ticket(key, finished)
         return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

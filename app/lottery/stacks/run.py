@@ -79,4 +79,4 @@ class StackedLottery:
 
     def _is_alone(self, key: NetworkKey) -> bool:
         """Begun alone; or the dense network of tickets that go on from the checkpoint of a later moment."""
-        return self.network.layout.network(key).last.exists() or (key.round == 0 and self.network.resumes_schedule)
+        return self.network.layout.network(key).last.exists() or bool(self.network.snapshots(key))

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from app.common import protocols
 from app.common.errors import Interrupted, RunError
 from app.common.files import make_directory, remove
 from app.common.states import load_plain_state
+from app.lottery.finished_networks import LAST_RATES
 from app.lottery.network import NetworkTraining, read_result
 from app.lottery.network_summary import summary
 from app.lottery.stacks.checkpoint import StackCheckpoint
@@ -205,10 +207,11 @@ class StackTraining:
                 raise RunError(
                     f"{self._files[index].root}: no validation was measured; check trainer.val_check_interval"
                 )
-            initial, stacked = self._initial.get(path, {}), len(self.networks)
-            self.network.write(
-                one.job, one.share, rows, initial, final[index], seconds, self.place.device, stacked=stacked
-            )
+            notes: dict[str, Any] = {"stacked": len(self.networks)}
+            if one.job.key.round == 0:
+                notes[LAST_RATES] = self._rates()
+            initial = self._initial.get(path, {})
+            self.network.write(one.job, one.share, rows, initial, final[index], seconds, self.place.device, **notes)
             results.append(self._told(one, rows))
         remove(self.network.layout.stack)
         self.progress.end(f"{len(results)} networks trained at once are finished")
@@ -217,6 +220,12 @@ class StackTraining:
             more = f", and {len(self._failed) - 1} more" if len(self._failed) > 1 else ""
             raise RunError(f"{self.network.layout.root / path}: {reason}{more}")
         return results
+
+    def _rates(self) -> list[list[float]]:
+        """The learning rates, which are the same in every iteration, because there are no schedulers."""
+        assert isinstance(self.network.model, protocols.Stackable)
+        parts = self.network.model.stackable()
+        return [[float(group["lr"]) for group in parts.optimizer(parts.net.parameters()).param_groups]]
 
     def _told(self, one: Prepared, rows: Sequence[MetricsRow]) -> Result:
         """Log what was measured, now that W&B can be told of one network after the other."""

@@ -1,0 +1,35 @@
+"""Surviving initial values reshuffled (Zhou et al. 2019, "random reshuffle"; Frankle & Carbin, appendix F)."""
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from app.lottery.methods.control import Control
+from app.lottery.methods.method import Finished, Origin
+from app.pruning import survivors
+from app.runs.layout import NetworkKey
+
+
+class Reshuffled(Control):
+    """The mask of a ticket; the values that its survivors are rewound to change places within each layer.
+
+    Everything else is rewound.
+    """
+
+    name = "reshuffled"
+    label = "reshuffled weights"
+    note = "a ticket's mask, the values that its survivors are rewound to shuffled within each layer"
+
+    @override
+    def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
+        start, draw = finished.rewind_point(key.replicate), finished.generator(key)
+        for name, mask in sorted(self.ticket(key, finished).items()):
+            values = start[name][mask]
+            start[name] = start[name].clone()
+            start[name][mask] = values[torch.randperm(len(values), generator=draw)]
+        return start
+
+    @override
+    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
+        masks = self.ticket(key, finished)
+        return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

@@ -1,0 +1,30 @@
+"""Fresh magnitudes with the old signs (Zhou et al. 2019, "signed reinit")."""
+
+from torch import Tensor
+from typing_extensions import override
+
+from app.lottery.methods.control import Control
+from app.lottery.methods.method import Finished, Origin
+from app.pruning import survivors
+from app.runs.layout import NetworkKey
+
+
+class SameSign(Control):
+    """The mask of a ticket; each survivor has the sign that it is rewound to and the magnitude of a fresh draw.
+
+    What is not pruned, such as biases, is rewound.
+    """
+
+    name = "same_sign"
+    label = "same sign"
+    note = "a ticket's mask on fresh magnitudes with the signs of the weights that tickets are rewound to"
+
+    @override
+    def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
+        start, fresh = finished.rewind_point(key.replicate), finished.fresh_weights(key)
+        return start | {name: fresh[name].abs().copysign(start[name]) for name in self.ticket(key, finished)}
+
+    @override
+    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
+        masks = self.ticket(key, finished)
+        return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

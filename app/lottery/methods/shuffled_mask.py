@@ -1,0 +1,30 @@
+"""Masks shuffled within their layers (Frankle et al. 2021, "Missing the Mark", section 5)."""
+
+import torch
+from typing_extensions import override
+
+from app.lottery.methods.control import Control
+from app.lottery.methods.method import Finished, Origin
+from app.pruning import survivors
+from app.runs.layout import NetworkKey
+
+
+class ShuffledMask(Control):
+    """The mask of a ticket, each layer's shuffled, on the weights that tickets are rewound to.
+
+    Its distribution is that of `random_mask`; this is the ablation under its name in the literature, with its own
+    draws.
+    """
+
+    name = "shuffled_mask"
+    label = "shuffled mask"
+    note = "a ticket's mask shuffled within each layer, on the weights that tickets are rewound to"
+
+    @override
+    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
+        draw = finished.generator(key)
+        masks = {
+            name: mask.flatten()[torch.randperm(mask.numel(), generator=draw)].view_as(mask)
+            for name, mask in sorted(self.ticket(key, finished).items())
+        }
+        return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

@@ -1,0 +1,82 @@
+"""The moments of the dense training that networks train on from: with their schedule and their data order."""
+
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule
+
+from app.common.errors import UserError
+from app.common.lightning_internals import is_stateful_loader
+from app.lottery.settings import Pruning
+from app.pruning import When
+from app.runs.layout import NetworkKey, RunLayout
+
+START = When(0)
+
+
+def rewind_moment(settings: Pruning) -> When:
+    """The moment that tickets train on from; `START` where they train their full length."""
+    return When.parse(settings.rewind_to) if settings.resume_schedule else START
+
+
+def moment_of(settings: Pruning, key: NetworkKey) -> When:
+    """The moment that a network trains on from."""
+    found = None if key.round == 0 else settings.method(key).trains_on_from
+    return START if key.round == 0 else found or rewind_moment(settings)
+
+
+def later_moments(settings: Pruning) -> list[When]:
+    """All moments after the start that networks train on from: the dense training is saved there."""
+    found = [rewind_moment(settings), *(method.trains_on_from for method in settings.all_methods)]
+    return [moment for moment in dict.fromkeys(found) if moment is not None and moment.count > 0]
+
+
+def checkpoint_at(settings: Pruning, layout: RunLayout, replicate: int, moment: When) -> Path:
+    """Where the dense training is saved at a later moment."""
+    if moment == rewind_moment(settings):
+        return layout.rewind_checkpoint(replicate)
+    return layout.moment(replicate, str(moment))
+
+
+def iteration_at(settings: Pruning, moment: When, *, iterations: int, rewind_iteration: int) -> int:
+    """A moment as an iteration of the dense training.
+
+    Args:
+        settings: of the lottery.
+        moment: one of `moment_of`.
+        iterations: length of the dense training.
+        rewind_iteration: the iteration that `rewind_to` means.
+    """
+    if moment.before_end:
+        return iterations - moment.count
+    return rewind_iteration if moment.count > 0 and moment == rewind_moment(settings) else moment.count
+
+
+def check_moments(
+    settings: Pruning, data: LightningDataModule, *, iterations: int, rewind_iteration: int, iterations_per_epoch: int
+) -> None:
+    """Refuse moments outside the training, and those inside an epoch if the training data cannot go on there.
+
+    Raises:
+        UserError: it names the option.
+    """
+    for method in settings.all_methods:
+        moment = method.trains_on_from
+        if moment is not None and moment.before_end and moment.count >= iterations:
+            raise UserError(
+                f"pruning.methods: {method.name} trains {moment.count:,} iterations, and the dense training has "
+                f"{iterations:,}; give fewer, or leave iterations out for all"
+            )
+    for moment in later_moments(settings):
+        at = iteration_at(settings, moment, iterations=iterations, rewind_iteration=rewind_iteration)
+        if at % iterations_per_epoch == 0 or is_stateful_loader(data.train_dataloader()):
+            continue
+        cannot = "inside an epoch, and the training data cannot go on there (its loader has no state_dict); choose"
+        if moment == rewind_moment(settings):
+            raise UserError(
+                f"pruning.rewind_to is {settings.rewind_to}, {cannot} the end of an epoch, such as 1ep, or "
+                "pruning.resume_schedule false"
+            )
+        raise UserError(
+            f"pruning.methods: the last {moment.count:,} of {iterations:,} iterations begin {cannot} a multiple of "
+            f"{iterations_per_epoch} iterations, or leave them out for all"
+        )
