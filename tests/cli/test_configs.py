@@ -109,6 +109,35 @@ def test_the_papers_configuration_is_the_papers(monkeypatch: pytest.MonkeyPatch)
     }
 
 
+ADAM, SGD = "torch.optim.Adam", "torch.optim.SGD"
+DECAYED = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+# Frankle & Carbin (2019), Figure 2: network, optimiser, batch, iterations, rates, scope.
+FIGURE_2: dict[str, tuple[str, str, dict[str, float], int, int, dict[str, float], str]] = {
+    "conv2": ("Conv2", ADAM, {"lr": 2e-4}, 60, 20_000, {"conv": 0.1, "fc": 0.2, "output": 0.1}, "layerwise"),
+    "conv4": ("Conv4", ADAM, {"lr": 3e-4}, 60, 25_000, {"conv": 0.1, "fc": 0.2, "output": 0.1}, "layerwise"),
+    "conv6": ("Conv6", ADAM, {"lr": 3e-4}, 60, 30_000, {"conv": 0.15, "fc": 0.2, "output": 0.1}, "layerwise"),
+    "resnet18": ("ResNet", SGD, DECAYED, 128, 30_000, {"conv": 0.2}, "global"),
+    "vgg19": ("VGG", SGD, DECAYED, 64, 112_480, {"conv": 0.2}, "global"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURE_2)
+def test_networks_on_cifar10_are_trained_as_the_paper_trains_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, optimizer, options, batch, iterations, rates, scope = FIGURE_2[name]
+    config = composed(f"lottery/{name}_cifar10.yaml", command="lottery", monkeypatch=monkeypatch)
+    model, data, pruning = config["model"]["init_args"], config["data"]["init_args"], config["pruning"]
+    assert model["net"]["class_path"] == f"app.nets.{net}"
+    assert model["optimizer"]["class_path"] == optimizer
+    assert model["optimizer"]["init_args"].items() >= options.items()
+    assert (data["batch_size"], data["augment"]) == (batch, optimizer == SGD)
+    assert (data["train_images"], data["val_images"], data["test_images"]) == (None, None, None)
+    assert config["trainer"]["max_steps"] == iterations
+    assert (pruning["rates"], pruning["scope"], pruning["rewind_to"]) == (rates, scope, "0it")
+    assert (pruning["methods"], pruning["random_reinit"], pruning["replicates"]) == (["iterative"], 3, 5)
+    milestones = {"resnet18": [20_000, 25_000], "vgg19": ["80ep", "120ep"]}.get(name)
+    assert ((model["lr_scheduler"] or {"init_args": {}})["init_args"].get("milestones")) == milestones
+
+
 def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen list: a new option is a visible change."""
     parsed = parse("lottery", "--config", "configs/quickstart.yaml", monkeypatch=monkeypatch)
