@@ -18,6 +18,7 @@ usage: python -m app COMMAND ...
 
   lottery    draw lottery tickets: train, prune, rewind, train again
   report     figures, tables and one page from finished and running experiments
+  stability  copies of networks of a lottery, and the error on the line between them
   status     what is done, running and missing in an experiment
   fit        train one network
   validate, test, predict
@@ -43,6 +44,13 @@ def _report(argv: list[str]) -> None:
     from app.report.command import main
 
     main(argv[1:])
+
+
+def _stability(argv: list[str]) -> None:
+    from app.cli.main import study
+    from app.commands.stability import run_stability
+
+    run_stability(argv[1:], study)
 
 
 def _status(argv: list[str]) -> None:
@@ -111,6 +119,7 @@ def _help(argv: list[str]) -> None:
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "lottery": _lightning,
     "report": _report,
+    "stability": _stability,
     "status": _status,
     "fit": _lightning,
     "validate": _lightning,

@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "report": {"plotting", "runs"},
     "lottery": {"callbacks", "pruning", "report", "runs", "stacked", "training"},
     "authors": {"datamodules"},
-    "commands": {"lottery", "parsing", "plotting", "runs", "syntax"},
+    "commands": {"lottery", "parsing", "plotting", "pruning", "runs", "syntax"},
     "cli": {"commands", "datamodules", "lottery", "modules", "nets", "runs", "training"},
     "bench": {"callbacks", "cli", "datamodules", "lottery", "modules", "nets", "pruning", "runs", "training"},
     "__main__": {"authors", "bench", "cli", "commands", "report", "lottery"},

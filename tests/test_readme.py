@@ -35,7 +35,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 
 def test_every_subcommand_has_an_example() -> None:
-    ours = ("lottery", "report", "status", "parse", "syntax", "bench", "import-authors")
+    ours = ("lottery", "report", "status", "stability", "parse", "syntax", "bench", "import-authors")
     for command in (*ours, "fit", "test", "validate", "predict"):
         assert re.search(rf"python -m app {command}|`{command}`", README), command
 

@@ -17,6 +17,7 @@ PROGRAM = "trees-and-tickets"
 # Options of commands that have a parser of their own.
 OTHERS = {
     "report": ("--out",),
+    "stability": ("--round", "--method", "--replicate", "--at", "--copies", "--points", "--threads", "--out"),
     "status": (),
     "bench": ("--quick", "--json", "--threads", "--only"),
     "import-authors": ("--data", "--output"),

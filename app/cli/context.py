@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 
 from app.common.errors import UserError
+from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 from app.runs.layout import FitLayout
 from app.training.trainer_factory import TrainerFactory
@@ -27,6 +28,7 @@ class Context:
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
         parent: the process that this one is a worker of, if any.
+        study: what is done with a lottery in place of training its networks, if anything.
     """
 
     seed: int
@@ -38,6 +40,7 @@ class Context:
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
     parent: Parent | None = None
+    study: Callable[[Experiment], Any] | None = None
 
     @property
     def root(self) -> Path:

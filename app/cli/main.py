@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from app.cli.mistakes import user_error
 from app.cli.parser import CLI, MEASURES
 from app.cli.trained_model import TrainedModel, trained_model
 from app.common.errors import UserError
+from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 
 CKPT_PATH = "--ckpt_path"
@@ -42,6 +44,20 @@ def work(parent: Parent) -> None:
     _run({"subcommand": "lottery", "lottery": parent.config}, parent)
 
 
+def study(config: dict[str, Any], carry_out: Callable[[Experiment], Any]) -> None:
+    """Carry out a study of a lottery, whose networks are made as its command makes them.
+
+    Args:
+        config: the lottery's.
+        carry_out: the study.
+
+    Raises:
+        UserError: what the configuration names is no longer what it was, or the study is impossible.
+    """
+    del sys.argv[1:]
+    _run({"subcommand": "lottery", "lottery": config}, study=carry_out)
+
+
 def _named_network(argv: list[str]) -> tuple[list[str], TrainedModel | None]:
     """The command line with a run directory replaced by its checkpoint, and what is known of the network there."""
     if not argv or argv[0] not in MEASURES:
@@ -70,10 +86,15 @@ def _value(option: str, argv: list[str]) -> str | None:
     return None
 
 
-def _run(arguments: dict[str, Any] | None, parent: Parent | None = None, trained: TrainedModel | None = None) -> None:
+def _run(
+    arguments: dict[str, Any] | None,
+    parent: Parent | None = None,
+    trained: TrainedModel | None = None,
+    study: Callable[[Experiment], Any] | None = None,
+) -> None:
     quiet()
     try:
-        CLI(arguments, parent, trained)
+        CLI(arguments, parent, trained, study=study)
     except Exception as error:
         if (mistake := user_error(error)) is None:
             raise

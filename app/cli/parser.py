@@ -1,5 +1,6 @@
 """The command line: LightningCLI with subcommands of our own."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from app.cli.trainer_options import check_processes, check_trainer, let_speak, w
 from app.common import gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI, requeue_signal, starts_by_spawning
+from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
 from app.training.fit import Fit
@@ -61,6 +63,7 @@ class CLI(OpenCLI):
         args: the command line; the process's own where it is left out.
         parent: the process that this one works for, if any.
         trained: the network that a command is to measure, where the command line named its run directory or checkpoint.
+        study: what `lottery` does in place of training its networks, if anything.
         run: whether to run the subcommand that is asked for.
     """
 
@@ -70,10 +73,12 @@ class CLI(OpenCLI):
         parent: Parent | None = None,
         trained: TrainedModel | None = None,
         *,
+        study: Callable[[Experiment], Any] | None = None,
         run: bool = True,
     ) -> None:
         self._parent = parent
         self._trained = trained
+        self._study = study
         write_defaults_of_callbacks()
         strict = {"exit_on_error": False, "allow_abbrev": False}
         main = {"prog": "python -m app"} | strict
@@ -282,6 +287,7 @@ class CLI(OpenCLI):
             make_trainer=self.network_trainer,
             make_loggers=self._trainers.loggers,
             parent=self._parent,
+            study=self._study,
         )
 
     def network_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:

@@ -41,7 +41,7 @@ from callbacks.trainer_state import refuse_strategy
 def run_lottery(
     trainer: Trainer, model: LightningModule, data: LightningDataModule, settings: Pruning, context: Any
 ) -> None:
-    """Draw lottery tickets, or say what would be trained.
+    """Draw lottery tickets, say what would be trained, or carry out a study of them.
 
     Args:
         trainer: of the configuration; it trains nothing itself.
@@ -74,18 +74,6 @@ def run_lottery(
     rewound = rewind_iteration(settings.rewind_to, iterations=iterations, iterations_per_epoch=steps)
     check_moments(settings, data, iterations=iterations, rewind_iteration=rewound, iterations_per_epoch=steps)
     graph(settings, set(settings.networks()))  # refuses methods that need each other before anything is trained
-    check_workers(settings, trainer, context.threads)
-    at_once = settings.stack > 1 or layout.stack.exists()  # a begun group is finished as it was begun
-    if at_once:
-        check_stack(settings, trainer, model, data, arguments, context.make_loggers())
-    if settings.plan:
-        plan = _plan(model, data, settings, layout, iterations, context)
-        if at_once:
-            place = Place(trainer.strategy.root_device, trainer.precision, arguments)
-            plan = replace(plan, at_once=seconds_at_once(plan, model, data, place))
-        if is_first():
-            Console().print(plan.render())
-        return
     experiment = Experiment(
         model=model,
         data=data,
@@ -101,6 +89,21 @@ def run_lottery(
         checkpoint_seconds=context.checkpoint_seconds,
         requeue_on=requeue_signal(trainer),
     )
+    if context.study is not None:
+        context.study(experiment)
+        return
+    check_workers(settings, trainer, context.threads)
+    at_once = settings.stack > 1 or layout.stack.exists()  # a begun group is finished as it was begun
+    if at_once:
+        check_stack(settings, trainer, model, data, arguments, context.make_loggers())
+    if settings.plan:
+        plan = _plan(model, data, settings, layout, iterations, context)
+        if at_once:
+            place = Place(trainer.strategy.root_device, trainer.precision, arguments)
+            plan = replace(plan, at_once=seconds_at_once(plan, model, data, place))
+        if is_first():
+            Console().print(plan.render())
+        return
     if context.parent is not None:
         experiment.serve(context.parent)
         return

@@ -168,6 +168,15 @@ class Experiment:
         finally:
             loggers.finish()
 
+    def lottery(self, progress: ExperimentProgress, stop: Callable[[], bool]) -> Lottery:
+        """The lottery that makes its networks, for studies of them.
+
+        Args:
+            progress: where trainings are shown.
+            stop: asked between iterations whether to stop.
+        """
+        return self._lottery(self._loggers(), progress, stop)
+
     @property
     def _size(self) -> int:
         return len(list(self.settings.networks()))

@@ -9,7 +9,6 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from app.common import protocols
@@ -23,10 +22,9 @@ from app.runs.table import ITERATION, MetricsFile, MetricsRow, read_metrics
 from app.training.best_checkpoint import BestCheckpoint
 from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
 from app.training.library_errors import library_errors_named
-from app.training.requirements import is_tested
+from app.training.measure import measure
 from app.training.run_checkpoint_io import RunCheckpointIO
 from app.training.trainer_factory import TrainerFactory
-from app.training.unprofiled import Unprofiled
 from callbacks import (
     ExperimentProgress,
     FinalMetrics,
@@ -35,14 +33,10 @@ from callbacks import (
     ReportedProgress,
     RequiredMetric,
     ResumeCheckpoint,
-    SameWeights,
     StopOnNonFinite,
 )
-from callbacks.metrics_recorder import UNRECORDED, number
 from callbacks.stop_on_non_finite import diverged
 from callbacks.trainer_state import reached_its_end
-
-TEST = "test_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,21 +238,11 @@ class Training:
 
     def _measured_at_end(self, iterations: int) -> dict[str, float]:
         """What the trained network has: the last validation may have come earlier, or callbacks changed the weights."""
-        found = self._measure("validate")
-        if is_tested(self.model, self.data) and not any(name.startswith(TEST) for name in found):
-            found |= self._measure("test")
+        found = measure(
+            self.model, self.data, self.make_trainer, self.files.root, self.arguments, logs=bool(self.loggers)
+        )
         losses = {"val_loss", *([self.best.monitor] if self.best.mode == "min" else [])}
         for name in sorted(losses & found.keys()):
             if not math.isfinite(found[name]):
                 raise diverged(name, found[name], f"at the end, iteration {iterations:,}")
         return found
-
-    def _measure(self, what: str) -> dict[str, float]:
-        # A module may use its logger; what is logged here would stand at iteration 0. Tensors that it keeps from a
-        # validation are to be of use in the next training.
-        loggers: list[Logger] = [DummyLogger()] if self.loggers else []
-        arguments = {**self.arguments, "inference_mode": False, "profiler": Unprofiled()}
-        trainer = self.make_trainer(self.files.root, [SameWeights()], loggers, **arguments)
-        with library_errors_named():
-            getattr(trainer, what)(self.model, datamodule=self.data, verbose=False)
-        return {name: number(value) for name, value in trainer.callback_metrics.items() if name not in UNRECORDED}

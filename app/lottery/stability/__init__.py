@@ -1,0 +1,1 @@
+"""Stability of the networks of a lottery to the noise of SGD: copies, and the error on the line between them."""
