@@ -13,7 +13,7 @@ from app.common.protocols import prunable_parameters
 from app.common.states import check_state, plain_parameters
 from app.pruning import SCORES, Masks, Score, When, rewind, usual_rates
 from app.pruning.masks import check_names, density, survivors, weight_sizes
-from app.pruning.pools import SCOPES, after_pruning, pools, pools_to_keep
+from app.pruning.pools import SCOPES, after_pruning, in_steps, pools, pools_to_keep
 from app.pruning.rates import check_kinds, check_rates
 from app.pruning.scores import checked_scores
 from app.pruning.select import keep_in_pools
@@ -117,14 +117,19 @@ class Ticket:
         least = 0 if isinstance(survivors_to_keep, Mapping) else self.least_per_layer
         if survivors_to_keep is not None:
             counts = pools_to_keep(survivors_to_keep, before)
+            left = {pool: sum(before[name] for name in pool) for pool in counts}
         else:
             check_kinds(kinds, self.rates_for(kinds))
             left = {pool: sum(before[name] for name in pool) for pool in pools(kinds, self.scope)}
             counts = after_pruning(left, before, kinds, self.rates_for(kinds), least)
         weights = {name: parameters[name].detach() for name in self.masks}
-        gradients = LossGradients(module, make_batch or (lambda: self.first_batch))
-        scores = checked_scores(score or self.score, weights, self.rewind_point, self.masks, gradients)
-        self.masks = keep_in_pools(scores, self.masks, counts, least)
+        score, masks = score or self.score, self.masks
+        for each in in_steps(left, counts, score.steps):
+            gradients = LossGradients(module, make_batch or (lambda: self.first_batch), masks)
+            masks = keep_in_pools(
+                checked_scores(score, weights, self.rewind_point, masks, gradients), masks, each, least
+            )
+        self.masks = masks
         self.round, self.trained = self.round + 1, False
         rewind(module, self.rewind_point, self.masks)
         after = survivors(self.masks)

@@ -98,7 +98,7 @@ class Lottery:
             ticket.next_round(
                 self.model,
                 survivors_to_keep=origin.survivors,
-                score=origin.score,
+                score=(origin.score or self.settings.built_score).seeded(self.networks_before.generator(key)),
                 make_batch=partial(self._first_batch, key),
             )
             if origin.scored_from is not None:

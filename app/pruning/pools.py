@@ -1,6 +1,6 @@
 """Pools: which tensors' weights are ranked together, and how many weights a pruning leaves in each pool."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from app.common.errors import UserError
@@ -51,6 +51,23 @@ def after_pruning(
         pool: max(n - pruned_count(rates[kinds[pool[0]]], n), sum(min(counts[name], least) for name in pool))
         for pool, n in left.items()
     }
+
+
+def in_steps(left: Mapping[Pool, int], counts: Mapping[Pool, int], steps: int) -> Iterator[dict[Pool, int]]:
+    """How many weights stay after each of so many steps, each of which keeps the same share.
+
+    After step k of n a share d^(k / n) is left of the weights, where d is the share at the end (Tanaka et al. 2020,
+    algorithm 1).
+
+    Args:
+        left: weights left in each pool before.
+        counts: at the end.
+        steps: how many.
+    """
+    for step in range(1, steps):
+        done = step / steps
+        yield {pool: round(left[pool] ** (1 - done) * count**done) for pool, count in counts.items()}
+    yield dict(counts)
 
 
 def pool_schedule(

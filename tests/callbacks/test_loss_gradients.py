@@ -220,3 +220,73 @@ def test_a_lottery_with_a_score_of_ones_own(tmp_path: Any) -> None:
     ((trained, before, gradients),) = score.given
     for name, count in {"net.fc.weight": 36, "net.output.weight": 32}.items():
         assert ticket[name].equal(largest((trained[name] * gradients[name]).abs(), before[name], count))
+
+
+# Beyond the loss's gradients
+
+
+def test_masked_weights_count_as_0() -> None:
+    torch.manual_seed(0)
+    module = TinyModule()
+    masks = {"net.fc.weight": torch.rand(8, FEATURES) < 0.5}
+    before = weights(module)
+    found = LossGradients(module, lambda: BATCH, masks)()
+    assert same(weights(module), before)
+    module.net.fc.weight.data[~masks["net.fc.weight"]] = 0
+    assert close(found, prefixed(by_hand(module.net, BATCH)))
+
+
+def test_the_hessian_is_of_the_masked_weights_alone_and_the_module_stays_as_it_was() -> None:
+    torch.manual_seed(0)
+    module = TinyModule(TinyNet(norm=True))
+    before, rng = weights(module), torch.get_rng_state()
+    weight = module.net.output.weight.detach().clone()
+
+    def loss(output: Tensor) -> Tensor:
+        return F.cross_entropy(torch.func.functional_call(module.net, {"output.weight": output}, BATCH[0]), BATCH[1])
+
+    hessian = torch.autograd.functional.hessian(loss, weight).view(24, 24)
+    gradient = torch.autograd.functional.jacobian(loss, weight).flatten()
+    module.net.norm.load_state_dict({name[9:]: value for name, value in before.items() if ".norm." in name})
+    found = LossGradients(module, lambda: BATCH, {"net.output.weight": torch.ones(3, 8).bool()}).hessian_gradient()
+    assert list(found) == ["net.output.weight"]
+    assert torch.allclose(found["net.output.weight"].flatten(), hessian @ gradient, atol=1e-6)
+    assert same(weights(module), before)
+    assert torch.get_rng_state().equal(rng)
+
+
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return value * 1
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda rows: Once.apply(rows), r"the loss of Changed cannot be differentiated twice \(RuntimeError"),
+        (lambda rows: (rows, 1), r"Changed\.forward returns a tuple; this score needs outputs to sum"),
+        (lambda rows: rows.detach(), r"Changed\.forward returns a tensor without gradients"),
+        (
+            lambda rows: rows.view(7, -1),
+            r"Changed\.forward does not take an input of shape \[1, 6\] in float64 \(Ru",
+        ),
+    ],
+)
+def test_networks_that_lack_what_a_score_needs_are_refused_in_one_line(change: Any, says: str) -> None:
+    class Changed(TinyModule):
+        def forward(self, rows: Tensor) -> Any:
+            return change(self.net(rows))
+
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            return F.cross_entropy(self(batch[0]), batch[1])
+
+    gradients = LossGradients(Changed(), lambda: BATCH)
+    with pytest.raises(UserError, match=says) as raised:
+        gradients.hessian_gradient() if "twice" in says else gradients.synaptic_flow()
+    assert "\n" not in str(raised.value)

@@ -14,16 +14,21 @@ from torch import Tensor
 from app.common.errors import UserError
 from app.lottery.methods import (
     METHODS,
+    SNIP,
+    AtInitialisation,
     Continued,
     Control,
     Dense,
     DenseContinued,
     FineTuning,
+    GraSP,
     Iterative,
     LRRewinding,
+    MagnitudeAtInit,
     Method,
     OneShot,
     Origin,
+    RandomAtInit,
     RandomBalanced,
     RandomERK,
     RandomMask,
@@ -31,9 +36,10 @@ from app.lottery.methods import (
     Reshuffled,
     SameSign,
     ShuffledMask,
+    SynFlow,
     WeightsOnly,
 )
-from app.pruning import keep, prune
+from app.pruning import keep, prune, scores
 from app.pruning.scores import Magnitude
 from app.runs.layout import NetworkKey
 
@@ -86,6 +92,9 @@ class Fake:
     def scheduled_survivors(self, round: int) -> dict[str, int]:
         return {"fc": 20 - 3 * round, "output": 12 - round}
 
+    def scheduled_total(self, round: int) -> int:
+        return 30 - 5 * round
+
     def fresh_weights(self, key: NetworkKey) -> State:
         return drawn("fresh", key)
 
@@ -96,10 +105,10 @@ class Fake:
 def masks_of(origin: Origin) -> State:
     """The masks that the lottery makes of an origin."""
     trained = origin.trained if origin.trained is not None else origin.weights
-    scores = (origin.score or Magnitude())(trained, origin.weights, origin.masks, dict)
+    values = (origin.score or Magnitude())(trained, origin.weights, origin.masks, dict)
     if origin.survivors is None:
-        return prune(scores, origin.masks, kinds=KINDS, rates=RATES)
-    return keep(scores, origin.masks, origin.survivors)
+        return prune(values, origin.masks, kinds=KINDS, rates=RATES)
+    return keep(values, origin.masks, origin.survivors)
 
 
 def largest(weights: Tensor, among: Tensor, count: int) -> Tensor:
@@ -158,6 +167,38 @@ def test_one_shot_alone_prunes_to_what_the_rates_say() -> None:
         counts = {"fc": 20 - 3 * key.round, "output": 12 - key.round}
         assert {name: int(mask.sum()) for name, mask in masks.items()} == counts
         assert fake.read == [NetworkKey(key.replicate, "dense", 0)]
+
+
+AT_INITIALISATION = {
+    MagnitudeAtInit: Magnitude,
+    RandomAtInit: scores.Random,
+    SNIP: scores.SNIP,
+    GraSP: scores.GraSP,
+    SynFlow: scores.SynFlow,
+}
+
+
+@pytest.mark.parametrize("method", AT_INITIALISATION, ids=lambda method: method.name)
+def test_pruning_at_initialisation_keeps_a_tickets_total_of_the_untrained_weights(
+    method: type[AtInitialisation],
+) -> None:
+    for key in keys_of(method()):
+        for made in (method(), method(inverted=True)):
+            fake = Fake()
+            origin = made.origin(key, fake)
+            ticket = NetworkKey(key.replicate, "iterative", key.round)
+            assert origin.survivors == sum(int(mask.sum()) for mask in Fake.mask_of(ticket).values())
+            assert fake.read == [ticket]
+            assert origin.trained is None
+            assert same(dict(origin.weights), drawn("rewind", key.replicate))
+            assert all(mask.all() for mask in origin.masks.values())
+            score = origin.score.score if made.inverted else origin.score
+            assert type(score) is AT_INITIALISATION[method]
+            assert isinstance(origin.score, scores.Inverted) == made.inverted
+        alone = method().origin(key, fake := Fake(methods=["dense", method.name]))
+        assert (alone.survivors, fake.read) == (30 - 5 * key.round, [])
+    assert method(inverted=True).described.title == f"{method.label} inverted"
+    assert {method(inverted=True).name, method().name, method.name} == {method.name, f"{method.name}_inverted"}
 
 
 def test_a_reinitialised_control_is_the_tickets_mask_on_fresh_weights() -> None:
@@ -336,6 +377,10 @@ def test_a_network_reads_weights_of_what_it_says_and_files_of_what_it_needs(meth
         def __init__(self, methods: Collection[str]) -> None:
             super().__init__(methods)
             self.weights: list[NetworkKey] = []
+
+        def rewind_point(self, replicate: int) -> State:
+            self.read.append(NetworkKey(replicate, "dense", 0))  # whose training passes it
+            return super().rewind_point(replicate)
 
         def final(self, key: NetworkKey) -> State:
             self.weights.append(key)

@@ -1,14 +1,18 @@
 """Methods, one file each: how the networks of a lottery come to their weights and masks."""
 
+from app.lottery.methods.at_initialisation import AtInitialisation
 from app.lottery.methods.continued import Continued
 from app.lottery.methods.control import Control
 from app.lottery.methods.dense import Dense
 from app.lottery.methods.dense_continued import DenseContinued
 from app.lottery.methods.fine_tuning import FineTuning
+from app.lottery.methods.grasp import GraSP
 from app.lottery.methods.iterative import Iterative
 from app.lottery.methods.lr_rewinding import LRRewinding
+from app.lottery.methods.magnitude_at_init import MagnitudeAtInit
 from app.lottery.methods.method import Finished, Method, Origin, dense_key, ticket_key
 from app.lottery.methods.one_shot import OneShot
+from app.lottery.methods.random_at_init import RandomAtInit
 from app.lottery.methods.random_balanced import RandomBalanced
 from app.lottery.methods.random_erk import RandomERK
 from app.lottery.methods.random_mask import RandomMask
@@ -16,6 +20,8 @@ from app.lottery.methods.random_reinit import RandomReinit
 from app.lottery.methods.reshuffled import Reshuffled
 from app.lottery.methods.same_sign import SameSign
 from app.lottery.methods.shuffled_mask import ShuffledMask
+from app.lottery.methods.snip import SNIP
+from app.lottery.methods.synflow import SynFlow
 from app.lottery.methods.weights_only import WeightsOnly
 
 # In the order in which networks are trained and shown.
@@ -24,6 +30,7 @@ METHODS: dict[str, type[Method]] = {
     for method in (
         *(Dense, Iterative, OneShot),
         *(LRRewinding, FineTuning, WeightsOnly, Continued),
+        *(MagnitudeAtInit, RandomAtInit, SNIP, GraSP, SynFlow),
         DenseContinued,
         *(RandomReinit, RandomMask, RandomERK, RandomBalanced, ShuffledMask, SameSign, Reshuffled),
     )
@@ -31,17 +38,22 @@ METHODS: dict[str, type[Method]] = {
 
 __all__ = [
     "METHODS",
+    "SNIP",
+    "AtInitialisation",
     "Continued",
     "Control",
     "Dense",
     "DenseContinued",
     "FineTuning",
     "Finished",
+    "GraSP",
     "Iterative",
     "LRRewinding",
+    "MagnitudeAtInit",
     "Method",
     "OneShot",
     "Origin",
+    "RandomAtInit",
     "RandomBalanced",
     "RandomERK",
     "RandomMask",
@@ -49,6 +61,7 @@ __all__ = [
     "Reshuffled",
     "SameSign",
     "ShuffledMask",
+    "SynFlow",
     "WeightsOnly",
     "dense_key",
     "ticket_key",

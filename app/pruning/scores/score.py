@@ -1,17 +1,38 @@
 """What a score is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Protocol
 
+import torch
 from torch import Tensor
 
-# Computes the gradients of the loss on a batch of training data, by parameter name, when it is called.
-Gradients: TypeAlias = Callable[[], Mapping[str, Tensor]]
+
+class Gradients(Protocol):
+    """Gradients of a network at the weights that are scored, computed where a score asks for them.
+
+    All are by parameter name, on the CPU; parameters that the differentiated value does not depend on are missing.
+    """
+
+    def __call__(self) -> Mapping[str, Tensor]:
+        """Of the training loss on a batch of training data."""
+
+    def hessian_gradient(self) -> Mapping[str, Tensor]:
+        """The Hessian of the training loss times its gradient, with respect to the prunable weights, on that batch."""
+
+    def synaptic_flow(self) -> Mapping[str, Tensor]:
+        """Of the sum of outputs for an input of ones, with the absolute values of parameters and buffers; float64."""
 
 
 class Score(ABC):
-    """Gives every weight a number; a pruning removes the surviving weights whose numbers are lowest."""
+    """Gives every weight a number; a pruning removes the surviving weights whose numbers are lowest.
+
+    Attributes:
+        steps: in how many steps a pruning is made, each with the scores of the weights that are left, so that the
+            number of survivors falls by the same factor in each.
+    """
+
+    steps: int = 1
 
     @abstractmethod
     def __call__(
@@ -27,9 +48,13 @@ class Score(ABC):
             weights: trained weights by parameter name, any device.
             starting_weights: the same at the moment that the survivors are rewound to, on the CPU.
             masks: bool, True where a weight survives, on the CPU.
-            gradients: computes the gradients of the loss with respect to the trained weights; costly, so call it only
-                where they are needed.
+            gradients: computes the gradients of the loss with respect to the trained weights, and others; costly, so
+                call it only where they are needed.
 
         Returns:
             By name, one number per weight, in the shape of the weight. Those of pruned weights do not matter.
         """
+
+    def seeded(self, generator: torch.Generator) -> "Score":
+        """The score of one network, which draws its random numbers from this generator; itself where it draws none."""
+        return self
