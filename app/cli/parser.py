@@ -1,6 +1,7 @@
 """The command line: LightningCLI with subcommands of our own."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Self
 
@@ -79,6 +80,7 @@ class CLI(OpenCLI):
         self._parent = parent
         self._trained = trained
         self._study = study
+        self._asked = _asked(args)
         write_defaults_of_callbacks()
         strict = {"exit_on_error": False, "allow_abbrev": False}
         main = {"prog": "python -m app"} | strict
@@ -106,6 +108,10 @@ class CLI(OpenCLI):
     def subcommands() -> dict[str, set[str]]:
         ours = {name: {"model", "datamodule"} for name in ("lottery", "parse", "syntax")}
         return {**LightningCLI.subcommands(), **ours}
+
+    @override
+    def asked(self) -> Collection[str]:
+        return self._asked
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -301,3 +307,11 @@ class CLI(OpenCLI):
     @property
     def _trainers(self) -> RunTrainers:
         return RunTrainers(self.value("trainer"))
+
+
+def _asked(args: list[str] | dict[str, Any] | None) -> Collection[str]:
+    """The subcommand that a command line begins with; all of them where it does not begin with one."""
+    first = (
+        args.get("subcommand") if isinstance(args, dict) else next(iter(sys.argv[1:] if args is None else args), None)
+    )
+    return [first] if first in SUBCOMMANDS else SUBCOMMANDS

@@ -5,7 +5,7 @@ Lightning changes that part. Only this file and `ranks` import Lightning in this
 """
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loops.utilities import _reset_progress
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
@@ -277,6 +277,18 @@ class OpenCLI(LightningCLI):
 
     def check_seed(self) -> None:
         """Called before the seed is set."""
+
+    def asked(self) -> Collection[str]:
+        """The subcommands whose options are needed; by default all."""
+        return self.subcommands()
+
+    @override
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        # To find the options of the Trainer, the model and the data takes a tenth of a second for every subcommand.
+        if subcommand in self.asked():
+            return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        self._subcommand_method_arguments[subcommand] = []
+        return self.init_parser(**kwargs)
 
     def value(self, key: str) -> Any:
         """A value of the subcommand's parsed configuration; None if there is no such key."""

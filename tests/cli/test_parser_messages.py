@@ -10,7 +10,7 @@ from jsonargparse import capture_parser
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
-from app.cli.parser import CLI
+from app.cli.parser import CLI, SUBCOMMANDS
 from app.cli.parser_messages import in_one_line, options_of
 
 LENET = ("--model", "app.modules.Classifier", "--model.net", "app.nets.LeNet", "--data", "datamodules.MNISTSample")
@@ -127,3 +127,21 @@ def test_a_part_that_is_no_text(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "data.yaml, line 1: not UTF-8" in done.stderr
+
+
+def test_a_command_has_its_own_options_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the others would take longer than everything else on a command line."""
+
+    found: set[str] = set()
+
+    class Parsers(CLI):
+        def parse_arguments(self, *_: object) -> None:
+            found.update(name for name, options in self.option_names().items() if "--trainer.max_epochs" in options)
+            raise StopIteration
+
+    for words, expected in ((["fit", "-h"], {"fit"}), (["--config", "mine.yaml", "fit"], {*SUBCOMMANDS})):
+        found.clear()
+        monkeypatch.setattr("sys.argv", ["app", *words])
+        with pytest.raises(StopIteration):
+            Parsers()
+        assert found == expected
