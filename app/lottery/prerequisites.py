@@ -68,6 +68,11 @@ def chain_lengths(settings: Pruning, missing: Collection[NetworkKey]) -> dict[Ne
     for key in befores:
         if (before := replace(key, round=key.round - 1)) in befores:
             befores[key] = befores[key] | {before}
+    return lengths_of_chains(befores)
+
+
+def lengths_of_chains(befores: Graph) -> dict[NetworkKey, int]:
+    """How many networks the longest chain has that begins with each network, itself included, in a graph."""
     lengths = dict.fromkeys(befores, 1)
     for key in reversed(tuple(TopologicalSorter(befores).static_order())):
         for before in befores[key]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from app.lottery.prerequisites import graph
+from app.lottery.prerequisites import graph, lengths_of_chains
 from app.lottery.settings import Pruning
 from app.runs.layout import NetworkKey
 
@@ -26,10 +26,7 @@ def waves(
     """
     befores = graph(settings, missing)
     waiting = list(befores)
-    lengths = dict.fromkeys(waiting, 1)
-    for key in reversed(_sorted(befores)):
-        for before in befores[key]:
-            lengths[before] = max(lengths[before], lengths[key] + 1)
+    lengths = lengths_of_chains(befores)
     found = []
     while waiting:
         left = set(waiting)
@@ -38,11 +35,3 @@ def waves(
         found.append(sorted(group, key=waiting.index))
         waiting = [key for key in waiting if key not in group]
     return found
-
-
-def _sorted(befores: dict[NetworkKey, set[NetworkKey]]) -> list[NetworkKey]:
-    """Each network after those that it is made from."""
-    done: dict[NetworkKey, None] = {}
-    while len(done) < len(befores):
-        done |= dict.fromkeys(key for key in befores if key not in done and befores[key] <= done.keys())
-    return list(done)
