@@ -107,8 +107,12 @@ class MetricsFile:
         self._columns = [ITERATION, *names]
         self._synced = False
 
-    def cut(self, rows: int) -> None:
+    def cut(self, rows: int, checkpoint: Path | None = None) -> None:
         """Keep the first `rows` rows; 0 begins a new file with a header.
+
+        Args:
+            rows: that the checkpoint counts from which the training goes on.
+            checkpoint: its path; by default all those beside the file.
 
         Raises:
             UserError: there are fewer.
@@ -116,8 +120,8 @@ class MetricsFile:
         kept = read_metrics(self.path)[:rows] if rows else []
         if len(kept) < rows:
             raise UserError(
-                f"{self.path}: {len(kept)} rows, and the checkpoint beside it counts {rows}; some were lost or "
-                f"removed. rm {self.path.parent}/*.ckpt, and the same command trains this network again"
+                f"{self.path}: {len(kept)} rows, and the checkpoint counts {rows}; some were lost or removed. "
+                f"rm {checkpoint or self.path.parent / '*.ckpt'}, and the same command trains this network again"
             )
         self._columns = list(dict.fromkeys([*self._columns, *(name for row in kept[:1] for name in row)]))
         self._write(kept)

@@ -139,10 +139,13 @@ class StackedTraining:
             self.clipping.apply_(self.flat.grad)
         self.optimizer.step()
         if self._logs is None:
-            shape = (COUNT_EVERY, networks, self.orders.batch_size, logs.shape[2])
-            self._logs = torch.zeros(shape, dtype=logs.dtype, device=self.device)
+            self._logs = self._room_for_logs(logs.shape[2], logs.dtype)
         self._logs[:, :, :size].index_copy_(0, self._slot, logs.unsqueeze(0))
         self._places += 1
+
+    def _room_for_logs(self, classes: int, dtype: torch.dtype) -> Tensor:
+        shape = COUNT_EVERY, len(self.flat), self.orders.batch_size, classes
+        return torch.zeros(shape, dtype=dtype, device=self.device)
 
     @torch.no_grad()
     def _count(self) -> None:
@@ -179,8 +182,10 @@ class StackedTraining:
         return Means(self._losses / seen, self._right.double() / seen)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything from which the training goes on, on the CPU, under `weights_only=True`."""
-        self._count()
+        """Everything from which the training goes on to the same bits, on the CPU, under `weights_only=True`.
+
+        What is not counted yet is left so: sums of other iterations would be rounded otherwise.
+        """
         state: dict[str, Any] = _to_cpu(
             {
                 "iteration": self.iteration,
@@ -190,6 +195,8 @@ class StackedTraining:
                 "losses": self._losses,
                 "right": self._right,
                 "images": self._images_seen,
+                "pending": [list(each) for each in self._pending],
+                "logs": None if self._logs is None else self._logs[: len(self._pending)],
             }
         )
         return state
@@ -205,6 +212,18 @@ class StackedTraining:
         self._losses.copy_(state["losses"])
         self._right.copy_(state["right"])
         self._graphs, self._eager, self._epoch = {}, Counter(), -1
+        self._resume_counting([(batch, size) for batch, size in state["pending"]], state["logs"])
+
+    def _resume_counting(self, pending: list[tuple[int, int]], logs: Tensor | None) -> None:
+        if not pending or logs is None:
+            return
+        epoch = (self.iteration - 1) // self.orders.batches
+        self._begin_epoch(epoch, self.iteration - epoch * self.orders.batches)
+        if self._logs is None:
+            self._logs = self._room_for_logs(logs.shape[-1], logs.dtype)
+        self._logs[: len(pending)] = logs
+        self._pending = pending
+        self._slot.fill_(len(pending))
 
 
 def _to_cpu(value: Any) -> Any:

@@ -187,7 +187,7 @@ def test_evaluation_is_that_of_networks_alone(make: Callable[[], nn.Module]) -> 
 
 
 @pytest.mark.parametrize("make", [LeNet, ConvNet])
-@pytest.mark.parametrize("at", [3, 5, 12])
+@pytest.mark.parametrize("at", [3, 5, 12, 17])
 def test_goes_on_from_a_state_to_the_same_bits(make: Callable[[], nn.Module], at: int) -> None:
     whole, _ = stacked(make, OPTIMIZERS["adam"])
     whole.advance(20)
@@ -198,7 +198,7 @@ def test_goes_on_from_a_state_to_the_same_bits(make: Callable[[], nn.Module], at
     resumed.advance(20 - at)
     assert torch.equal(resumed.flat, whole.flat)
     assert all(torch.equal(resumed.networks.buffers[name], value) for name, value in whole.networks.buffers.items())
-    torch.testing.assert_close(resumed.means(), whole.means(), rtol=0, atol=1e-12)
+    assert all(map(torch.equal, resumed.means(), whole.means()))
 
 
 def test_an_optimizer_that_mixes_weights_is_refused() -> None:

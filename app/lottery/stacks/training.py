@@ -88,7 +88,7 @@ class StackTraining:
                     one.job.ticket.rewind_point = checkpoint.rewind_points[one.job.key.path]
         for key, table in zip(self._keys, self._tables, strict=True):
             if key.path not in self._failed:  # else no more rows were added
-                table.cut(self._rows)
+                table.cut(self._rows, self.network.layout.stack)
         count = len(self.networks)
         label = f"{count} networks at once, {self._keys[0]}" + (f" to {self._keys[-1]}" if count > 1 else "")
         self.progress.begin(label, None, self.network.iterations * count)
@@ -101,10 +101,7 @@ class StackTraining:
             self._record_rewind_point()
             self._validate()
         while training.iteration < end:
-            following = self._group.validations.next(training.iteration, end)
-            if training.iteration < self.network.rewind_iteration < following:
-                following = self.network.rewind_iteration
-            training.advance(following - training.iteration)
+            training.advance(1)
             self._record_rewind_point()
             if self._group.validations.follows(training.iteration):
                 self._validate()

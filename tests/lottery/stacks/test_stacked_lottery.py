@@ -71,7 +71,7 @@ def test_the_report_says_how_many_were_trained_at_once(run_at_once: Path) -> Non
     assert not (run_at_once / "stack.ckpt").exists()
 
 
-@pytest.mark.parametrize("at", [1, 2, 4, 7])
+@pytest.mark.parametrize("at", [2, 3, 17, 31])  # a training has 12 iterations, and a validation after every fourth
 def test_goes_on_where_it_was_stopped(at: int, run_at_once: Path, stacked: Make, tmp_path: Path) -> None:
     root, asked = tmp_path / "run", iter(range(1000))
     with pytest.raises(Interrupted):
@@ -122,7 +122,7 @@ def test_a_begun_group_is_finished_with_another_number_at_once(
 ) -> None:
     root, asked = tmp_path / "run", iter(range(1000))
     with pytest.raises(Interrupted):
-        stacked(root, train={"stop": lambda: next(asked) == 5}).run()
+        stacked(root, train={"stop": lambda: next(asked) == 17}).run()
     stacked(root, stack=1).run()
     assert_close(root, run_at_once)
 
@@ -142,9 +142,21 @@ def test_a_network_begun_alone_goes_on_alone(run_at_once: Path, stacked: Make, t
 def test_networks_of_another_command_are_not_thrown_away(stacked: Make, tmp_path: Path) -> None:
     root, asked = tmp_path / "run", iter(range(1000))
     with pytest.raises(Interrupted):
-        stacked(root, train={"stop": lambda: next(asked) == 5}).run()
+        stacked(root, train={"stop": lambda: next(asked) == 17}).run()
     with pytest.raises(UserError, match=r"stack\.ckpt has networks that this command does not ask for"):
         stacked(root, rounds=0, random_reinit=0, methods=[]).run()
+
+
+def test_rows_that_are_lost(stacked: Make, tmp_path: Path) -> None:
+    root, asked = tmp_path / "run", iter(range(1000))
+    with pytest.raises(Interrupted):
+        stacked(root, train={"stop": lambda: next(asked) == 5}).run()
+    table = root / "replicate_1/round_00/metrics.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(
+        UserError, match=rf"metrics\.csv: 1 rows, and the checkpoint counts 2.*rm {root}/stack\.ckpt, and"
+    ):
+        stacked(root).run()
 
 
 def test_a_damaged_state_is_one_line(stacked: Make, tmp_path: Path) -> None:
@@ -218,6 +230,6 @@ def test_metrics_are_written_while_it_trains(stacked: Make, tmp_path: Path) -> N
     """Also of a run that is killed, status shows how far it was."""
     root, asked = tmp_path / "run", iter(range(1000))
     with pytest.raises(Interrupted):
-        stacked(root, train={"stop": lambda: next(asked) == 1}).run()
+        stacked(root, train={"stop": lambda: next(asked) == 8}).run()
     with open(root / "replicate_0/round_00/metrics.csv") as file:
         assert [row["iteration"] for row in csv.DictReader(file)] == ["0", "4", "8"]
