@@ -9,13 +9,25 @@ import torch
 from torch import Tensor
 
 from app.common.errors import UserError
-from datamodules.cifar_records import CLASSES, SIDE, Records, read_records
+from datamodules.archive import unpack_files
+from datamodules.cifar_records import CLASSES, RECORD, SIDE, Records, read_records
 from datamodules.image_format import check_side, reformat
 from datamodules.in_memory_data_module import EVAL_BATCH_SIZE, InMemoryDataModule, Source, Split, SplitSizes, split_last
+from datamodules.resumable import fetched
+
+# Both serve the same archive. The second one is the author's, who is read at less than 100 kB/s at times.
+MIRRORS = (
+    "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+    "https://www.cs.toronto.edu/~kriz/",
+)
+# Checksums of the archive and of its files as torchvision for Ruby has them (lib/torchvision/datasets/cifar10.rb). The
+# author's page has the MD5 of the archive, c32a1d4ab5d03f1284b67883e8d87530.
+ARCHIVE = "cifar-10-binary.tar.gz"
+ARCHIVE_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+ARCHIVE_SIZE = 170_052_171  # bytes
 
 FOLDER = "cifar-10-batches-bin"
 PER_FILE = 10_000  # images
-# In this order; SHA-256 of the files in the original archive, as torchvision for Ruby has them.
 ORIGINALS = {
     "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
     "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
@@ -32,7 +44,8 @@ log = logging.getLogger(__name__)
 class CIFAR10(InMemoryDataModule):
     """CIFAR-10: 45,000 images for training, 5,000 for validation, 10,000 for test (Krizhevsky 2009).
 
-    The six files are in DATA_DIR/cifar-10-batches-bin and are recognised by the checksum of their content. Files of
+    The six files are in DATA_DIR/cifar-10-batches-bin, or are unpacked to there from DATA_DIR/cifar-10-binary.tar.gz,
+    and are recognised by the checksum of their content. Files of
     which none is the original, such as a copy that was made from compressed images, are read as well: a line says so,
     and their checksums are recorded with the words "not the original" behind the files' names. A file that is not the
     original among originals is damaged, and refused. The validation images are chosen at random from the 50,000
@@ -53,6 +66,8 @@ class CIFAR10(InMemoryDataModule):
         test_images: likewise, of the test images, but the same ones for every seed.
         gray: make the images gray.
         side: take this many rows and columns at the centre of the images, 28 for the size of MNIST; None for all 32.
+        download: download the archive (170 MB) if files are missing; one that was interrupted is gone on with.
+        mirrors: base URLs to download from, tried in this order.
 
     Raises:
         UserError: a batch size or a number of images that is impossible.
@@ -74,6 +89,8 @@ class CIFAR10(InMemoryDataModule):
         test_images: int | None = None,
         gray: bool = False,
         side: int | None = None,
+        download: bool = True,
+        mirrors: tuple[str, ...] = MIRRORS,
     ) -> None:
         super().__init__(
             batch_size=batch_size,
@@ -88,6 +105,8 @@ class CIFAR10(InMemoryDataModule):
         self.data_dir = data_dir
         self.gray = gray
         self.side = side
+        self.download = download
+        self.mirrors = mirrors
 
     @property
     def folder(self) -> Path:
@@ -95,18 +114,29 @@ class CIFAR10(InMemoryDataModule):
         return Path(self.data_dir) / FOLDER
 
     def prepare_data(self) -> None:
-        """Check that the files are there.
+        """Download and unpack missing files.
 
         Raises:
-            UserError: one is missing.
+            UserError: a file is missing, and `download` is false or the download failed.
         """
-        for name in ORIGINALS if self._source is None else ():
-            if not os.path.exists(self.folder / name):
-                raise self._missing(name)
+        if self._source is not None or not self._missing():
+            return
+        directory = Path(self.data_dir)
+        if (directory / ARCHIVE).exists():
+            self._unpack(directory / ARCHIVE)
+            return
+        if not self.download:
+            raise self._not_there()
+        with fetched(
+            ARCHIVE, ARCHIVE_SHA256, self.mirrors, directory, size=ARCHIVE_SIZE, wanted=lambda: bool(self._missing())
+        ) as archive:
+            if archive is not None:
+                self._unpack(archive)
 
     def read(self) -> Source:
         """Read the six files and check labels and numbers of images."""
-        self.prepare_data()
+        if self._missing():
+            raise self._not_there()
         files = {name: read_records(self.folder / name, PER_FILE) for name in ORIGINALS}
         names = list(files)
         _check_classes(self.folder, names[:-1], [files[name] for name in names[:-1]])
@@ -122,10 +152,18 @@ class CIFAR10(InMemoryDataModule):
         """Test: the last rows, those of the test file. Validation: chosen at random from the others."""
         return split_last(len(labels), self.sizes, seed=seed)
 
-    def _missing(self, name: str) -> UserError:
+    def _unpack(self, archive: Path) -> None:
+        names = {f"{FOLDER}/{name}": self.folder / name for name in self._missing()}
+        unpack_files(archive, names, PER_FILE * RECORD)
+
+    def _missing(self) -> list[str]:
+        """Names of files that are not there."""
+        return [name for name in ORIGINALS if not os.path.exists(self.folder / name)]
+
+    def _not_there(self) -> UserError:
         return UserError(
-            f"{name} is not in {self.folder}; put the six files of CIFAR-10's binary version there (not the Python "
-            "version, which is pickled)"
+            f"{self._missing()[0]} is not in {self.folder}; put the six files of CIFAR-10's binary version there, or "
+            f"{ARCHIVE} into {self.data_dir}, or set data.download to true"
         )
 
 

@@ -51,11 +51,12 @@ def fetch(
         for mirror in mirrors:
             url = f"{mirror.rstrip('/')}/{filename}"
             try:
-                _transfer(Transfer(url, folder / filename, most=most, timeout=timeout), sha256, filename, progressbar)
+                transfer = Transfer(url, folder / filename, most=most, timeout=timeout)
+                receive(transfer, sha256, filename if progressbar else None)
             except (OSError, ValueError, TransferError) as error:
                 if getattr(error, "errno", None) in FULL:
                     raise
-                failures.append(f"{urlsplit(url).netloc or url}: {_reason(error)}")
+                failures.append(f"{urlsplit(url).netloc or url}: {reason(error)}")
             else:
                 os.replace(folder / filename, directory / filename)
                 return directory / filename
@@ -65,9 +66,19 @@ def fetch(
     )
 
 
-def _transfer(transfer: Transfer, sha256: str | None, filename: str, progressbar: bool) -> None:
-    """Wait until a file is there, and check it."""
-    bar = DownloadBar(filename) if progressbar else None
+def receive(transfer: Transfer, sha256: str | None, shown: str | None) -> None:
+    """Wait until a file is there, and check it.
+
+    Args:
+        transfer: of the file.
+        sha256: its hex checksum; None to check only that it is no page of HTML.
+        shown: its name in the progress bar; None for no bar.
+
+    Raises:
+        TransferError: it is another file, too large, too slow or incomplete.
+        OSError: the mirror cannot be reached or breaks off, or the file cannot be written.
+    """
+    bar = DownloadBar(shown) if shown is not None else None
     try:
         while (received := transfer.wait()) is not None:
             if bar is not None:
@@ -81,7 +92,18 @@ def _transfer(transfer: Transfer, sha256: str | None, filename: str, progressbar
 
 @contextmanager
 def _workshop(directory: Path) -> Iterator[Path]:
-    """A temporary folder inside a directory, from which a file can be moved at once; both vanish if nothing is.
+    """A temporary folder inside a directory, from which a file can be moved at once; both vanish if nothing is."""
+    # The thread of a mirror that was given up may still write there.
+    with (
+        made(directory),
+        tempfile.TemporaryDirectory(prefix=".download-", dir=directory, ignore_cleanup_errors=True) as folder,
+    ):
+        yield Path(folder)
+
+
+@contextmanager
+def made(directory: Path) -> Iterator[None]:
+    """Make a directory, which vanishes if it is empty in the end.
 
     Raises:
         UserError: nothing can be written there.
@@ -89,9 +111,7 @@ def _workshop(directory: Path) -> Iterator[Path]:
     missing = [each for each in (directory, *directory.parents) if not each.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        # The thread of a mirror that was given up may still write there.
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=directory, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        yield
     except OSError as error:
         if error.errno not in UNUSABLE:
             raise
@@ -137,8 +157,12 @@ class DownloadBar:
         self._bars.stop()
 
 
-def _reason(error: Exception) -> str:
-    """The error in a few words; HTTP errors are OSErrors, and an address that is none gives a ValueError."""
+def reason(error: Exception) -> str:
+    """Say an error of a transfer in a few words.
+
+    Args:
+        error: those of HTTP are OSErrors, and an address that is none gives a ValueError.
+    """
     if isinstance(error, TransferError):
         return str(error)
     response = getattr(error, "response", None)

@@ -17,19 +17,44 @@ def serve() -> Iterator[Callable[..., str]]:
     """serve(files) starts a server of `files` (name to content) and returns its base URL.
 
     With `cut_short`, each response promises one byte more than it sends; without `says_size` it does not say how many.
+    With `ranges` it sends the part of a file that it is asked for, and adds the header of the request to `asked`. With
+    `stop_after`, it sends no more of a file than that many bytes, and closes the connection or, if `silent`, does not.
     """
     servers = []
+    over = threading.Event()
 
-    def start(files: dict[str, bytes], *, cut_short: bool = False, says_size: bool = True) -> str:
+    def start(
+        files: dict[str, bytes],
+        *,
+        cut_short: bool = False,
+        says_size: bool = True,
+        ranges: bool = False,
+        asked: list[str] | None = None,
+        stop_after: int | None = None,
+        silent: bool = False,
+    ) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 content = files.get(self.path.removeprefix("/"))
-                self.send_response(404 if content is None else 200)
+                wanted, begin = self.headers.get("Range", ""), 0
+                if asked is not None:
+                    asked.append(wanted)
+                if content is None:
+                    self.send_response(404)
+                elif ranges and wanted:
+                    begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                    self.send_response(206)
+                    self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+                else:
+                    self.send_response(200)
+                rest = (content or b"")[begin:]
                 if says_size:
-                    self.send_header("Content-Length", str(len(content or b"") + cut_short))
+                    self.send_header("Content-Length", str(len(rest) + cut_short))
                 self.end_headers()
                 with suppress(OSError):  # the client has read enough
-                    self.wfile.write(content or b"")
+                    self.wfile.write(rest if stop_after is None else rest[: stop_after - begin])
+                if silent:
+                    over.wait()
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -43,6 +68,7 @@ def serve() -> Iterator[Callable[..., str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "127.0.0.1")
         yield start
+    over.set()
     for server, thread in servers:
         server.shutdown()
         thread.join()

@@ -1,5 +1,7 @@
 import hashlib
+import io
 import logging
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ from helpers.needs import DATA, needs_data
 import datamodules.cifar10 as module
 from app.common.errors import UserError
 from datamodules import CIFAR10
-from datamodules.cifar10 import FOLDER, ORIGINALS
+from datamodules.cifar10 import ARCHIVE, FOLDER, ORIGINALS
 from datamodules.in_memory_data_module import SplitSizes
+from datamodules.transfer import PIECE
 
 NAMES = list(ORIGINALS)
 PER_FILE = 20
@@ -98,9 +101,55 @@ def test_classes_of_other_sizes_are_refused(name, records, tmp_path):
 def test_a_missing_file_is_named_with_its_folder_before_anything_is_read(records, tmp_path):
     del records[NAMES[4]]
     data = put(records, tmp_path)
+    data.download = False
     for ask in (CIFAR10.prepare_data, CIFAR10.setup):
         with pytest.raises(UserError, match=rf"^{NAMES[4]} is not in {tmp_path / FOLDER}; put the six files"):
             ask(data)
+
+
+@pytest.fixture
+def archive(records, tmp_path, monkeypatch) -> bytes:
+    """The archive of the small files, which are the originals."""
+    path = tmp_path / "packed"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, each in {"batches.meta.txt": np.frombuffer(b"airplane", np.uint8), **records}.items():
+            info = tarfile.TarInfo(f"{FOLDER}/{name}")
+            info.size = each.nbytes
+            tar.addfile(info, io.BytesIO(each.tobytes()))
+    content = path.read_bytes()
+    monkeypatch.setattr(module, "ORIGINALS", sums(records))
+    monkeypatch.setattr(module, "ARCHIVE_SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(module, "ARCHIVE_SIZE", len(content))
+    return content
+
+
+def test_the_archive_is_downloaded_in_as_many_attempts_as_it_takes(records, archive, serve, tmp_path):
+    half = serve({ARCHIVE: archive}, ranges=True, stop_after=2 * PIECE)
+    data = CIFAR10(str(tmp_path / "data"), mirrors=(half,))
+    with pytest.raises(UserError, match=rf"{ARCHIVE}: no mirror has it .* the same command goes on from there"):
+        data.prepare()
+    asked = []
+    data = CIFAR10(str(tmp_path / "data"), mirrors=(half, serve({ARCHIVE: archive}, ranges=True, asked=asked)))
+    data.prepare()
+    assert asked == [f"bytes={2 * PIECE}-"]
+    assert data.checksums == sums(records)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [FOLDER]
+    assert sorted(path.name for path in data.folder.iterdir()) == sorted(NAMES)
+    CIFAR10(str(tmp_path / "data"), mirrors=()).prepare()
+
+
+def test_an_archive_that_is_there_is_unpacked_without_replacing_anything(records, archive, tmp_path):
+    (tmp_path / "data" / FOLDER).mkdir(parents=True)
+    (tmp_path / "data" / ARCHIVE).write_bytes(archive)
+    mine = tmp_path / "data" / FOLDER / NAMES[0]
+    mine.write_bytes(records[NAMES[1]].tobytes())
+    with pytest.raises(UserError, match=rf"{mine}: damaged"):
+        CIFAR10(str(tmp_path / "data"), download=False).prepare()
+    assert mine.read_bytes() == records[NAMES[1]].tobytes()
+    mine.unlink()
+    data = CIFAR10(str(tmp_path / "data"), download=False)
+    data.prepare()
+    assert data.checksums == sums(records)
 
 
 def test_the_split_has_the_papers_sizes():
