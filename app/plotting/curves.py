@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -11,9 +10,9 @@ from matplotlib.lines import Line2D
 from app.plotting.axes import DENSITY_HEADING, ITERATION_HEADING, iteration_axis
 from app.plotting.canvas import blocks, label_axes, legend, name_panel
 from app.plotting.data import CurvesFigure, CurvesPanel, Mark
-from app.plotting.line_styles import BLACK
 from app.plotting.numbers import weights
 from app.plotting.scales import frame, value_axis
+from app.plotting.shades import round_colours
 
 Curves = Mapping[int, Sequence[Mark]]
 
@@ -22,7 +21,7 @@ def curves_figure(data: CurvesFigure) -> Figure:
     """A metric over iterations: colour tells the density, dashes the method; one block per experiment."""
     figure, parts = blocks([len(group.panels) for group in data.groups])
     for block, group in zip(parts, data.groups, strict=True):
-        colours = _colours(sorted(group.densities))
+        colours = round_colours(sorted(group.densities))
         seen = frame([marks for panel in group.panels for marks in panel.curves.values()], data.metric)
         for axes, panel in zip(block.panels, group.panels, strict=True):
             _draw_thin(axes, panel.behind, colours)
@@ -36,14 +35,6 @@ def curves_figure(data: CurvesFigure) -> Figure:
         title = f"{group.title}: {DENSITY_HEADING}" if group.title else DENSITY_HEADING
         legend(block, handles, texts, each=0.85, title=title)
     return figure
-
-
-def _colours(rounds: Sequence[int]) -> dict[int, Any]:
-    """Black for dense, then from dark violet to light green: an order that survives without colour."""
-    pruned = [round_ for round_ in rounds if round_ > 0]
-    shades = matplotlib.colormaps["viridis"]
-    steps = max(1, len(pruned) - 1)
-    return {0: BLACK} | {round_: shades(0.12 + 0.68 * index / steps) for index, round_ in enumerate(pruned)}
 
 
 def _draw_thin(axes: Axes, curves: Curves, colours: Mapping[int, Any]) -> None:

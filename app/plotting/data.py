@@ -156,4 +156,83 @@ class OperatorsFigure:
     legend: Sequence[Entry]
 
 
-FigureData = DensityFigure | CurvesFigure | IterationsFigure | OperatorsFigure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayersFigure:
+    """A number of each layer against the network's weights remaining, a line per layer, coloured by depth.
+
+    Args:
+        panels: one per method: by name of the layer its points, from input to output.
+        metric: what is drawn.
+        layers: names in the legend; layers between them have colours between theirs.
+        reference: a level to be marked, such as that of all weights; None for none.
+    """
+
+    panels: Mapping[str, Mapping[str, Sequence[Mark]]]
+    metric: Metric
+    layers: Sequence[str]
+    reference: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapPanel:
+    """What masks of one layer have in common.
+
+    Args:
+        name: of the layer.
+        lines: one per method, against the network's weights remaining.
+        chances: what independent masks have, with a band; one where all methods have the same.
+    """
+
+    name: str
+    lines: Sequence[Line]
+    chances: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapFigure:
+    """Overlap of masks against weights remaining: a panel per layer.
+
+    Args:
+        panels: at least one.
+        metric: of the overlap.
+        legend: the methods, and chance.
+    """
+
+    panels: Sequence[OverlapPanel]
+    metric: Metric
+    legend: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistogramPanel:
+    """Initial weights of one layer.
+
+    Args:
+        name: of the layer.
+        edges: of the bins, one more than there are bins.
+        everything: the share of all weights per unit of weight, by bin.
+        survivors: the share of survivors per unit of weight, by round and bin.
+    """
+
+    name: str
+    edges: Sequence[float]
+    everything: Sequence[float]
+    survivors: Mapping[int, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistogramsFigure:
+    """Distributions of initial weights, a panel per layer.
+
+    Args:
+        panels: at least one.
+        densities: by round, of all rounds that are drawn.
+    """
+
+    panels: Sequence[HistogramPanel]
+    densities: Mapping[int, float]
+
+
+FigureData = (
+    DensityFigure | CurvesFigure | IterationsFigure | OperatorsFigure | LayersFigure | OverlapFigure | HistogramsFigure
+)

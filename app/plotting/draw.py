@@ -3,10 +3,22 @@
 from matplotlib.figure import Figure
 
 from app.plotting.curves import curves_figure
-from app.plotting.data import CurvesFigure, DensityFigure, FigureData, IterationsFigure, OperatorsFigure
+from app.plotting.data import (
+    CurvesFigure,
+    DensityFigure,
+    FigureData,
+    HistogramsFigure,
+    IterationsFigure,
+    LayersFigure,
+    OperatorsFigure,
+    OverlapFigure,
+)
 from app.plotting.density import density_figure
+from app.plotting.histograms import histograms_figure
 from app.plotting.iterations import iterations_figure
+from app.plotting.layers import layers_figure
 from app.plotting.operators import operators_figure
+from app.plotting.overlap import overlap_figure
 from app.plotting.style import style
 
 
@@ -22,3 +34,9 @@ def draw(data: FigureData) -> Figure:
                 return iterations_figure(data)
             case OperatorsFigure():
                 return operators_figure(data)
+            case LayersFigure():
+                return layers_figure(data)
+            case OverlapFigure():
+                return overlap_figure(data)
+            case HistogramsFigure():
+                return histograms_figure(data)

@@ -18,12 +18,14 @@ class Picture:
         caption: one sentence below it.
         alt: what it shows, in words and numbers.
         source: what it is drawn from, or the contents of its files by their endings, "png" and "svg".
+        group: the heading that it stands under.
     """
 
     stem: str
     caption: str
     alt: str
     source: FigureData | Mapping[str, bytes]
+    group: str = "Figures"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,14 @@ class Document:
     reading: Sequence[str]
     command: str
     tables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> dict[str, list[Picture]]:
+        """The figures by heading."""
+        found: dict[str, list[Picture]] = {"Figures": []}
+        for picture in self.pictures:
+            found.setdefault(picture.group, []).append(picture)
+        return found
 
 
 def file_stem(name: str) -> str:

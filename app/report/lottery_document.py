@@ -9,6 +9,7 @@ from app.report.comparison_tables import comparison_tables
 from app.report.comparisons import comparisons_csv
 from app.report.difference_figures import difference_pictures
 from app.report.document import Document, ExperimentSection
+from app.report.layer_section import layer_section
 from app.report.lottery_figures import curves_picture, density_picture
 from app.report.lottery_findings import lottery_findings
 from app.report.lottery_run import LotteryRun
@@ -35,6 +36,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
     columns = unique(metric for lottery in lotteries for metric in lottery.columns)
     metrics = unique(metric for lottery in lotteries for metric in lottery.headline)
     made = {lottery.name: lottery.provenance() for lottery in lotteries}
+    layers = layer_section(lotteries, methods)
     sections = [
         ExperimentSection(
             name=lottery.name,
@@ -56,14 +58,16 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
             *(density_picture(lotteries, metric, methods) for metric in columns),
             *difference_pictures(lotteries, columns, methods),
             *(curves_picture(lotteries, metric, methods) for metric in metrics),
+            *layers.pictures,
         ],
         reading=[
             *_reading(lotteries, methods),
+            *layers.reading,
             *metric_notes(metrics),
             *data_notes(each for some in made.values() for _, each in some),
         ],
         command=command,
-        tables={"comparisons.csv": comparisons_csv(lotteries, methods)},
+        tables={"comparisons.csv": comparisons_csv(lotteries, methods), **layers.tables},
     )
 
 

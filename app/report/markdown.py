@@ -19,9 +19,10 @@ def markdown(document: Document) -> str:
         for label, sentences in section.findings.by_subject.items():
             parts += [f"**{_plain(label)}**", _list(sentences)]
         parts.append(_plain(section.findings.basis))
-    parts.append("## Figures")
-    for picture in document.pictures:
-        parts += [f"![{_plain(picture.alt)}]({picture.stem}.png)", _plain(picture.caption)]
+    for heading, pictures in document.groups.items():
+        parts.append(f"## {heading}")
+        for picture in pictures:
+            parts += [f"![{_plain(picture.alt)}]({picture.stem}.png)", _plain(picture.caption)]
     parts += ["## How to read", _list(document.reading), "## Tables"]
     for section in document.sections:
         for table in section.tables:
