@@ -29,6 +29,7 @@ from app.runs.checksums import check_file, missing, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout, run_of
 from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
+from app.runs.source_ticket import ticket_checksums
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsFile, MetricsRow, Result
 from app.runs.tensors import digest, save_tensors
 from app.training.resume_point import resume_point
@@ -55,6 +56,7 @@ class Job:
         ticket: the callback that holds its masks.
         seeds: of its random draws, by purpose.
         callbacks: what its method adds to the training.
+        source: the ticket of another run directory that it is made from, if any.
     """
 
     key: NetworkKey
@@ -62,6 +64,7 @@ class Job:
     ticket: IterativePruningCallback
     seeds: dict[str, int]
     callbacks: Sequence[Callback] = ()
+    source: TrainingLayout | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,7 +322,7 @@ class NetworkTraining:
             "seeds": job.seeds,
             "versions": versions(),
             "threads": self.threads,
-        }
+        } | ({"source": _source(job.source)} if job.source is not None else {})
 
     def _checksums(self, files: TrainingLayout, job: Job, final: dict[str, Tensor]) -> dict[str, Any]:
         return {
@@ -329,6 +332,11 @@ class NetworkTraining:
             "start": digest(job.start),
             "final": digest(final),
         }
+
+
+def _source(files: TrainingLayout) -> dict[str, str]:
+    """The ticket of another run directory, for the report of the network that is made from it."""
+    return {"ticket": str(files.root), **ticket_checksums(files)}
 
 
 def read_result(files: TrainingLayout) -> Result:

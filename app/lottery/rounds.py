@@ -73,7 +73,8 @@ class Lottery:
         if method.at_last_rate:
             callbacks = [FixedLearningRates(self.networks_before.last_learning_rates(key.replicate)), *callbacks]
         self.draw(ticket, origin, key)
-        return Job(key=key, start=origin.weights, ticket=ticket, seeds=self.seeds(key), callbacks=callbacks)
+        source, seeds = method.ticket_files(key), self.seeds(key)
+        return Job(key=key, start=origin.weights, ticket=ticket, seeds=seeds, callbacks=callbacks, source=source)
 
     def callback(self) -> IterativePruningCallback:
         """The callback that prunes and rewinds."""

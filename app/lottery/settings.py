@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from app.common.errors import UserError
 from app.common.plugins import build
-from app.lottery.methods import METHODS, Dense, Method
+from app.lottery.methods import METHODS, Dense, Method, RandomTicket, Transferred
 from app.pruning import SCORES, Pool, Score, When, check_rates, pool_schedule, usual_rates
 from app.runs.layout import NetworkKey
 
@@ -18,7 +18,10 @@ Kept = Literal["final", "start", "best"]
 MOST_NETWORKS = 1_000_000
 
 # What may grow in a run directory: more of it makes more networks or files, and changes none that is there.
-GROWING = ("rounds", "replicates", "random_reinit", "random_mask", "methods", "keep")
+GROWING = (
+    *("rounds", "replicates", "random_reinit", "random_mask", "random_ticket"),
+    *("methods", "from_ticket", "keep"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,11 @@ class Pruning:
         methods: how tickets are found: iterative, one_shot, or the class_path of a Method of your own.
         random_reinit: control networks per iterative ticket with its mask and fresh weights.
         random_mask: control networks per iterative ticket with its layer densities in random places.
+        from_ticket: tickets of other run directories that are trained here, one path or a list: of a ticket
+            (runs/X/replicate_0/iterative/round_07), of all of a method (runs/X/replicate_0/iterative), or runs/X, of
+            which each replicate takes the iterative tickets of its own number.
+        random_ticket: control networks per ticket of another run, with its layer densities in random places and fresh
+            weights.
         replicates: fresh draws of initialisation, data split and data order.
         keep: weights kept of each network besides its mask: final (trained), start (before training), best (the
             checkpoint of the best validation). The first two cost 4 bytes per weight and network; the plan says the
@@ -61,6 +69,8 @@ class Pruning:
     methods: list[str | Method] = field(default_factory=lambda: ["iterative"])
     random_reinit: int = 0
     random_mask: int = 0
+    from_ticket: list[str] | str | None = None
+    random_ticket: int = 1
     replicates: int = 1
     keep: list[Kept] = field(default_factory=lambda: ["final"])
     plan: bool = False
@@ -77,6 +87,7 @@ class Pruning:
             "least_per_layer": 0,
             "random_reinit": 0,
             "random_mask": 0,
+            "random_ticket": 0,
             "replicates": 1,
             "workers": 1,
             "stack": 1,
@@ -113,6 +124,10 @@ class Pruning:
         chosen = [_built(spec) for spec in self.methods]
         controls = {"random_reinit": self.random_reinit, "random_mask": self.random_mask}
         chosen += [METHODS[name](branches=branches) for name, branches in controls.items() if branches]
+        for method in _transferred(self.from_ticket):
+            chosen.append(method)
+            if self.random_ticket:
+                chosen.append(RandomTicket(self.random_ticket, of=method.name, rounds=method.rounds))
         order = [*METHODS, *(method.name for method in chosen)]
         chosen.sort(key=lambda method: (bool(method.of), order.index(method.name)))
         return [Dense(), *(method for method in chosen if method.name != Dense.name)]
@@ -184,12 +199,34 @@ def merge(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
         old, new = before.get(name), after.get(name)
         if name == "methods":
             grown[name] = _all_methods(old or [], new or [])
+        elif name == "from_ticket":
+            if paths := list(dict.fromkeys([*_listed(old), *_listed(new)])):
+                grown[name] = paths
         elif isinstance(new, list):
             grown[name] = [*(old or []), *(each for each in new if each not in (old or []))]
         elif new is not None:
             grown[name] = max(new, old or 0)
     read_settings(grown, "this command and the run directory")
     return {**theirs, "pruning": grown}
+
+
+def _listed(paths: list[str] | str | None) -> list[str]:
+    return [paths] if isinstance(paths, str) else list(paths or [])
+
+
+def _transferred(paths: list[str] | str | None) -> list[Transferred]:
+    """A method for each run directory whose tickets are trained here.
+
+    Raises:
+        UserError: a path names no ticket, or its run directory has a name that no method can have.
+    """
+    groups: dict[str, list[str]] = {}
+    for path in _listed(paths):
+        groups.setdefault(Transferred(path).name, []).append(path)
+    methods = [Transferred(group) for group in groups.values()]
+    for method in methods:
+        _built(method)
+    return methods
 
 
 def _all_methods(old: list[Any], new: list[Any]) -> list[Any]:

@@ -233,6 +233,43 @@ class HistogramsFigure:
     densities: Mapping[int, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixPanel:
+    """Numbers by row and column.
+
+    Args:
+        name: above the panel.
+        values: by row and column; nan where there is none.
+        texts: what stands in the cells.
+    """
+
+    name: str
+    values: Sequence[Sequence[float]]
+    texts: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixFigure:
+    """Matrices with the same rows and columns.
+
+    Args:
+        rows: their names.
+        columns: their names.
+        panels: at least one.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    panels: Sequence[MatrixPanel]
+
+
 FigureData = (
-    DensityFigure | CurvesFigure | IterationsFigure | OperatorsFigure | LayersFigure | OverlapFigure | HistogramsFigure
+    DensityFigure
+    | CurvesFigure
+    | IterationsFigure
+    | OperatorsFigure
+    | LayersFigure
+    | OverlapFigure
+    | HistogramsFigure
+    | MatrixFigure
 )

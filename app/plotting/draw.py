@@ -10,6 +10,7 @@ from app.plotting.data import (
     HistogramsFigure,
     IterationsFigure,
     LayersFigure,
+    MatrixFigure,
     OperatorsFigure,
     OverlapFigure,
 )
@@ -17,6 +18,7 @@ from app.plotting.density import density_figure
 from app.plotting.histograms import histograms_figure
 from app.plotting.iterations import iterations_figure
 from app.plotting.layers import layers_figure
+from app.plotting.matrix import matrix_figure
 from app.plotting.operators import operators_figure
 from app.plotting.overlap import overlap_figure
 from app.plotting.style import style
@@ -40,3 +42,5 @@ def draw(data: FigureData) -> Figure:
                 return overlap_figure(data)
             case HistogramsFigure():
                 return histograms_figure(data)
+            case MatrixFigure():
+                return matrix_figure(data)

@@ -19,6 +19,7 @@ from app.report.metrics import unique
 from app.report.notes import data_notes, metric_notes
 from app.report.provenance import provenance_table
 from app.report.tables import method_tables
+from app.report.transfer import transfer_pictures, transfer_section
 from app.report.wording import best_validation, capitalised, in_sentence
 
 
@@ -51,6 +52,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
         )
         for lottery in lotteries
     ]
+    sections += transfer_section(lotteries)
     return Document(
         title=f"Lottery tickets: {', '.join(lottery.name for lottery in lotteries)}",
         sections=sections,
@@ -59,6 +61,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
             *difference_pictures(lotteries, columns, methods),
             *(curves_picture(lotteries, metric, methods) for metric in metrics),
             *layers.pictures,
+            *transfer_pictures(lotteries),
         ],
         reading=[
             *_reading(lotteries, methods),

@@ -23,6 +23,8 @@ from pathlib import Path
 SEED = re.compile(r"seed_(\d+)")  # directory of one seed, below that of the experiment
 REPLICATE = re.compile(r"replicate_\d+")  # directory of one replicate of a lottery
 DENSE = "dense"
+TRANSFERRED = "transferred_from_"  # what the name of a method begins with whose tickets another lottery has found
+RANDOM_TICKET = "random_ticket"  # the control of both masks and weights of tickets
 _NETWORK = re.compile(
     r"replicate_(?P<replicate>\d+)/"
     r"(?:round_00|(?P<method>[^/]+)/round_(?P<round>\d+)(?:/(?P<control>[^/]+)_(?P<branch>\d+))?)"

@@ -43,7 +43,7 @@ def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["star
             "the network again and keeps them"
         )
     masks = read_tensors(network.mask)
-    state = read_tensors(network.final) if weights == "final" else _starting_state(network)
+    state = read_tensors(network.final) if weights == "final" else starting_state(network)
     theirs, ours = _prefixes(set(state), set(masks), {plain_name(name) for name in module.state_dict()})
     masks, state = _renamed(masks, theirs, ours), _renamed(state, theirs, ours)
     if hasattr(module, "prunable_parameters"):
@@ -84,8 +84,15 @@ def _renamed(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str,
     return {ours + name.removeprefix(theirs): tensor for name, tensor in tensors.items() if name.startswith(theirs)}
 
 
-def _starting_state(network: TrainingLayout) -> dict[str, Tensor]:
-    """The state that the training of a network started from."""
+def starting_state(network: TrainingLayout) -> dict[str, Tensor]:
+    """The state that the training of a network started from, before or after masking.
+
+    Args:
+        network: the files of a finished network, by a path without links.
+
+    Raises:
+        UserError: it was not kept, or is damaged.
+    """
     if network.start.exists():
         return read_tensors(network.start)
     run = run_of(network.root)

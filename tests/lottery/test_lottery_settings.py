@@ -220,7 +220,8 @@ def test_what_does_not_grow_stays_the_directorys() -> None:
     theirs = {"rounds": 2, "plan": False, "workers": 1, "rates": {"fc": 0.2}, "methods": ["iterative"]}
     ours = {"rounds": 1, "plan": True, "workers": 8, "rates": {"fc": 0.2}, "methods": ["iterative"]}
     assert grown(theirs, ours) == theirs
-    assert set(GROWING) == {"rounds", "replicates", "random_reinit", "random_mask", "methods", "keep"}
+    numbers = {"rounds", "replicates", "random_reinit", "random_mask", "random_ticket"}
+    assert set(GROWING) == {*numbers, "methods", "from_ticket", "keep"}
 
 
 def test_a_directory_from_before_an_option_gets_it() -> None:

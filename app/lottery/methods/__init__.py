@@ -17,11 +17,13 @@ from app.lottery.methods.random_balanced import RandomBalanced
 from app.lottery.methods.random_erk import RandomERK
 from app.lottery.methods.random_mask import RandomMask
 from app.lottery.methods.random_reinit import RandomReinit
+from app.lottery.methods.random_ticket import RandomTicket
 from app.lottery.methods.reshuffled import Reshuffled
 from app.lottery.methods.same_sign import SameSign
 from app.lottery.methods.shuffled_mask import ShuffledMask
 from app.lottery.methods.snip import SNIP
 from app.lottery.methods.synflow import SynFlow
+from app.lottery.methods.transferred import Transferred
 from app.lottery.methods.weights_only import WeightsOnly
 
 # In the order in which networks are trained and shown.
@@ -32,7 +34,7 @@ METHODS: dict[str, type[Method]] = {
         *(LRRewinding, FineTuning, WeightsOnly, Continued),
         *(MagnitudeAtInit, RandomAtInit, SNIP, GraSP, SynFlow),
         DenseContinued,
-        *(RandomReinit, RandomMask, RandomERK, RandomBalanced, ShuffledMask, SameSign, Reshuffled),
+        *(RandomReinit, RandomMask, RandomTicket, RandomERK, RandomBalanced, ShuffledMask, SameSign, Reshuffled),
     )
 }
 
@@ -58,10 +60,12 @@ __all__ = [
     "RandomERK",
     "RandomMask",
     "RandomReinit",
+    "RandomTicket",
     "Reshuffled",
     "SameSign",
     "ShuffledMask",
     "SynFlow",
+    "Transferred",
     "WeightsOnly",
     "dense_key",
     "ticket_key",

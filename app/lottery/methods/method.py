@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.pruning import Masks, Score, When
-from app.runs.layout import NetworkKey
+from app.runs.layout import NetworkKey, TrainingLayout
 from app.runs.schema import MethodNote
 
 
@@ -120,6 +120,10 @@ class Method(ABC):
     def continues(self, key: NetworkKey) -> tuple[NetworkKey, ...]:
         """The networks whose trained weights `weights` returns; none where a subclass does not say."""
         return ()
+
+    def ticket_files(self, key: NetworkKey) -> TrainingLayout | None:
+        """The ticket of another run directory that a network is made from; None where a subclass does not say."""
+        return None
 
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
         """The state that the survivors of a network return to; the rewind point where a subclass does not say."""

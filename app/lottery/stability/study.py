@@ -19,6 +19,7 @@ from app.common.protocols import metric_schema, reseed
 from app.common.signals import stop_on_signals
 from app.common.states import load_plain_state
 from app.lottery.experiment import Experiment
+from app.lottery.moments import moment_of, rewind_moment
 from app.lottery.stability.copies import Copies
 from app.lottery.stability.error_line import ErrorLine, read_line, write_line
 from app.lottery.stability.layout import Point, StabilityLayout
@@ -113,6 +114,13 @@ class StabilityStudy:
                     raise UserError(
                         f"{experiment.layout.root} has no network {key}; its methods are "
                         f"{', '.join(experiment.settings.method_names)}"
+                    )
+                method = experiment.settings.method(key)
+                elsewhere = moment_of(experiment.settings, key) != rewind_moment(experiment.settings)
+                if round > 0 and (elsewhere or method.at_last_rate):
+                    raise UserError(
+                        f"{key} does not train on from the rewind point, where copies begin; choose the tickets of "
+                        "another --method"
                     )
                 found += [Point(made[key], iteration) for iteration in at]
         return found
