@@ -163,7 +163,7 @@ class Copies:
             callbacks=[job.ticket, *job.callbacks],
             density=1.0,
             start=resume_point(files).path,
-            snapshots={iteration: self.layout.moment(replicate, iteration)},
+            snapshots={self.layout.moment(replicate, iteration): iteration},
             arguments={"max_steps": iteration + 1, "max_epochs": -1},
         ).run()
         files.last.unlink(missing_ok=True)
