@@ -14,6 +14,7 @@ from app.plotting.line_styles import DENSE_STYLE
 from app.plotting.scales import Range, common_ranges, placing, value_axis
 
 ASIDE = 2.6  # points between the bars of two methods that would else lie on each other
+SPREAD = 0.6  # of the distance between two rounds, which the bars of all methods together take at most
 
 
 def density_figure(data: DensityFigure) -> Figure:
@@ -31,7 +32,7 @@ def density_figure(data: DensityFigure) -> Figure:
         label_axes(axes, DENSITY_HEADING, data.metric.heading)
         if panel.name:
             name_panel(axes, panel.name)
-    methods_legend(block, data.legend, each=2.0 if len(data.panels) == 1 else 1.5)
+    methods_legend(figure, block, data.legend, each=2.0 if len(data.panels) == 1 else 1.5)
     return figure
 
 
@@ -59,11 +60,13 @@ def _draw_panel(axes: Axes, panel: DensityPanel, *, width: float) -> None:
     """All lines of one panel, the dense point on top of them and its level beneath."""
     densities = [mark.x for mark in _marks(panel)]
     per_point = (min(densities) / max(densities)) ** (1 / width)
+    rounds = max([1, *(len(line.marks) for line in panel.lines)])
+    apart = min(ASIDE, SPREAD * width / rounds / max(1, len(panel.lines)))
     start = [panel.dense] if panel.dense else []
     if panel.dense:
         axes.axhline(panel.dense.mean, color=DENSE_STYLE.colour, linewidth=0.8, alpha=0.45, zorder=1.5)
     for rank, line in enumerate(panel.lines):
-        _draw_line(axes, line, start, aside=per_point ** (ASIDE * (rank - (len(panel.lines) - 1) / 2)))
+        _draw_line(axes, line, start, aside=per_point ** (apart * (rank - (len(panel.lines) - 1) / 2)))
     if panel.dense:
         _draw_line(axes, Line(line_style=DENSE_STYLE, marks=start), [], aside=1.0)
 

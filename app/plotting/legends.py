@@ -12,20 +12,26 @@ from app.plotting.data import Entry
 
 LINE_LETTERS = 40  # in a line of an entry
 LINE = 0.19  # inches
+FEW_LINES = 2  # that a legend of methods may have before the figure gets higher
 HANDLE, LETTER = 0.7, 0.08  # inches of an entry beside its letters, and of a letter: more than they need
 
 
-def methods_legend(block: Block, entries: Sequence[Entry], *, each: float) -> None:
-    """Methods above the panels of a block.
+def methods_legend(figure: Figure, block: Block, entries: Sequence[Entry], *, each: float) -> None:
+    """Methods above the panels of a block; with many of them the figure gets higher, and the panels keep their size.
 
     Args:
+        figure: which gets higher.
         block: whose panels.
         entries: the methods.
         each: inches that an entry has at least.
     """
     texts = [fill(entry.label, LINE_LETTERS) for entry in entries]
     widest = max(len(line) for text in texts for line in text.splitlines())
-    legend(block, [_handle(entry) for entry in entries], texts, each=max(each, 0.5 + 0.065 * widest))
+    each = max(each, 0.5 + 0.065 * widest)
+    width, height = figure.get_size_inches()
+    lines = _lines(texts, columns=max(1, int(width / each)))
+    figure.set_size_inches(width, height + LINE * max(0, lines - FEW_LINES))
+    legend(block, [_handle(entry) for entry in entries], texts, each=each)
 
 
 def experiments_legend(
@@ -44,11 +50,16 @@ def experiments_legend(
     handles = [*map(_handle, entries), *others.values()]
     each = HANDLE + LETTER * max(len(line) for text in texts for line in text.splitlines())
     width, height = figure.get_size_inches()
-    rows = ceil(len(texts) / max(1, int(width / each)))
-    columns = [texts[first : first + rows] for first in range(0, len(texts), rows)]
-    lines = max(sum(text.count("\n") + 1 for text in column) for column in columns)
+    lines = _lines(texts, columns=max(1, int(width / each)))
     figure.set_size_inches(width, height + LINE * (lines - 1))
     legend(block, handles, texts, each=each)
+
+
+def _lines(texts: Sequence[str], *, columns: int) -> int:
+    """How many lines the longest of so many columns has."""
+    rows = ceil(len(texts) / columns)
+    parts = [texts[first : first + rows] for first in range(0, len(texts), rows)]
+    return max(sum(text.count("\n") + 1 for text in part) for part in parts)
 
 
 def _handle(entry: Entry) -> Line2D:

@@ -27,7 +27,7 @@ def overlap_figure(data: OverlapFigure) -> Figure:
         density_axis(axes, [mark.x for mark in marks], points=block.width)
         label_axes(axes, DENSITY_HEADING, data.metric.heading)
         name_panel(axes, panel.name)
-    methods_legend(block, data.legend, each=1.5)
+    methods_legend(figure, block, data.legend, each=1.5)
     return figure
 
 

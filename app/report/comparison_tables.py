@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from app.common.metrics import Metric
-from app.report.comparisons import Comparison, as_difference, compare, references
+from app.report.comparisons import Comparison, compare, references
+from app.report.differences import as_difference
 from app.report.lottery_run import LotteryRun
 from app.report.methods import Methods
 from app.report.tables import NONE, Table, exact

@@ -2,24 +2,21 @@
 
 import csv
 import io
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import fsum, isfinite
 
 from app.common.metrics import Metric
-from app.plotting.numbers import signed
+from app.report.differences import NUMBERS, MetricDifference
 from app.report.lottery_run import LotteryRun
 from app.report.methods import Methods
 from app.report.metrics import EARLY_STOP_ITERATION
-from app.report.statistics import Difference, paired_difference, paired_ratio
+from app.report.statistics import paired_difference, paired_ratio
 from app.runs.best_validation import BestValidation
 from app.runs.layout import DENSE
 from app.runs.table import Result
 
-UNSEEN = "no difference seen"
-BOUNDED = "not known, as a lower bound is compared"
 HEADER = (
     "experiment",
     "column",
@@ -28,88 +25,26 @@ HEADER = (
     "round",
     "density",
     "replicates",
-    "difference",
-    "low",
-    "high",
-    "ratio",
-    "ratio_low",
-    "ratio_high",
+    *NUMBERS,
     "verdict",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(MetricDifference):
     """A method beside another at the same round, or beside the dense network.
 
     Args:
-        metric: of a column of results.csv.
         method: name of the method.
         against: name of the other.
         round: of both; that of `method` where the other is the dense network.
         density: mean share of weights remaining of the method's networks.
-        difference: over the replicates that both have, networks of one replicate averaged first.
-        ratio: the same of the logarithms; None where a value is not positive.
-        bounded: whether values of the method are only lower bounds.
-        base_bounded: whether values of the other are.
     """
 
-    metric: Metric
     method: str
     against: str
     round: int
     density: float
-    difference: Difference
-    ratio: Difference | None
-    bounded: bool = False
-    base_bounded: bool = False
-
-    @property
-    def shown(self) -> Difference:
-        """What is written: the difference, or that of logarithms where the metric has a logarithmic axis."""
-        return self.ratio if self.metric.axis == "log" and self.ratio is not None else self.difference
-
-    @property
-    def verdict(self) -> str:
-        """What the interval allows to claim; empty where there is no interval."""
-        if not self.shown.has_interval:
-            return ""
-        sign = self.shown.sign
-        if sign == 0:
-            return UNSEEN
-        if (sign < 0 and self.bounded) or (sign > 0 and self.base_bounded):
-            return BOUNDED  # a longer training could turn it
-        return _claims(self.metric)[sign > 0]
-
-    @property
-    def interval(self) -> str:
-        """The ends of the interval, as "+0.14 to +0.66"; empty where there is none."""
-        ends = (self.shown.low, self.shown.high)
-        return " to ".join(map(self._number, ends)) if self.shown.has_interval else ""
-
-    @property
-    def cell(self) -> str:
-        """For a table: "+0.40 (+0.14 to +0.66) better"."""
-        said = self._number(self.shown.mean)
-        return f"{said} ({self.interval}) {self.verdict}" if self.interval else said
-
-    @property
-    def written(self) -> str:
-        """For a sentence: "+0.40 pp, 95 % interval +0.14 to +0.66"."""
-        said = f"{self._number(self.shown.mean)} {self.unit}".rstrip()
-        if self.interval:
-            return f"{said}, 95 % interval {self.interval}"
-        return f"{said} in every replicate, so no interval" if self.shown.n > 1 else said
-
-    @property
-    def unit(self) -> str:
-        """Of the written difference: "pp" for a metric in per cent, "%" for a ratio."""
-        return "%" if self.shown is self.ratio else "pp" if self.metric.unit == "%" else self.metric.unit
-
-    def _number(self, value: float) -> str:
-        if self.shown is self.ratio:
-            return signed(100 * math.expm1(value), 1)
-        return signed(self.metric.scale * value, self.metric.decimals)
 
 
 def compare(
@@ -188,24 +123,9 @@ def comparisons_csv(lotteries: Iterable[LotteryRun], methods: Methods) -> str:
         for metric in lottery.columns:
             for method, against in pairs:
                 for each in compare(lottery.results, metric, method, against, lottery.best):
-                    writer.writerow([lottery.name, *_cells(each)])
+                    place = (each.metric.name, method, against, each.round, repr(each.density), each.difference.n)
+                    writer.writerow([lottery.name, *place, *each.numbers, each.verdict])
     return text.getvalue()
-
-
-def as_difference(metric: Metric) -> Metric:
-    """The metric of paired differences: in points of per cent, in per cent on a logarithmic axis, else in its unit."""
-    ratio = metric.axis == "log"
-    return replace(
-        metric,
-        name=f"{metric.name}_difference",
-        label=f"{metric.title}, difference from dense",
-        unit="%" if ratio else "pp" if metric.unit == "%" else metric.unit,
-        scale=1.0 if ratio else metric.scale,
-        decimals=1 if ratio else metric.decimals,
-        least=-math.inf,
-        greatest=math.inf,
-        axis="linear",
-    )
 
 
 def _by_round(results: Iterable[Result], metric: Metric, method: str) -> dict[int, list[Result]]:
@@ -219,21 +139,3 @@ def _by_round(results: Iterable[Result], metric: Metric, method: str) -> dict[in
 def _bounded(metric: Metric, rows: Iterable[Result], best: BestValidation | None) -> bool:
     """Whether values of a column are only lower bounds."""
     return metric.name == EARLY_STOP_ITERATION.name and best is not None and any(map(best.is_lower_bound, rows))
-
-
-def _claims(metric: Metric) -> tuple[str, str]:
-    """What is said of an interval below 0, and of one above."""
-    if metric.name == EARLY_STOP_ITERATION.name:
-        return "faster", "slower"
-    if metric.better == "neither":
-        return "lower", "higher"
-    return ("worse", "better") if metric.better == "higher" else ("better", "worse")
-
-
-def _cells(each: Comparison) -> list[str]:
-    ratio = each.ratio
-    numbers = [each.difference.mean, each.difference.low, each.difference.high]
-    numbers += [math.nan] * 3 if ratio is None else [math.exp(value) for value in (ratio.mean, ratio.low, ratio.high)]
-    written = ["" if math.isnan(number) else repr(number) for number in numbers]
-    head = (each.metric.name, each.method, each.against, str(each.round), repr(each.density), str(each.difference.n))
-    return [*head, *written, each.verdict]

@@ -7,7 +7,8 @@ from dataclasses import replace
 from app.common.metrics import Metric
 from app.plotting.data import DensityFigure, DensityPanel, Entry, Line, Mark
 from app.plotting.numbers import plural, weights
-from app.report.comparisons import Comparison, as_difference, compare
+from app.report.comparisons import Comparison, compare
+from app.report.differences import as_difference
 from app.report.document import Picture, file_stem
 from app.report.lottery_run import LotteryRun
 from app.report.methods import Methods

@@ -1,10 +1,13 @@
 """The report of trainings, before it is Markdown or HTML."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.common.metrics import Metric
 from app.plotting.numbers import iteration, plural, weights
 from app.report.document import Document, ExperimentSection, Picture
+from app.report.findings import Findings
+from app.report.fit_comparisons import compare_fits, fit_comparison, fit_comparisons
 from app.report.fit_figures import fit_figures, fit_picture
 from app.report.fit_findings import fit_findings
 from app.report.fit_run import FitRun
@@ -13,6 +16,7 @@ from app.report.notes import data_notes, detail_notes, metric_notes
 from app.report.operators import OPERATORS_NOTE, is_by_operators, operators_pictures, operators_tables
 from app.report.parses import SCORES_NOTE, Drawing, read_drawings, scores_tables
 from app.report.uf1_layers import UF1_FIGURE, UF1_NOTE, is_layer
+from app.report.verdicts import basis
 from app.runs.table import ITERATION
 
 
@@ -34,7 +38,7 @@ def fit_document(fits: Sequence[FitRun], command: str) -> Document:
             name=fit.name,
             heading=fit.name if len(fits) > 1 else "Findings",
             extent=_extent(fit),
-            findings=fit_findings(fit),
+            findings=_beside(fit_findings(fit), fit, fits[0]),
             tables=[
                 *operators_tables(fit),
                 validations_table(fit),
@@ -56,7 +60,18 @@ def fit_document(fits: Sequence[FitRun], command: str) -> Document:
             *data_notes(training.provenance for fit in fits for training in fit.trainings),
         ],
         command=command,
+        tables=fit_comparisons(fits),
     )
+
+
+def _beside(findings: Findings, fit: FitRun, first: FitRun) -> Findings:
+    """Findings of an experiment with how it compares with the first."""
+    compared = [] if fit is first else fit_comparison(fit, first)
+    if not compared:
+        return findings
+    pairs = max((each.difference.n for each in compare_fits(fit, first)), default=0)
+    said = [*compared, *([basis(pairs, "seed")] if pairs else [])]
+    return replace(findings, by_subject={**findings.by_subject, f"Beside {first.name}": said})
 
 
 def _extent(fit: FitRun) -> str:

@@ -89,10 +89,7 @@ def _basis(fit: FitRun) -> str:
     trainings = fit.trainings
     if len(trainings) == 1:
         return f"One {fit.noun}: any difference may be chance."
-    said = (
-        f"Means over {len(trainings)} seeds, each at its own least or greatest; least to greatest in brackets; no "
-        "difference is tested for significance."
-    )
+    said = f"Means over {len(trainings)} seeds, each at its own least or greatest; least to greatest in brackets."
     longest = max(len(training.rows) for training in trainings)
     behind = [
         f"seed {training.seed} ({plural(len(training.rows), 'validation')})"

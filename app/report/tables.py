@@ -1,7 +1,8 @@
 """Tables of numbers: of one lottery's methods for the page, and of all its methods for the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -20,6 +21,8 @@ from app.runs.schema import RunSchema
 from app.runs.table import EARLY_STOP, Result
 
 NONE = "\N{EN DASH}"
+ACROSS = (6, 4, 3)  # methods side by side in 80 columns, by the number of metrics beside the early stop
+HEADING = 14  # letters of a line above a column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +86,6 @@ def summary_table(rows: Iterable[Result], schema: RunSchema, best: BestValidatio
     columns = [column(metric, EARLY_STOP) for metric in metrics]
     stop, *values = (series(rows, each.name, methods, best) for each in (EARLY_STOP_ITERATION, *columns))
     shown = _shown(stop)
-    table = TerminalTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("round", "% of\nweights", *map(methods.title, shown)):
-        table.add_column(Text(name), justify="right", no_wrap=True)
     cells = {
         (method, at.round): " ".join(
             [
@@ -100,13 +100,28 @@ def summary_table(rows: Iterable[Result], schema: RunSchema, best: BestValidatio
         for at in stop[method]
     }
     densities = {point.round: point.density for line in stop.values() for point in line}
-    for round_, density in sorted(densities.items()):
-        table.add_row(str(round_), exact(density), *(cells.get((method, round_), NONE) for method in shown))
+    most = ACROSS[min(len(metrics), len(ACROSS) - 1)]
+    tables = [
+        _terminal_table([(each, methods.title(each)) for each in shown[first : first + most]], densities, cells)
+        for first in range(0, len(shown), most)
+    ]
     told = "".join(f" and {in_sentence(metric.heading)}" for metric in metrics)
     title = f"{rows[0].experiment}: early-stop iteration{f'{told} there' if told else ''}, means over networks"
     bounds = any(point.bounds for line in stop.values() for point in line)
     note = [f"{BOUND} a lower bound: best at the last validation, or better still at the end"] if bounds else []
-    return Group(Text(title, style="bold"), "", table, *note)
+    return Group(Text(title, style="bold"), *(part for table in tables for part in ("", table)), *note)
+
+
+def _terminal_table(
+    shown: Sequence[tuple[str, str]], densities: Mapping[int, float], cells: Mapping[tuple[str, int], str]
+) -> TerminalTable:
+    """A row per round, a column per method; `shown` holds their names and titles."""
+    table = TerminalTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name in ("round", "% of\nweights", *(fill(title, HEADING) for _, title in shown)):
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    for round_, density in sorted(densities.items()):
+        table.add_row(str(round_), exact(density), *(cells.get((method, round_), NONE) for method, _ in shown))
+    return table
 
 
 def exact(density: float) -> str:

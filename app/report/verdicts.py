@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from app.plotting.numbers import plural, weights
-from app.report.comparisons import UNSEEN, Comparison
+from app.report.comparisons import Comparison
+from app.report.differences import UNSEEN, MetricDifference
 
 
-def claimed(compared: Comparison) -> str:
+def claimed(compared: MetricDifference) -> str:
     """What follows a difference in a sentence: ": better", ": no difference seen"; nothing without an interval."""
     return f": {compared.verdict}" if compared.verdict else ""
 
@@ -46,9 +47,10 @@ def basis(pairs: int, noun: str) -> str:
     """
     if pairs == 1:
         return f"One {noun}: no interval, and any difference may be chance."
+    branches = ", several networks of one method averaged first" if noun == "replicate" else ""
     return (
         f"Means over {plural(pairs, noun)}. Intervals are 95 % intervals (Student's t) of the mean difference within "
-        f"a {noun}, several networks of one method averaged first. Faster, slower, better and worse are said only "
+        f"a {noun}{branches}. Faster, slower, better and worse are said only "
         "where the interval leaves out 0; each is of one comparison, and of 20 without a difference one leaves out 0 "
         "by chance."
     )

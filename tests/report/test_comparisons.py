@@ -11,8 +11,9 @@ from helpers.made_up_run import lottery_of, result, write_run
 from app.common.metrics import Metric, accuracy, perplexity
 from app.plotting.draw import draw
 from app.report.comparison_tables import comparison_tables
-from app.report.comparisons import BOUNDED, UNSEEN, by_replicate, compare, comparisons_csv
+from app.report.comparisons import by_replicate, compare, comparisons_csv
 from app.report.difference_figures import difference_pictures
+from app.report.differences import BOUNDED, UNSEEN
 from app.report.lottery_document import methods_of
 from app.report.lottery_run import read_lotteries
 from app.report.metrics import EARLY_STOP_ITERATION

@@ -228,3 +228,13 @@ def test_summary_of_an_unfinished_run_shows_the_gaps():
         ["1", "80.00", "4,000", "98.50", "\N{EN DASH}"],
         ["2", "64.00", "\N{EN DASH}", "6,000", "97.00"],
     ]
+
+
+def test_a_summary_of_many_methods_is_in_several_tables():
+    names = [f"method_number_{number:02d}" for number in range(9)]
+    rows = [result("dense", 0), *(result(name, 1, early_stop_test_accuracy=0.91) for name in names)]
+    lines = printed(rows)
+    assert max(map(len, lines)) <= 80
+    assert not any("\N{HORIZONTAL ELLIPSIS}" in line for line in lines)
+    assert sum(line.count("91.00") for line in lines) == 9
+    assert sum(line.strip().startswith("round") for line in lines) == 3
