@@ -63,6 +63,8 @@ class Sizes:
         batch: columns of the text.
         bptt: rows of a window.
         step_seconds: for the training steps of one language model.
+        nets: the lottery paper's networks on images whose training steps are measured.
+        image_seconds: for the training steps of each.
         paper_before: also measure the paper's model by the unoptimised baseline, whose steps take seconds.
     """
 
@@ -85,6 +87,8 @@ class Sizes:
     batch: int
     bptt: int
     step_seconds: float
+    nets: tuple[str, ...]
+    image_seconds: float
     paper_before: bool
 
 
@@ -138,6 +142,8 @@ FULL = Sizes(
     batch=20,
     bptt=70,
     step_seconds=60,
+    nets=("LeNet", "Conv-2", "Conv-4", "Conv-6", "ResNet-20", "VGG-19"),
+    image_seconds=20,
     paper_before=True,
 )
 QUICK = replace(
@@ -151,5 +157,7 @@ QUICK = replace(
     worker_iterations=500,
     worker_pairs=1,
     step_seconds=7,
+    nets=("Conv-2", "ResNet-20"),
+    image_seconds=5,
     paper_before=False,
 )

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from app.__main__ import main
-from app.bench import command, machine, workers
+from app.bench import command, images, machine, workers
+from app.bench.image_training import PeakMemory
 from app.bench.sizes import FULL, QUICK, SMALL, LayerSize
 from app.common import processor
 from datamodules.in_memory_data_module import SplitSizes
@@ -35,6 +36,8 @@ TINY = replace(
     batch=3,
     bptt=6,
     step_seconds=0,
+    nets=("LeNet",),
+    image_seconds=0,
 )
 
 
@@ -43,6 +46,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "QUICK", TINY)
     # Real lotteries start processes that import everything anew; see test_bench_workers.
     monkeypatch.setattr(workers, "run_lottery", lambda n, sizes: workers.LotterySeconds(10.0 / n + 5.0, 10.0 / n))
+    monkeypatch.setattr(images, "peak_memory", lambda name, threads: PeakMemory(300 * 2**20, 2**20))
     monkeypatch.setattr(sys, "argv", ["app"])
 
 
