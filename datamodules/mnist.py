@@ -86,11 +86,14 @@ class MNIST(InMemoryDataModule):
         batch_size: images of a training batch, over all processes together.
         eval_batch_size: images of an evaluation batch, over all processes together.
         seed: of the split and of the training order, until `reseed` changes them.
+        train_images: use so many of the training images, drawn by the split seed; None for all.
+        val_images: likewise, of the validation images.
+        test_images: likewise, of the test images, but the same ones for every seed.
         download: download missing files (11 MB) to DATA_DIR/MNIST/raw.
         mirrors: base URLs to download from, tried in this order.
 
     Raises:
-        UserError: a batch size below 1.
+        UserError: a batch size or a number of images that is impossible.
     """
 
     sizes = SplitSizes(train=55_000, val=5_000, test=10_000)
@@ -101,10 +104,20 @@ class MNIST(InMemoryDataModule):
         batch_size: int = 60,
         eval_batch_size: int = EVAL_BATCH_SIZE,
         seed: int = 0,
+        train_images: int | None = None,
+        val_images: int | None = None,
+        test_images: int | None = None,
         download: bool = True,
         mirrors: tuple[str, ...] = MIRRORS,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            seed=seed,
+            train_images=train_images,
+            val_images=val_images,
+            test_images=test_images,
+        )
         self.data_dir = data_dir
         self.download = download
         self.mirrors = mirrors

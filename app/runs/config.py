@@ -45,6 +45,7 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "matmul_precision": "highest",
     "best.monitor": "val_loss",
     "best.mode": "min",
+    "data.init_args.gray": False,
     "model.init_args.channels_last": False,
     "pruning.score": "magnitude",
     "pruning.resume_schedule": False,

@@ -147,7 +147,8 @@ def test_the_command_line_can_make_it_and_write_it_down():
     parser.add_subclass_arguments(LightningDataModule, "data")
     config = parser.parse_args(["--data=datamodules.MNIST", "--data.mirrors=[http://localhost/]", "--data.seed=3"])
     assert set(config.data.init_args.__dict__) == {
-        "data_dir", "batch_size", "eval_batch_size", "seed", "download", "mirrors"
+        "data_dir", "batch_size", "eval_batch_size", "seed", "download", "mirrors",
+        "train_images", "val_images", "test_images",
     }  # fmt: skip
     again = parser.parse_string(parser.dump(config))
     data = MNIST(**vars(again.data.init_args))

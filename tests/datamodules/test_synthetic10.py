@@ -1,3 +1,4 @@
+import hashlib
 import math
 
 import torch
@@ -22,16 +23,38 @@ def test_parts_are_disjoint_and_the_test_images_always_the_same() -> None:
     assert parts[0][1] == parts[1][1]
 
 
-def test_batches_are_colour_images_from_0_to_1() -> None:
+def test_batches_are_standardised_colour_images() -> None:
     data = Synthetic10(batch_size=7)
     data.prepare()
     images, labels = next(iter(data.train_dataloader()))
     assert images.shape == (7, 3, SIDE, SIDE)
     assert images.dtype == torch.float32
-    assert 0 <= images.min() < images.max() <= 1
+    images, _ = data.train_eval_dataloader().tensors
+    assert images.mean((0, 2, 3)).abs().max() < 0.02
+    assert (images.std((0, 2, 3)) - 1).abs().max() < 0.02
     assert labels.dtype == torch.int64
     _, labels = data.test_dataloader().tensors
     assert torch.bincount(labels).tolist() == [50] * 10
+
+
+def test_every_processor_draws_the_same_images() -> None:
+    """Integers alone, of which the checksum is known: another one means another version of the textures."""
+    pixels, labels = draw(20, seed=0)
+    sha256 = hashlib.sha256(pixels.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
+    assert sha256 == "63505350b09d79a32553fbee56fdd05d8a056375a17a6270ae4bab9dd7153648"
+
+
+def test_gray_images_of_28_rows_are_those_of_the_colours() -> None:
+    data, colours = Synthetic10(gray=True, side=28), Synthetic10(train_images=10)
+    for each in (data, colours):
+        each.prepare()
+    assert data.checksums == colours.checksums
+    assert data.test_dataloader().tensors[0].shape == (500, 1, 28, 28)
+    pixels, gray = (each._source.pixels for each in (colours, data))
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    expected = (pixels[..., 2:30, 2:30] * luma).sum(1, keepdim=True)
+    assert torch.allclose(gray.float(), expected, rtol=0, atol=0.6)
+    assert len(colours.train_eval_dataloader().tensors[0]) == 10
 
 
 def test_a_class_is_a_direction_and_a_length_of_waves() -> None:
