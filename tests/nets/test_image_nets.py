@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.nets import VGG, Conv2, Conv4, Conv6, LeNet, ResNet
 from app.nets.conv import Conv
-from app.pruning import density, weight_sizes
-from app.pruning.select import pruned_count, schedule
+from app.pruning import density, pool_schedule, schedule, weight_sizes
 
 # As Figure 2's rates give them, in per cent, and the paper quotes them; Conv-6 as computed.
 PERCENT = {
@@ -58,11 +57,10 @@ def test_global_densities_are_the_papers(make: Any, expected: dict[int, float]) 
     net = make()
     sizes, kinds = sizes_by_kind(net)
     assert set(kinds.values()) == {"conv"}
-    whole, left = sum(weight_sizes(net).values()), sum(sizes.values())
-    exempt, found = whole - left, []
-    for _ in range(max(expected) + 1):
-        found.append(100 * (left + exempt) / whole)
-        left -= pruned_count(0.2, left)
+    whole = sum(weight_sizes(net).values())
+    exempt = whole - sum(sizes.values())
+    table = pool_schedule(sizes, kinds, {"conv": 0.2}, max(expected), scope="global")
+    found = [100 * (sum(counts.values()) + exempt) / whole for counts in table]
     assert {number: round(found[number], 1) for number in expected} == expected
 
 
