@@ -135,7 +135,7 @@ class Ticket:
         after = survivors(self.masks)
         rank_zero_info(
             f"round {self.round}: {sum(before.values()):,} -> {sum(after.values()):,} weights, "
-            f"{density(weight_sizes(module), after):.2%} remaining, rewound to {self.rewind_to}"
+            f"{density(weight_sizes(module), after):.2%} remaining"
         )
 
     def rates_for(self, kinds: Mapping[str, str]) -> dict[str, float]:

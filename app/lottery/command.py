@@ -16,7 +16,7 @@ from app.common.lightning_internals import requeue_signal
 from app.common.ranks import is_first
 from app.lottery.experiment import Experiment
 from app.lottery.kept_files import finished_keys
-from app.lottery.moments import check_moments
+from app.lottery.moments import check_moments, iteration_at, moment_of
 from app.lottery.origins import check_origins
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
@@ -98,6 +98,12 @@ def run_lottery(
         check_stack(settings, trainer, model, data, arguments, context.make_loggers())
     if settings.plan:
         plan = _plan(model, data, settings, layout, iterations, context)
+        moments = {key.method: moment_of(settings, key) for key in settings.networks()}
+        begins = {
+            name: iteration_at(settings, moment, iterations=iterations, rewind_iteration=rewound)
+            for name, moment in moments.items()
+        }
+        plan = replace(plan, begins=begins)
         if at_once:
             place = Place(trainer.strategy.root_device, trainer.precision, arguments)
             plan = replace(plan, at_once=seconds_at_once(plan, model, data, place))

@@ -28,10 +28,11 @@ class Plan:
         kinds: layer kinds of the prunable ones.
         state_bytes: one copy of the weights.
         metrics: how many are measured at each validation.
-        iterations: length of a training.
-        rows: validations in a training.
-        seconds: measured or guessed length of a training.
+        iterations: length of the dense training.
+        rows: validations in it.
+        seconds: measured or guessed length of it.
         finished: networks that are done already.
+        begins: the iterations that trainings begin at, by method; 0 where it is left out.
         at_once: seconds of a training by the number of networks that are trained at once, of one and of the most;
             empty where there is one at a time.
     """
@@ -45,6 +46,7 @@ class Plan:
     rows: int
     seconds: float
     finished: frozenset[NetworkKey]
+    begins: Mapping[str, int] = field(default_factory=dict)
     at_once: Mapping[int, float] = field(default_factory=dict)
 
     def densities(self) -> list[float]:
@@ -77,7 +79,8 @@ class Plan:
             table.add_column(column, justify="left" if column == "method" else "right")
         for method in [*filter(total.__getitem__, self.settings.method_names), "all"]:
             n, m = (len(keys), len(missing)) if method == "all" else (total[method], left[method])
-            cells = f"{n:,}", f"{n - m:,}", f"{m * self.iterations:,}", clock(m * self.seconds)
+            iterations = sum(self.length(key) for key in missing if method in (key.method, "all"))
+            cells = f"{n:,}", f"{n - m:,}", f"{iterations:,}", clock(iterations / self.iterations * self.seconds)
             table.add_row(method, *cells, style="bold" if method == "all" else None)
         rates = self.settings.rates_for(self.kinds)
         pruned = ", ".join(f"{kind} {rates[kind]:g}" for kind in sorted(set(self.kinds.values())))
@@ -88,13 +91,20 @@ class Plan:
             f"disk: {self.disk_bytes() / 1e6:,.1f} MB in all",
         ]
         if (workers := self.settings.workers) > 1:
-            seconds = trainings_in_a_row(self.settings, missing, workers) * self.seconds
+            seconds = trainings_in_a_row(self.settings, missing, workers, self._share) * self.seconds
             lines.append(f"time to go with {workers} workers: {clock(seconds)}")
         if self.at_once:
             sizes = self.groups()
             time = clock(sum(map(self._seconds_at_once, sizes)))
             lines.append(f"time to go with up to {self.settings.stack} at once, in {len(sizes)} groups: {time}")
         return Group(table, *lines)
+
+    def length(self, key: NetworkKey) -> int:
+        """Iterations that a network is trained for."""
+        return self.iterations - self.begins.get(key.method, 0)
+
+    def _share(self, key: NetworkKey) -> float:
+        return self.length(key) / self.iterations
 
     def _seconds_at_once(self, networks: int) -> float:
         """Of a group; what lies between the measured sizes is taken for a line."""

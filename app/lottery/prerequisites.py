@@ -1,6 +1,6 @@
 """Which networks of a lottery must be trained before which, and how long the chains of them are."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
@@ -55,35 +55,57 @@ def series(key: NetworkKey) -> tuple[int, str, int]:
     return key.replicate, key.method, key.branch
 
 
-def chain_lengths(settings: Pruning, missing: Collection[NetworkKey]) -> dict[NetworkKey, int]:
-    """How many networks the longest chain has that begins with each network, itself included.
+def chain_lengths(
+    settings: Pruning, missing: Collection[NetworkKey], length: Callable[[NetworkKey], float] = lambda key: 1
+) -> dict[NetworkKey, float]:
+    """How long the longest chain of networks is that begins with each network, itself included.
 
     In a chain a network comes after one that it is made from, or after the round before in its series.
 
     Args:
         settings: of the lottery.
         missing: the networks to train; all others are taken for finished.
+        length: of the training of a network.
     """
     befores = graph(settings, missing)
     for key in befores:
         if (before := replace(key, round=key.round - 1)) in befores:
             befores[key] = befores[key] | {before}
-    return lengths_of_chains(befores)
+    return lengths_of_chains(befores, length)
 
 
-def lengths_of_chains(befores: Graph) -> dict[NetworkKey, int]:
-    """How many networks the longest chain has that begins with each network, itself included, in a graph."""
-    lengths = dict.fromkeys(befores, 1)
+def lengths_of_chains(befores: Graph, length: Callable[[NetworkKey], float] = lambda key: 1) -> dict[NetworkKey, float]:
+    """How long the longest chain of networks is that begins with each network, itself included, in a graph.
+
+    Args:
+        befores: the networks before each network.
+        length: of the training of a network.
+    """
+    lengths = {key: length(key) for key in befores}
     for key in reversed(tuple(TopologicalSorter(befores).static_order())):
         for before in befores[key]:
-            lengths[before] = max(lengths[before], lengths[key] + 1)
+            lengths[before] = max(lengths[before], lengths[key] + length(before))
     return lengths
 
 
-def trainings_in_a_row(settings: Pruning, missing: Collection[NetworkKey], workers: int) -> int:
+def trainings_in_a_row(
+    settings: Pruning,
+    missing: Collection[NetworkKey],
+    workers: int,
+    length: Callable[[NetworkKey], float] = lambda key: 1,
+) -> float:
     """The least time in which so many workers can train what is missing, in trainings of one network.
 
-    No less than an equal share for each worker, and no less than the longest chain.
+    No less than an equal share for each worker, of networks of mean length, and no less than the longest chain.
+
+    Args:
+        settings: of the lottery.
+        missing: the networks to train; all others are taken for finished.
+        workers: how many.
+        length: of the training of a network.
     """
-    lengths = chain_lengths(settings, missing)
-    return max(-(-len(lengths) // workers), max(lengths.values(), default=0))
+    lengths = chain_lengths(settings, missing, length)
+    if not lengths:
+        return 0
+    mean = sum(map(length, lengths)) / len(lengths)
+    return max(-(-len(lengths) // workers) * mean, max(lengths.values()))

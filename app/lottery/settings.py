@@ -66,7 +66,7 @@ class Pruning:
     rewind_to: str = "0it"
     resume_schedule: bool = True
     score: str | Score = "magnitude"
-    methods: list[str | Method] = field(default_factory=lambda: ["iterative"])
+    methods: list[str | Method | dict[str, Any]] = field(default_factory=lambda: ["iterative"])
     random_reinit: int = 0
     random_mask: int = 0
     from_ticket: list[str] | str | None = None

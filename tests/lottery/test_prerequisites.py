@@ -81,3 +81,15 @@ def test_time_is_an_equal_share_or_the_longest_chain() -> None:
     assert [trainings_in_a_row(settings, keys, workers) for workers in (1, 2, 3, 14)] == [14, 7, 5, 5]
     assert trainings_in_a_row(settings, keys[-3:], 2) == 3  # of one series
     assert trainings_in_a_row(settings, [], 2) == 0
+
+
+def test_shorter_trainings_take_their_share_of_the_time() -> None:
+    settings = Pruning(rounds=3, methods=["iterative", "fine_tuning"])
+    keys = list(settings.networks())
+
+    def length(key: NetworkKey) -> float:
+        return 0.25 if key.method == "fine_tuning" else 1
+
+    assert trainings_in_a_row(settings, keys, 1, length) == 4 + 0.75
+    assert trainings_in_a_row(settings, keys, 7, length) == 4
+    assert chain_lengths(settings, keys, length)[keys[-1]] == 0.25

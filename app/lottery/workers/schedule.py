@@ -92,7 +92,7 @@ class Schedule:
     def _choose(self, ready: list[NetworkKey], last: Series | None) -> NetworkKey:
         share = (len(self._waiting) + len(self._training)) / self._workers
 
-        def rank(key: NetworkKey) -> tuple[bool, bool, int]:
+        def rank(key: NetworkKey) -> tuple[bool, bool, float]:
             return self._lengths[key] >= share, key in self._needed, self._lengths[key]
 
         best = max(ready, key=rank)  # the first of equal ones

@@ -16,7 +16,7 @@ from app.lottery.stacks import run as stack_run
 from app.lottery.stacks.checkpoint import StackCheckpoint, read_stack
 from app.lottery.stacks.group import Prepared
 from app.lottery.stacks.run import StackedLottery
-from app.runs.layout import NetworkKey
+from app.runs.layout import NetworkKey, RunLayout
 from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
 from app.training import RoundsWandbLogger
@@ -56,6 +56,19 @@ def assert_rows(ours: list[Any], theirs: list[Any]) -> None:
 
 def test_same_files_as_one_after_the_other(run_at_once: Path, alone: Callable[..., Path], tmp_path: Path) -> None:
     assert_close(run_at_once, alone(tmp_path / "run"))
+
+
+def test_methods_that_train_on_and_their_controls_too(
+    stacked: Make, alone: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Without a schedule the last learning rate is that of every iteration."""
+    family = ["lr_rewinding", "fine_tuning", "weights_only", "continued", "dense_continued"]
+    control = {"class_path": "same_sign", "init_args": {"of": "lr_rewinding"}}
+    options = {"methods": [*family, control], "random_reinit": 0, "replicates": 1}
+    stacked(tmp_path / "at_once", **options).run()
+    assert_close(tmp_path / "at_once", alone(tmp_path / "run", **options))
+    files = RunLayout(tmp_path / "at_once").network(NetworkKey(0, "dense", 0))
+    assert json.loads(files.report.read_text())["last_learning_rates"] == [[0.1]]
 
 
 @pytest.mark.parametrize("options", [{"rewind_to": "5it"}, {"rewind_to": "1ep", "resume_schedule": False}])
