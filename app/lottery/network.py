@@ -275,7 +275,7 @@ class NetworkTraining:
         final, masks = plain_state(self.model), job.ticket.masks
         save_tensors(files.mask, masks)
         # The networks after these are made from their trained weights.
-        if "final" in self.settings.keep or not job.key.of:
+        if "final" in self.settings.keep or not job.key.of or self.settings.method(job.key).continues(job.key):
             save_tensors(files.final, final)
         if "start" in self.settings.keep:
             start = masked(job.start, masks)

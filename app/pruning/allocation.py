@@ -8,7 +8,7 @@ from app.common.errors import UserError
 
 
 def erk_counts(shapes: Mapping[str, Sequence[int]], total: int) -> dict[str, int]:
-    """Counts by the Erdos-Renyi-Kernel rule (Evci et al. 2020, section 3): large layers are the sparser.
+    """Counts by the Erdos-Renyi-Kernel rule (Evci et al. 2020): large layers are the sparser.
 
     The density of a layer is proportional to the sum of its dimensions over their product: (n_in + n_out + h + w) /
     (n_in n_out h w) for a convolution, (n_in + n_out) / (n_in n_out) for a fully connected one, the Erdos-Renyi rule of

@@ -41,7 +41,7 @@ class Drawn(NamedTuple):
 
     def file(self, method: str, round: int, name: str) -> dict[str, Tensor]:
         """Tensors of a network."""
-        of = "" if method in FAMILY or round == 0 else "iterative"
+        of = "" if method in FAMILY[:-1] or round == 0 else "iterative"
         return load_tensors(self.layout.root / NetworkKey(0, method, round, of=of).path / f"{name}.safetensors")
 
 
@@ -121,7 +121,8 @@ def test_every_method_has_a_row_for_every_round(drawn: Drawn) -> None:
 
 def test_reports_say_where_trainings_began_and_the_last_rate(drawn: Drawn) -> None:
     for method in FAMILY:
-        files = drawn.layout.network(NetworkKey(0, method, 1))
+        of = "iterative" if method == "dense_continued" else ""
+        files = drawn.layout.network(NetworkKey(0, method, 1, of=of))
         assert json.loads(files.report.read_text())["began_at"] == begins_at(method)
         assert [row["iteration"] for row in read_metrics(files.metrics)] == [
             iteration for iteration in (0, 4, 8, 12) if iteration > begins_at(method) or begins_at(method) == 0

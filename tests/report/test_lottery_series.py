@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.report.aggregate import aggregate
 from app.report.lottery_series import Point, chosen_rounds, curve, series
 from app.report.methods import Methods
-from app.runs.schema import RunSchema
+from app.runs.schema import MethodNote, RunSchema
 
 METHODS_OF_TODAY = Methods.of([RunSchema(methods=METHODS)], [])
 
@@ -55,6 +55,13 @@ def test_density_of_a_round_is_the_mean_where_networks_differ():
     rows = [result("iterative", 1, 0, density=0.80), result("iterative", 1, 1, density=0.82)]
     (point,) = series(rows, "final_test_accuracy", METHODS_OF_TODAY)["iterative"]
     assert point.density == pytest.approx(0.81)
+
+
+def test_an_unpruned_control_is_drawn_beside_its_tickets():
+    notes = [*METHODS, MethodNote(name="dense_continued", of="iterative")]
+    rows = [result("dense", 0), result("iterative", 1, density=0.8), result("dense_continued", 1, density=1.0)]
+    lines = series(rows, "final_test_accuracy", Methods.of([RunSchema(methods=notes)], []))
+    assert [point.density for point in lines["dense_continued"]] == [1.0, 0.8]
 
 
 def line(densities: list[float]) -> list[Point]:

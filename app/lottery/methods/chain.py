@@ -1,6 +1,7 @@
 """What methods have in common that prune a little, train, and prune again."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from torch import Tensor
 from typing_extensions import override
@@ -16,7 +17,7 @@ class Chain(Method):
 
     def before(self, key: NetworkKey) -> NetworkKey:
         """The network that is pruned."""
-        return dense_key(key.replicate) if key.round == 1 else NetworkKey(key.replicate, self.name, key.round - 1)
+        return dense_key(key.replicate) if key.round == 1 else replace(key, round=key.round - 1)
 
     @override
     def needs(self, key: NetworkKey, methods: Collection[str]) -> tuple[NetworkKey, ...]:

@@ -4,6 +4,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.lottery.methods.chain import Chain
+from app.lottery.methods.iterative import Iterative
 from app.lottery.methods.method import Finished, Origin
 from app.pruning import survivors
 from app.runs.layout import NetworkKey
@@ -12,13 +13,14 @@ from app.runs.layout import NetworkKey
 class DenseContinued(Chain):
     """The dense network trained on round after round, each as long as a ticket's training, and never pruned.
 
-    At every round it has been trained for as many iterations as the chain of tickets up to that round. Schedule and
-    data order of a round are those of a ticket, the optimiser is new.
+    A control of iterative tickets: at every round it has been trained for as many iterations as their chain up to that
+    round. Schedule and data order of a round are those of a ticket, the optimiser is new.
     """
 
     name = "dense_continued"
     label = "dense, continued"
-    note = "the dense network trained on, for as many iterations as the tickets up to that round"
+    note = "the dense network trained on, for as many iterations as the tickets up to that round, and drawn beside them"
+    of = Iterative.name
 
     @override
     def continues(self, key: NetworkKey) -> tuple[NetworkKey, ...]:

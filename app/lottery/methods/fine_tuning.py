@@ -1,4 +1,4 @@
-"""Fine-tuning (Renda, Frankle & Carbin 2020, section 2)."""
+"""Fine-tuning (Renda, Frankle & Carbin 2020)."""
 
 from app.lottery.methods.chain import TrainedOn
 

@@ -1,4 +1,4 @@
-"""Learning-rate rewinding (Renda, Frankle & Carbin 2020, section 2)."""
+"""Learning-rate rewinding (Renda, Frankle & Carbin 2020)."""
 
 from app.lottery.methods.chain import TrainedOn
 
@@ -6,7 +6,7 @@ from app.lottery.methods.chain import TrainedOn
 class LRRewinding(TrainedOn):
     """Prune a little and keep the trained weights; only the schedule begins again.
 
-    At the dense training's full length this is the algorithm that the paper recommends (section 6). The optimiser is
+    At the dense training's full length this is the algorithm that the paper recommends. The optimiser is
     new every round, as for tickets.
     """
 

@@ -1,4 +1,4 @@
-"""Random masks: the control of which weights survive (Frankle & Carbin, appendix F)."""
+"""Random masks: the control of which weights survive (Frankle & Carbin, appendix E)."""
 
 from collections.abc import Mapping
 

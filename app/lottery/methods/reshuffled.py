@@ -1,4 +1,4 @@
-"""Surviving initial values reshuffled (Zhou et al. 2019, "random reshuffle"; Frankle & Carbin, appendix F)."""
+"""Surviving initial values reshuffled (Zhou et al. 2019, "random reshuffle")."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Masks shuffled within their layers (Frankle et al. 2021, "Missing the Mark", section 5)."""
+"""Masks shuffled within their layers (Frankle et al. 2021, "Missing the Mark")."""
 
 import torch
 from typing_extensions import override

@@ -62,7 +62,7 @@ def test_methods_that_train_on_and_their_controls_too(
     stacked: Make, alone: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Without a schedule the last learning rate is that of every iteration."""
-    family = ["lr_rewinding", "fine_tuning", "weights_only", "continued", "dense_continued"]
+    family = ["iterative", "lr_rewinding", "fine_tuning", "weights_only", "continued", "dense_continued"]
     control = {"class_path": "same_sign", "init_args": {"of": "lr_rewinding"}}
     options = {"methods": [*family, control], "random_reinit": 0, "replicates": 1}
     stacked(tmp_path / "at_once", **options).run()
