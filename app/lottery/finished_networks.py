@@ -13,9 +13,11 @@ from app.common.ranks import is_first
 from app.common.seeds import derive_seed, generator, seeded
 from app.common.states import plain_state
 from app.lottery.methods import dense_key
+from app.lottery.moments import rewound_to
 from app.lottery.settings import Pruning
 from app.pruning import Masks, When, dense_masks, schedule, weight_sizes
-from app.runs.checksums import record, recorded
+from app.runs.checkpoints import read_checkpoint, training_weights
+from app.runs.checksums import missing, record, recorded
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
@@ -66,10 +68,26 @@ class FinishedNetworks:
             save_tensors(path, start)
         return start
 
-    def rewind_point(self, replicate: int) -> dict[str, Tensor]:
-        """The state at the moment that survivors are rewound to."""
-        later = When.parse(self.settings.rewind_to).count > 0
-        return read_tensors(self.layout.rewind_weights(replicate)) if later else self.initial(replicate)
+    def rewind_point(self, replicate: int, method: str = "") -> dict[str, Tensor]:
+        """The state at the moment that survivors are rewound to.
+
+        Args:
+            replicate: its number.
+            method: name of the method whose tickets are meant; where it has no moment of its own, or is left out, it is
+                that of the lottery.
+
+        Raises:
+            UserError: a file is missing or damaged.
+        """
+        moment = rewound_to(self.settings, method)
+        if moment.count == 0:
+            return self.initial(replicate)
+        if moment == When.parse(self.settings.rewind_to):
+            return read_tensors(self.layout.rewind_weights(replicate))
+        path = self.layout.moment(replicate, str(moment))
+        if not path.exists():
+            raise missing(path)
+        return training_weights(read_checkpoint(path))
 
     def final(self, key: NetworkKey) -> dict[str, Tensor]:
         """The trained state of a network."""

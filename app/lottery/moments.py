@@ -18,16 +18,33 @@ def rewind_moment(settings: Pruning) -> When:
     return When.parse(settings.rewind_to) if settings.resume_schedule else START
 
 
+def rewound_to(settings: Pruning, name: str = "") -> When:
+    """The moment whose weights survivors of a method return to.
+
+    Args:
+        settings: of the lottery.
+        name: of the method; that of the lottery where it has none of its own, or is left out.
+    """
+    own = next((method.rewinds_to for method in settings.all_methods if method.name == name), None)
+    return own or When.parse(settings.rewind_to)
+
+
 def moment_of(settings: Pruning, key: NetworkKey) -> When:
     """The moment that a network trains on from."""
-    found = None if key.round == 0 else settings.method(key).trains_on_from
-    return START if key.round == 0 else found or rewind_moment(settings)
+    if key.round == 0:
+        return START
+    method = settings.method(key)
+    return method.trains_on_from or (
+        rewound_to(settings, method.of or method.name) if settings.resume_schedule else START
+    )
 
 
 def later_moments(settings: Pruning) -> list[When]:
-    """All moments after the start that networks train on from: the dense training is saved there."""
-    found = [rewind_moment(settings), *(method.trains_on_from for method in settings.all_methods)]
-    return [moment for moment in dict.fromkeys(found) if moment is not None and moment.count > 0]
+    """All moments after the start that networks train on from, or return to: the dense training is saved there."""
+    found = [rewind_moment(settings)]
+    for method in settings.all_methods:
+        found += [moment for moment in (method.trains_on_from, method.rewinds_to) if moment is not None]
+    return [moment for moment in dict.fromkeys(found) if moment.count > 0]
 
 
 def checkpoint_at(settings: Pruning, layout: RunLayout, replicate: int, moment: When) -> Path:
@@ -60,6 +77,11 @@ def check_moments(
         UserError: it names the option.
     """
     for method in settings.all_methods:
+        if method.rewinds_to is not None and method.rewinds_to.count >= iterations:
+            raise UserError(
+                f"pruning.methods: {method.name} is rewound to iteration {method.rewinds_to.count:,}, but a training "
+                f"ends at iteration {iterations:,}; choose an earlier moment or train longer"
+            )
         moment = method.trains_on_from
         if moment is not None and moment.before_end and moment.count >= iterations:
             raise UserError(
@@ -77,6 +99,5 @@ def check_moments(
                 "pruning.resume_schedule false"
             )
         raise UserError(
-            f"pruning.methods: the last {moment.count:,} of {iterations:,} iterations begin {cannot} a multiple of "
-            f"{iterations_per_epoch} iterations, or leave them out for all"
+            f"pruning.methods: {moment} of {iterations:,} iterations is {cannot} multiples of {iterations_per_epoch}"
         )

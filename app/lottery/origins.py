@@ -5,7 +5,7 @@ from collections.abc import Collection
 from app.common.plugins import errors_named
 from app.lottery.finished_networks import last_learning_rates
 from app.lottery.methods import dense_key
-from app.lottery.moments import checkpoint_at, moment_of
+from app.lottery.moments import checkpoint_at, moment_of, rewound_to
 from app.lottery.prerequisites import prerequisites
 from app.lottery.settings import Pruning
 from app.pruning import When
@@ -36,10 +36,10 @@ def check_origins(settings: Pruning, layout: RunLayout, missing: Collection[Netw
         files.update(layout.network(each).final for each in weights if each not in missing)
         if finished and When.parse(settings.rewind_to).count > 0:
             files.add(layout.rewind_weights(key.replicate))
-        moment = moment_of(settings, key)
-        checkpoint = checkpoint_at(settings, layout, key.replicate, moment)
-        if finished and moment.count > 0 and checkpoint.exists():  # else it is made again
-            check_file(checkpoint)
+        for moment in {moment_of(settings, key), rewound_to(settings, method.of or method.name)} if finished else ():
+            checkpoint = checkpoint_at(settings, layout, key.replicate, moment)
+            if moment.count > 0 and checkpoint.exists():  # else it is made again
+                check_file(checkpoint)
         if method.at_last_rate and (dense := dense_key(key.replicate)) not in missing:
             last_learning_rates(layout.network(dense))
     claim_sources(settings, layout, missing)

@@ -61,19 +61,12 @@ _MARKERS = ("o", "^", "s", "v", "D")
 
 def ticket_style(rank: int) -> LineStyle:
     """The line style of a pruning method by its place among the pruning methods, from 0."""
-    return _look(TICKET_LOOKS, rank)
+    return TICKET_LOOKS[rank % len(TICKET_LOOKS)]
 
 
 def control_style(rank: int) -> LineStyle:
     """The line style of a control by its place among the controls, from 0."""
-    return _look(CONTROL_LOOKS, rank)
-
-
-def _look(looks: tuple[LineStyle, ...], rank: int) -> LineStyle:
-    """The looks as they are, and after them every colour with the line and marker of others: no two are the same."""
-    turns, place = divmod(rank, len(looks))
-    other = looks[(place + turns) % len(looks)]
-    return LineStyle(looks[place].colour, other.line, other.marker)
+    return CONTROL_LOOKS[rank % len(CONTROL_LOOKS)]
 
 
 def experiment_style(rank: int) -> LineStyle:

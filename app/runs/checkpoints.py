@@ -161,6 +161,20 @@ def _check(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
             raise UserError(f"{path}: {error}") from None
 
 
+def training_weights(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights that a training had when a checkpoint was made, by plain name, where the checkpoint has averages too.
+
+    Args:
+        checkpoint: of a training.
+    """
+    state = {plain_name(name): value for name, value in checkpoint["state_dict"].items()}
+    lived = {**checkpoint.get("current_model_state", {}), **checkpoint.get("live_weights", {})}
+    live = {plain_name(name): value for name, value in lived.items()}
+    # A tied weight has several names, which share a tensor, and may have one among the training weights.
+    tied = {state[name].data_ptr(): value for name, value in live.items() if name in state}
+    return {name: live.get(name, tied.get(value.data_ptr(), value)) for name, value in state.items()}
+
+
 def ticket_checkpoint(
     moment: Mapping[str, Any],
     weights: Mapping[str, torch.Tensor],

@@ -147,7 +147,7 @@ def remedy(path: Path) -> str:
         return f"{first}the lottery's command trains this network again"
     if path.name == "initial.safetensors":
         return f"{first}the lottery's command draws these weights again"
-    if path.name.startswith("rewind."):
+    if path.name.startswith("rewind.") or (path.suffix == ".ckpt" and REPLICATE.fullmatch(path.parent.name)):
         return f"{first}the lottery's command trains the dense network again, which makes it"
     if path.name == "report.json":
         return f"{first}the same fit command writes it again"

@@ -71,7 +71,7 @@ class Fake:
     def initial(self, replicate: int) -> State:
         return drawn("initial", replicate)
 
-    def rewind_point(self, replicate: int) -> State:
+    def rewind_point(self, replicate: int, method: str = "") -> State:
         return drawn("rewind", replicate)
 
     def final(self, key: NetworkKey) -> State:
@@ -378,7 +378,7 @@ def test_a_network_reads_weights_of_what_it_says_and_files_of_what_it_needs(meth
             super().__init__(methods)
             self.weights: list[NetworkKey] = []
 
-        def rewind_point(self, replicate: int) -> State:
+        def rewind_point(self, replicate: int, method: str = "") -> State:
             self.read.append(NetworkKey(replicate, "dense", 0))  # whose training passes it
             return super().rewind_point(replicate)
 

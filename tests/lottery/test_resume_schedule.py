@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, TensorDataset
 
 from app.common.errors import Interrupted, UserError
-from app.lottery.methods import LRRewinding
+from app.lottery.methods import Iterative, LRRewinding
 from app.lottery.moments import check_moments
 from app.lottery.settings import Pruning
 from app.pruning import masked
@@ -168,11 +168,20 @@ def test_data_without_a_position_cannot_go_on_inside_an_epoch() -> None:
     stateful.prepare()
     check(Pruning(rewind_to="5it"), stateful, 5)
     last_five = Pruning(methods=[LRRewinding(5)])
-    with pytest.raises(UserError, match=r"the last 5 of 12 iterations begin inside an epoch.*multiple of 3") as raised:
+    with pytest.raises(
+        UserError, match=r"5it_before_end of 12 iterations is inside an epoch.*multiples of 3"
+    ) as raised:
         check(last_five, data, 0)
     assert "\n" not in str(raised.value)
     check(last_five, stateful, 0)
     check(Pruning(methods=[LRRewinding(6)]), data, 0)
+
+
+def test_no_method_is_rewound_to_the_end() -> None:
+    with pytest.raises(
+        UserError, match=r"iterative_12it is rewound to iteration 12, but a training ends at iter.* 12;"
+    ):
+        check(Pruning(methods=[Iterative("12it")]), Blobs(), 0)
 
 
 @pytest.mark.parametrize("iterations", [ITERATIONS, ITERATIONS + 1])

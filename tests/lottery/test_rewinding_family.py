@@ -13,7 +13,7 @@ from helpers.watched_lottery import DECAY, LR, Seen, watched
 from torch import Tensor
 
 from app.common.errors import Interrupted, UserError
-from app.lottery.methods import FineTuning, Method
+from app.lottery.methods import FineTuning, Iterative, Method, RandomMask
 from app.lottery.origins import check_origins
 from app.lottery.prerequisites import graph
 from app.lottery.settings import Pruning
@@ -170,6 +170,34 @@ def test_the_last_rate_of_an_older_run_directory_is_asked_for_early(drawn: Drawn
         check_origins(settings, layout, {NetworkKey(0, "weights_only", 1)})
     assert "\n" not in str(raised.value)
     check_origins(settings, layout, {NetworkKey(0, "iterative", 1)})
+
+
+@pytest.mark.parametrize("resume_schedule", [True, False])
+def test_a_method_rewound_to_its_own_moment_is_that_of_a_lottery_rewound_there(
+    tmp_path: Path, resume_schedule: bool
+) -> None:
+    """And so are its controls; the moment is also that of fine-tuning."""
+    methods = [Iterative("7it"), FineTuning(ITERATIONS - 7), RandomMask(of="iterative_7it")]
+    options: dict[str, Any] = {"rounds": 1, "resume_schedule": resume_schedule}
+    made, seen = watched(tmp_path / "own", methods=methods, rewind_to="4it", **options)
+    made.run()
+    watched(tmp_path / "whole", rewind_to="7it", **options)[0].run()
+    own, whole = RunLayout(tmp_path / "own"), RunLayout(tmp_path / "whole")
+    ours, theirs = own.network(NetworkKey(0, "iterative_7it", 1)), whole.network(NetworkKey(0, "iterative", 1))
+    for path in (ours.start, ours.mask, ours.final, ours.metrics):
+        assert path.read_bytes() == (theirs.root / path.name).read_bytes(), path.name
+    control = own.network(NetworkKey(0, "random_mask_of_iterative_7it", 1, of="iterative_7it"))
+    point = load_tensors(whole.rewind_weights(0))
+    assert same(load_tensors(control.start), masked(point, load_tensors(control.mask)))
+    first = 7 if resume_schedule else 0
+    assert [min(seen[f"{name} 1"].batches) for name in ("iterative_7it", "random_mask_of_iterative_7it")] == [first] * 2
+    assert min(seen["fine_tuning 1"].batches) == 7
+
+
+@pytest.mark.parametrize(("moment", "said"), [("2ep", "give a number of iterations"), ("x", "write iterations as")])
+def test_a_moment_of_ones_own_is_a_number_of_iterations(moment: str, said: str) -> None:
+    with pytest.raises(UserError, match=f"rewind_to is .*{moment}.*{said}"):
+        Iterative(moment)
 
 
 class Moved(Score):

@@ -48,8 +48,14 @@ class Finished(Protocol):
     def initial(self, replicate: int) -> dict[str, Tensor]:
         """The state before any training."""
 
-    def rewind_point(self, replicate: int) -> dict[str, Tensor]:
-        """The state at the moment that survivors are rewound to."""
+    def rewind_point(self, replicate: int, method: str = "") -> dict[str, Tensor]:
+        """The state at the moment that survivors are rewound to.
+
+        Args:
+            replicate: its number.
+            method: name of the method whose tickets are meant; where it has no moment of its own, or is left out, it is
+                that of the lottery.
+        """
 
     def final(self, key: NetworkKey) -> dict[str, Tensor]:
         """The trained state of a network."""
@@ -87,8 +93,10 @@ class Method(ABC):
     label: str = ""  # in sentences and legends; the name in words where it is empty
     note: str = ""  # what it does, one clause, for "How to read"
     of: str = ""  # the method whose tickets it is a control of
+    # The moment whose weights its survivors return to; where it is None that of the lottery.
+    rewinds_to: When | None = None
     # The moment of the dense training whose schedule and data order its networks train on with; where it is None that
-    # of tickets: the rewind point, or the beginning.
+    # that survivors return to, or the beginning.
     trains_on_from: When | None = None
     # Whether its networks train at the learning rate that the dense training's last iteration had.
     at_last_rate: bool = False
@@ -127,7 +135,7 @@ class Method(ABC):
 
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
         """The state that the survivors of a network return to; the rewind point where a subclass does not say."""
-        return finished.rewind_point(key.replicate)
+        return finished.rewind_point(key.replicate, self.of or self.name)
 
     @abstractmethod
     def origin(self, key: NetworkKey, finished: Finished) -> Origin:

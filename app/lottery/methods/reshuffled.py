@@ -22,7 +22,7 @@ class Reshuffled(Control):
 
     @override
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
-        start, draw = finished.rewind_point(key.replicate), finished.generator(key)
+        start, draw = finished.rewind_point(key.replicate, self.of), finished.generator(key)
         for name, mask in sorted(self.ticket(key, finished).items()):
             values = start[name][mask]
             start[name] = start[name].clone()

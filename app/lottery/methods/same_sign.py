@@ -21,7 +21,7 @@ class SameSign(Control):
 
     @override
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
-        start, fresh = finished.rewind_point(key.replicate), finished.fresh_weights(key)
+        start, fresh = finished.rewind_point(key.replicate, self.of), finished.fresh_weights(key)
         return start | {name: fresh[name].abs().copysign(start[name]) for name in self.ticket(key, finished)}
 
     @override
