@@ -15,6 +15,7 @@ from app.plotting.scales import Range, common_ranges, placing, value_axis
 
 ASIDE = 2.6  # points between the bars of two methods that would else lie on each other
 SPREAD = 0.6  # of the distance between two rounds, which the bars of all methods together take at most
+FRAME = 0.06  # of the width of the axes, likewise: the bars of the last round stay inside
 
 
 def density_figure(data: DensityFigure) -> Figure:
@@ -61,7 +62,7 @@ def _draw_panel(axes: Axes, panel: DensityPanel, *, width: float) -> None:
     densities = [mark.x for mark in _marks(panel)]
     per_point = (min(densities) / max(densities)) ** (1 / width)
     rounds = max([1, *(len(line.marks) for line in panel.lines)])
-    apart = min(ASIDE, SPREAD * width / rounds / max(1, len(panel.lines)))
+    apart = min(ASIDE, min(SPREAD * width / rounds, FRAME * width) / max(1, len(panel.lines)))
     start = [panel.dense] if panel.dense else []
     if panel.dense:
         axes.axhline(panel.dense.mean, color=DENSE_STYLE.colour, linewidth=0.8, alpha=0.45, zorder=1.5)

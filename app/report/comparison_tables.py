@@ -36,7 +36,7 @@ def _table(caption: str, metrics: Sequence[Metric], columns: Sequence[Sequence[C
         found = [column.get(round_) for column in by_round]
         there = [each for each in found if each is not None]
         cells = [NONE if each is None else each.cell for each in found]
-        rows.append((exact(there[0].density), *cells, str(max(each.difference.n for each in there))))
+        rows.append((exact(there[0].density, round_), *cells, str(max(each.difference.n for each in there))))
     header = ("% of weights remaining", *(_heading(metric) for metric in metrics), "Replicates")
     return Table(caption=f"{caption}, with 95 % intervals", header=header, rows=rows)
 

@@ -1,19 +1,22 @@
 """Figures of paired differences from the dense network, with their intervals."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.common.metrics import Metric
 from app.plotting.data import DensityFigure, DensityPanel, Entry, Line, Mark
-from app.plotting.numbers import plural, weights
+from app.plotting.numbers import plural
 from app.report.comparisons import Comparison, compare
 from app.report.differences import as_difference
 from app.report.document import Picture, file_stem
 from app.report.lottery_run import LotteryRun
+from app.report.lottery_series import round_densities
 from app.report.methods import Methods
+from app.report.wording import at_density
 from app.runs.layout import DENSE
 
+PERCENT = "%"
 Compared = dict[str, list[Comparison]]  # by method
 
 
@@ -52,12 +55,13 @@ def _picture(
     *,
     several: bool,
 ) -> Picture:
+    places = {lottery.name: round_densities(lottery.results) for lottery in shown}
     panels = [
         DensityPanel(
             name=f"{lottery.name} ({plural(lottery.replicates, 'replicate')})" if several else "",
             dense=Mark(x=1.0, mean=0.0, low=0.0, high=0.0),
             lines=[
-                Line(line_style=methods.line_style(name), marks=[_mark(each) for each in some])
+                Line(line_style=methods.line_style(name), marks=[_mark(each, places[lottery.name]) for each in some])
                 for name, some in compared[lottery.name].items()
             ],
         )
@@ -84,12 +88,13 @@ def _picture(
     )
 
 
-def _mark(each: Comparison) -> Mark:
+def _mark(each: Comparison, places: Mapping[int, float]) -> Mark:
     """The difference with the ends of its interval; in per cent where it is a ratio."""
     shown = each.shown
     ends = (shown.low, shown.high) if shown.has_interval else (shown.mean, shown.mean)
     values = [100 * math.expm1(value) if shown is each.ratio else value for value in (shown.mean, *ends)]
-    mark = Mark(x=each.density, mean=values[0], low=values[1], high=values[2])
+    x = each.density if each.density < 1 else places.get(each.round, 1.0)
+    mark = Mark(x=x, mean=values[0], low=values[1], high=values[2])
     return replace(mark, n=shown.n) if shown.has_interval else mark
 
 
@@ -98,4 +103,4 @@ def _told(compared: Sequence[Comparison]) -> str:
     measured = [each for each in compared if each.shown.has_interval and each.shown.half > 0]
     clearest = [max(measured, key=lambda each: abs(each.shown.mean) / each.shown.half)] if measured else []
     places = sorted({each.round: each for each in (*clearest, compared[-1])}.values(), key=lambda each: each.round)
-    return "; ".join(f"{each.written} at {weights(each.density)} %" for each in places)
+    return "; ".join(f"{each.written} at {at_density(each.density, each.round, PERCENT)}" for each in places)

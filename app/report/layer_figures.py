@@ -121,7 +121,8 @@ class _Drawing:
 
     def overlaps(self, rows: Sequence[OverlapRow], stem: str, what: str) -> list[Picture]:
         """Overlap of masks, a panel per layer."""
-        rows = [row for row in rows if row.round > 0 and row.jaccard > 0 and row.chance > 0]
+        whole = {key for key, density in self.densities.items() if density == 1}
+        rows = [row for row in rows if (row.method, row.round) not in whole and row.jaccard > 0 and row.chance > 0]
         if not rows:
             return []
         present = self.methods.in_order(row.method for row in rows)

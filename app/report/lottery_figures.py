@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 from app.common.errors import UserError
 from app.common.metrics import Metric
 from app.plotting.data import CurvesFigure, CurvesGroup, CurvesPanel, DensityFigure, DensityPanel, Entry, Line, Mark
-from app.plotting.numbers import plural, weights
+from app.plotting.numbers import plural
 from app.report.document import Picture, file_stem
 from app.report.lottery_run import LotteryRun
 from app.report.lottery_series import Point, Series, chosen_rounds, curve, series
 from app.report.methods import Methods
 from app.report.metrics import EARLY_STOP_ITERATION, column
+from app.report.wording import at_density
 from app.runs.layout import DENSE
 from app.runs.table import FINAL
 
+PERCENT = "%"
 Curves = Mapping[str, Mapping[int, Sequence[Mark]]]
 
 
@@ -161,7 +163,7 @@ def _ends(line: Sequence[Point], metric: Metric) -> list[Point]:
 
 def _at(metric: Metric, point: Point) -> str:
     least = "at least " if point.bounds else ""
-    return f"{least}{metric.write(point.value.mean)} at {weights(point.density)} %"
+    return f"{least}{metric.write(point.value.mean)} at {at_density(point.density, point.round, PERCENT)}"
 
 
 def _whose(lotteries: Sequence[LotteryRun], name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.common.metrics import Metric
-from app.plotting.numbers import iteration, weights
+from app.plotting.numbers import iteration
 from app.report.comparisons import Comparison, compare
 from app.report.findings import Findings
 from app.report.lottery_run import LotteryRun
@@ -12,10 +12,11 @@ from app.report.lottery_series import BOUND, Point, Series, series
 from app.report.methods import Methods
 from app.report.metrics import EARLY_STOP_ITERATION, WHEN, column
 from app.report.verdicts import basis, claimed, verdicts
-from app.report.wording import in_sentence, relative, with_article
+from app.report.wording import at_density, in_sentence, relative, with_article
 from app.runs.layout import DENSE
 from app.runs.table import EARLY_STOP
 
+PERCENT = "%"
 TIE = 1e-9  # means that differ by less are equal: the rounding of sums, not a difference between networks
 
 
@@ -95,13 +96,13 @@ def standing(points: Sequence[Point], dense: Point, metric: Metric) -> str:
     holding, short = ("at or above", "below") if metric.better == "higher" else ("at or below", "above")
     if all(held) or not any(held):
         where = "at" if len(points) == 1 else f"at all {len(points)} densities, down to"
-        return f"{holding if held[0] else short} dense {where} {weights(points[-1].density)} % of weights"
+        return f"{holding if held[0] else short} dense {where} {at_density(points[-1].density, points[-1].round)}"
     last = max(index for index, holds in enumerate(held) if holds)
     unbroken = all(held[: last + 1])
     reach = "down to" if unbroken else f"at {sum(held)} of {len(held)} densities, the sparsest"
-    said = f"{holding} dense {reach} {weights(points[last].density)} % of weights"
+    said = f"{holding} dense {reach} {at_density(points[last].density, points[last].round)}"
     below = points[last + 1 :]
-    return f"{said}, {short} from {weights(below[0].density)} % on" if below else said
+    return f"{said}, {short} from {at_density(below[0].density, below[0].round, PERCENT)} on" if below else said
 
 
 def _of_method(lines: _Lines, method: str, methods: Methods) -> list[str]:
@@ -132,7 +133,7 @@ def _standing(lines: _Lines, metric: Metric, early: Series, method: str) -> str:
 
 def _earliest(lines: _Lines, method: str) -> str:
     first, best = lines.stop[DENSE][0], min(finished(lines.stop, method), key=_level)
-    at = f"at {weights(best.density)} % of weights"
+    at = f"at {at_density(best.density, best.round)}"
     (compared,) = lines.compared(EARLY_STOP_ITERATION, method, DENSE, [best])
     change = f"{relative(best.value.mean, first.value.mean)}{_in_iterations(compared)}{claimed(compared)}"
     if best.value.mean < first.value.mean - TIE:
@@ -163,7 +164,7 @@ def _extreme(lines: _Lines, metric: Metric, series_: Series, method: str) -> str
     """Where the tickets are best, against dense; `metric` is that of the column."""
     rises = metric.better == "higher"
     dense, best = series_[DENSE][0], (max if rises else min)(finished(series_, method), key=_level)
-    at = f"at {weights(best.density)} % of weights"
+    at = f"at {at_density(best.density, best.round)}"
     value, base = metric.write(best.value.mean), metric.write(dense.value.mean)
     (compared,) = lines.compared(metric, method, DENSE, [best])
     change = f"{compared.written}{claimed(compared)}"
@@ -200,8 +201,8 @@ def _against_tickets(lines: _Lines, control: str, methods: Methods) -> list[str]
     change = f"{relative(own.value.mean, theirs.value.mean)}{_in_iterations(stops)}{claimed(stops)}"
     values = f", with {' and '.join(told)}" if told else ""
     return [
-        f"At {weights(theirs.density)} % of weights, where {methods.title(tickets)} tickets stop earliest, it stops at "
-        f"iteration {_iteration(own)} against {_iteration(theirs)} ({change})"
+        f"At {at_density(theirs.density, theirs.round)}, where {methods.title(tickets)} tickets stop earliest, "
+        f"it stops at iteration {_iteration(own)} against {_iteration(theirs)} ({change})"
         f"{values}.{_bounds(own, theirs)}"
     ]
 

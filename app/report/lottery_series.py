@@ -29,6 +29,7 @@ class Point:
         density: mean share of weights remaining; the networks of a round hardly differ in it.
         value: over the networks: replicates, or replicates times branches for controls.
         replicates: which replicates these are.
+        place: the density at which it is drawn: that of the round's pruned networks for those that are not pruned.
         bounds: how many of the networks have an early stop that is only a lower bound, where that is the value.
     """
 
@@ -36,12 +37,13 @@ class Point:
     density: float
     value: Aggregate
     replicates: frozenset[int]
+    place: float
     bounds: int = 0
 
     @property
     def mark(self) -> Mark:
         """The point in a figure against density."""
-        return replace(self.value.mark(self.density), bound=self.bounds > 0)
+        return replace(self.value.mark(self.place), bound=self.bounds > 0)
 
     def number(self, metric: Metric) -> str:
         """The value without its unit, after "≥ " where it is a lower bound."""
@@ -67,8 +69,9 @@ def series(results: Iterable[Result], column: str, methods: Methods, best: BestV
     groups: dict[str, dict[int, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for row in results:
         groups[row.method][row.round].append(row)
+    places = round_densities(row for rounds in groups.values() for rows in rounds.values() for row in rows)
     points = {
-        method: [point for _, rows in sorted(rounds.items()) for point in _points(rows, column, best)]
+        method: [point for _, rows in sorted(rounds.items()) for point in _points(rows, column, best, places)]
         for method, rounds in groups.items()
     }
     for method in points:
@@ -78,6 +81,15 @@ def series(results: Iterable[Result], column: str, methods: Methods, best: BestV
     start = points.get(DENSE, [])
     lines = {method: (*start, *(points[method] if method != DENSE else [])) for method in methods.in_order(groups)}
     return {method: line for method, line in lines.items() if points[method]}
+
+
+def round_densities(results: Iterable[Result]) -> dict[int, float]:
+    """The mean density of the pruned networks of each round: where networks that are not pruned are drawn."""
+    found: dict[int, list[float]] = defaultdict(list)
+    for row in results:
+        if row.density < 1:
+            found[row.round].append(row.density)
+    return {round_: fsum(densities) / len(densities) for round_, densities in found.items()}
 
 
 def chosen_rounds(points: Sequence[Point]) -> list[int]:
@@ -110,16 +122,20 @@ def curve(networks: Sequence[Sequence[Mapping[str, float]]], name: str) -> list[
     return [aggregate([table[iteration] for table in tables]).mark(iteration) for iteration in common]
 
 
-def _points(rows: Sequence[Result], column: str, best: BestValidation | None) -> list[Point]:
+def _points(
+    rows: Sequence[Result], column: str, best: BestValidation | None, places: Mapping[int, float]
+) -> list[Point]:
     """The point of one method and round; none where no network has a value."""
     measured = [row for row in rows if isfinite(row.value(column))]
     if not measured:
         return []
     bounded = best is not None and column == EARLY_STOP_ITERATION.name
+    density, round_ = fsum(row.density for row in measured) / len(measured), measured[0].round
     return [
         Point(
-            round=measured[0].round,
-            density=fsum(row.density for row in measured) / len(measured),
+            round=round_,
+            density=density,
+            place=density if density < 1 else places.get(round_, density),
             value=aggregate([row.value(column) for row in measured]),
             replicates=frozenset(row.replicate for row in measured),
             bounds=sum(map(best.is_lower_bound, measured)) if best is not None and bounded else 0,

@@ -99,7 +99,7 @@ def summary_table(rows: Iterable[Result], schema: RunSchema, best: BestValidatio
         for method in shown
         for at in stop[method]
     }
-    densities = {point.round: point.density for line in stop.values() for point in line}
+    densities = {point.round: point.place for line in stop.values() for point in line}
     most = ACROSS[min(len(metrics), len(ACROSS) - 1)]
     tables = [
         _terminal_table([(each, methods.title(each)) for each in shown[first : first + most]], densities, cells)
@@ -124,9 +124,11 @@ def _terminal_table(
     return table
 
 
-def exact(density: float) -> str:
-    """A density as a percentage with two decimals: 3.58, and 100 for a dense network."""
-    return "100" if density == 1 else f"{100 * density:.2f}"
+def exact(density: float, round_: int = 0) -> str:
+    """A density as a percentage with two decimals: 3.58, and 100 for a dense network, with the round of later ones."""
+    if density == 1:
+        return f"100, round {round_}" if round_ else "100"
+    return f"{100 * density:.2f}"
 
 
 def _shown(methods: Iterable[str]) -> list[str]:
@@ -138,7 +140,7 @@ def _shown(methods: Iterable[str]) -> list[str]:
 def _row(first: Point, points: Sequence[Point | None], columns: Sequence[Metric]) -> tuple[str, ...]:
     """The points of one round, one per column; `first` is that of a column that all networks have."""
     cells = (NONE if point is None else point.number(each) for point, each in zip(points, columns, strict=True))
-    return (exact(first.density), *cells, str(first.value.n))
+    return (exact(first.density, first.round), *cells, str(first.value.n))
 
 
 def _of_round(lines: Series, method: str, round_: int) -> Point | None:

@@ -33,7 +33,7 @@ def verdicts(compared: Sequence[Comparison]) -> str:
         if len(places) == len(judged):
             said.append(f"{verdict} at {'the only density' if len(judged) == 1 else f'all {len(judged)} densities'}")
         else:
-            where = "" if verdict == UNSEEN else f" ({_places(judged, places)} %)"
+            where = "" if verdict == UNSEEN else f" ({_places(judged, places)})"
             said.append(f"{verdict} at {some}{'' if said else ' densities'}{where}")
     return ", ".join(said)
 
@@ -57,7 +57,8 @@ def basis(pairs: int, noun: str) -> str:
 
 
 def _places(judged: Sequence[Comparison], places: Sequence[int]) -> str:
-    """The densities of some rounds, three and more in a row as "80.0 to 51.2"."""
+    """The densities of some rounds, three and more in a row as "80.0 to 51.2 %"; the rounds if nothing is pruned."""
+    whole = all(each.density == 1 for each in judged)
     rows: list[list[int]] = []
     for place in places:
         if rows and place == rows[-1][-1] + 1:
@@ -66,6 +67,7 @@ def _places(judged: Sequence[Comparison], places: Sequence[int]) -> str:
             rows.append([place])
     written = []
     for row in rows:
-        names = [weights(judged[place].density) for place in row]
+        names = [str(judged[place].round) if whole else weights(judged[place].density) for place in row]
         written += [f"{names[0]} to {names[-1]}"] if len(names) > 2 else names
-    return f"{', '.join(written[:-1])} and {written[-1]}" if len(written) > 1 else written[0]
+    listed = f"{', '.join(written[:-1])} and {written[-1]}" if len(written) > 1 else written[0]
+    return f"round {listed}" if whole else f"{listed} %"

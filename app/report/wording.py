@@ -3,7 +3,7 @@
 import math
 
 from app.common.metrics import Metric, Schema
-from app.plotting.numbers import signed
+from app.plotting.numbers import signed, weights
 from app.runs.best_validation import BestValidation
 from app.runs.table import EARLY_STOP, FINAL
 
@@ -41,6 +41,17 @@ def expected(metric: Metric) -> str:
     if math.isfinite(metric.least):
         return f"a finite number from {metric.least:g} up"
     return f"a number up to {metric.greatest:g}" if math.isfinite(metric.greatest) else "a finite number"
+
+
+def at_density(density: float, round_: int, unit: str = "% of weights") -> str:
+    """Where a value was measured: "64.1 % of weights"; "round 2" of networks that are not pruned, but trained on.
+
+    Args:
+        density: share of weights remaining.
+        round_: number of the round; 0 for the dense network.
+        unit: what follows the number.
+    """
+    return f"round {round_}" if density == 1 and round_ > 0 else f"{weights(density)} {unit}"
 
 
 def impossible(metric: Metric, value: float, declared: Schema, where: str = "") -> str:

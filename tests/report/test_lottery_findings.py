@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -294,3 +295,17 @@ def test_methods_are_compared_at_the_same_rounds():
         "Early-stop iteration beside iterative tickets of the same round: slower at the only density."
     )
     assert not any("beside" in sentence for sentence in said["iterative"])
+
+
+def test_networks_that_are_not_pruned_are_told_by_their_round():
+    rows = replicates("dense", 0, (50, 51, 49))
+    for round_, stops in ((1, (30, 32, 28)), (2, (20, 22, 18))):
+        rows += [replace(row, density=1.0) for row in replicates("one_shot", round_, stops)]
+        rows += replicates("iterative", round_, (40, 43, 37))
+    said = findings(rows).by_subject["one-shot"]
+    assert said[0].startswith("Early stop is earliest at round 2, iteration 20 against 50")
+    assert "% of weights" not in " ".join(said)
+    assert said[3].endswith(
+        "on average at or above dense at all 2 densities, down to round 2; better at all 2 densities."
+    )
+    assert said[4].endswith("of the same round: faster at all 2 densities.")

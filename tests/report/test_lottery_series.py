@@ -66,7 +66,8 @@ def test_an_unpruned_control_is_drawn_beside_its_tickets():
 
 def line(densities: list[float]) -> list[Point]:
     return [
-        Point(round=r, density=d, value=aggregate([0.0]), replicates=frozenset({0})) for r, d in enumerate(densities)
+        Point(round=r, density=d, value=aggregate([0.0]), replicates=frozenset({0}), place=d)
+        for r, d in enumerate(densities)
     ]
 
 
@@ -102,3 +103,12 @@ def test_curve_covers_the_iterations_at_which_all_networks_measured(networks):
         values = [network[mark.x] for network in networks]
         assert (mark.low, mark.high, mark.n) == (min(values), max(values), len(networks))
         assert mark.mean == pytest.approx(fmean(values))
+
+
+def test_networks_that_are_not_pruned_are_drawn_at_the_density_of_their_round():
+    rows = [result("dense", 0), *(result("iterative", round_) for round_ in (1, 2))]
+    rows += [result("one_shot", round_, density=1.0) for round_ in (1, 2, 3)]
+    lines = series(rows, "final_test_accuracy", METHODS_OF_TODAY)
+    assert [point.density for point in lines["one_shot"]] == [1, 1, 1, 1]
+    assert [point.mark.x for point in lines["one_shot"]] == pytest.approx([1, 0.8, 0.64, 1])
+    assert [point.mark.x for point in lines["iterative"]] == pytest.approx([1, 0.8, 0.64])
