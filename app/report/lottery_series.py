@@ -74,10 +74,6 @@ def series(results: Iterable[Result], column: str, methods: Methods, best: BestV
         method: [point for _, rows in sorted(rounds.items()) for point in _points(rows, column, best, places)]
         for method, rounds in groups.items()
     }
-    for method in points:
-        if methods.is_control(method) and (tickets := methods.controlled(method, groups)) in points:
-            at = {point.round: point.density for point in points[tickets]}  # also of controls that are not pruned
-            points[method] = [replace(point, density=at.get(point.round, point.density)) for point in points[method]]
     start = points.get(DENSE, [])
     lines = {method: (*start, *(points[method] if method != DENSE else [])) for method in methods.in_order(groups)}
     return {method: line for method, line in lines.items() if points[method]}

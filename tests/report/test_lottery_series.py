@@ -61,7 +61,7 @@ def test_an_unpruned_control_is_drawn_beside_its_tickets():
     notes = [*METHODS, MethodNote(name="dense_continued", of="iterative")]
     rows = [result("dense", 0), result("iterative", 1, density=0.8), result("dense_continued", 1, density=1.0)]
     lines = series(rows, "final_test_accuracy", Methods.of([RunSchema(methods=notes)], []))
-    assert [point.density for point in lines["dense_continued"]] == [1.0, 0.8]
+    assert [point.mark.x for point in lines["dense_continued"]] == [1.0, 0.8]
 
 
 def line(densities: list[float]) -> list[Point]:
