@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from app.common.errors import UserError
 from app.common.plugins import in_one_line
 from app.common.states import plain_parameters
 from app.pruning.masks import as_bits, clear_
-from app.pruning.second_order import hessian_gradient
+from app.pruning.second_order import DividedLogits, hessian_gradient
 
 
 class LossGradients:
@@ -47,16 +47,26 @@ class LossGradients:
         parameters = plain_parameters(module)
         return {name: each.grad.detach().cpu() for name, each in parameters.items() if each.grad is not None}
 
-    def hessian_gradient(self) -> dict[str, Tensor]:
+    def hessian_gradient(self, temperature: float = 1.0) -> dict[str, Tensor]:
         """Compute H g, of the gradient and the Hessian of the loss with respect to the weights that have masks.
 
+        Args:
+            temperature: by which the logits of every cross-entropy in the loss are divided.
+
         Raises:
-            UserError: as above, or the loss cannot be differentiated twice.
+            UserError: as above, the loss cannot be differentiated twice, or it has no cross-entropy and a temperature
+                other than 1.
         """
         module = self._copy()
         parameters = plain_parameters(module)
         weights = {name: parameters[name] for name in (self.masks or parameters) if parameters[name].requires_grad}
-        with self._loss(module) as loss:
+        divided = DividedLogits(temperature) if temperature != 1 else None
+        with self._loss(module, divided) as loss:
+            if divided is not None and not divided.calls:
+                raise UserError(
+                    f"{type(module).__name__}.training_step calls no torch.nn.functional.cross_entropy, whose logits "
+                    f"this score divides by {temperature:g}; give it temperature: 1"
+                )
             try:
                 found = hessian_gradient(loss, list(weights.values()))
             except RuntimeError as error:
@@ -112,15 +122,16 @@ class LossGradients:
         return batch
 
     @contextmanager
-    def _loss(self, module: LightningModule) -> Iterator[Tensor]:
-        """The training loss of a copy, in a context in which it can be differentiated."""
+    def _loss(self, module: LightningModule, mode: AbstractContextManager[Any] | None = None) -> Iterator[Tensor]:
+        """The training loss of a copy, in a context in which it can be differentiated; `mode` is around its step."""
         batch = module.transfer_batch_to_device(self._batch(), module.device, 0)
         module.train()
         with torch.random.fork_rng(), torch.enable_grad(), warnings.catch_warnings():
             # The copy has no Trainer; what it logs is not needed.
             warnings.filterwarnings("ignore", message=r"You are trying to `self\.log\(\)`")
             torch.manual_seed(0)
-            loss = module.training_step(batch, 0)
+            with mode or nullcontext():
+                loss = module.training_step(batch, 0)
             loss = loss["loss"] if isinstance(loss, dict) else loss
             if not isinstance(loss, Tensor):
                 raise UserError(f"{type(module).__name__}.training_step returns no loss; this score needs one")

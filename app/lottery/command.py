@@ -20,6 +20,7 @@ from app.lottery.moments import check_moments, iteration_at, moment_of
 from app.lottery.origins import check_origins
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
+from app.lottery.score_checks import check_scores
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
 from app.lottery.stacks.group import Place
 from app.lottery.stacks.limits import check_stack
@@ -96,6 +97,8 @@ def run_lottery(
     at_once = settings.stack > 1 or layout.stack.exists()  # a begun group is finished as it was begun
     if at_once:
         check_stack(settings, trainer, model, data, arguments, context.make_loggers())
+    if context.parent is None:
+        check_scores(settings, model, data)
     if settings.plan:
         plan = _plan(model, data, settings, layout, iterations, context)
         moments = {key.method: moment_of(settings, key) for key in settings.networks()}

@@ -38,8 +38,10 @@ class Pruning:
         rewind_to: the moment whose weights survivors return to: 0it (the paper), 500it, 2ep.
         resume_schedule: tickets rewound to a later moment than 0 train on from there, with the schedule and the data
             order of that moment (Frankle et al. 2020); if false, they train the full length from iteration 0.
-        score: which weights are kept: magnitude, or the class_path of a Score of your own.
-        methods: how tickets are found: iterative, one_shot, or the class_path of a Method of your own.
+        score: which weights are kept: magnitude, magnitude_increase, movement, same_sign, random, snip, grasp, synflow,
+            or the class_path of a Score of your own.
+        methods: how tickets are found: iterative, one_shot, lr_rewinding, fine_tuning, weights_only, continued,
+            magnitude_at_init, random_at_init, snip, grasp, synflow, or the class_path of a Method of your own.
         random_reinit: control networks per iterative ticket with its mask and fresh weights.
         random_mask: control networks per iterative ticket with its layer densities in random places.
         from_ticket: tickets of other run directories that are trained here, one path or a list: of a ticket

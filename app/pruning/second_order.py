@@ -1,9 +1,47 @@
-"""Products of a Hessian without the Hessian (Pearlmutter 1994)."""
+"""Products of a Hessian without the Hessian (Pearlmutter 1994), and cross-entropies with a temperature."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from typing_extensions import override
+
+
+class DividedLogits(TorchFunctionMode):
+    """While it is entered, `torch.nn.functional.cross_entropy` divides its logits by a temperature.
+
+    So does `torch.nn.CrossEntropyLoss`, which calls it.
+
+    Args:
+        temperature: what they are divided by.
+
+    Attributes:
+        calls: how many cross-entropies there were.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature, self.calls = temperature, 0
+
+    @override
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = dict(kwargs or {})
+        if func is F.cross_entropy:
+            self.calls += 1
+            if args:
+                args = (args[0] / self.temperature, *args[1:])
+            else:
+                named["input"] = named["input"] / self.temperature
+        return func(*args, **named)
 
 
 def hessian_gradient(loss: Tensor, weights: Sequence[Tensor]) -> list[Tensor | None]:

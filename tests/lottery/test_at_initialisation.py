@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.language import TinyText, language_model
 from helpers.tiny_lottery import everything, lottery
 from torch import Tensor
 
 from app.common.errors import UserError
+from app.lottery.score_checks import check_scores
+from app.lottery.settings import Pruning
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.tensors import load_tensors
 
@@ -74,11 +77,21 @@ def test_random_pruning_draws_anew_for_every_network(tmp_path: Path) -> None:
     assert not first.equal(second)
 
 
-def test_data_without_numbers_in_it_is_refused_in_one_line(tmp_path: Path) -> None:
-    drawn = lottery(tmp_path, methods=["synflow"], rounds=1)
-    drawn.data.train_dataloader = lambda: [(torch.arange(3), torch.arange(3))]  # type: ignore[method-assign]
-    with pytest.raises(
-        UserError, match=r"a batch of training data begins with torch\.int64; this score needs"
-    ) as raised:
-        drawn.prepare(NetworkKey(0, "synflow", 1))
-    assert "\n" not in str(raised.value)
+def test_a_network_that_cannot_be_ranked_is_refused_before_anything_is_trained() -> None:
+    model, data = language_model(), TinyText()
+    data.prepare()
+    check_scores(Pruning(methods=["iterative", "snip"], score="snip"), model, data)
+    for options, says in (
+        ({"methods": ["synflow"]}, r"synflow cannot rank .*: a batch of training data begins with torch\.int64; this"),
+        ({"score": "grasp"}, r"pruning\.score cannot rank .*: LanguageModel\.training_step calls no torch"),
+    ):
+        with pytest.raises(UserError, match=says) as raised:
+            check_scores(Pruning(**options), model, data)
+        assert "\n" not in str(raised.value)
+
+
+def test_a_method_hands_its_arguments_on() -> None:
+    settings = Pruning(methods=[{"class_path": "grasp", "init_args": {"temperature": 3.0}}])
+    assert settings.all_methods[1].ranking().temperature == 3
+    with pytest.raises(UserError, match="grasp: temperature is 0; expected"):
+        Pruning(methods=[{"class_path": "grasp", "init_args": {"temperature": 0}}])

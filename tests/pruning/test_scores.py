@@ -27,6 +27,7 @@ from app.pruning.scores import (
     SameSign,
     SynFlow,
 )
+from app.pruning.second_order import DividedLogits
 from callbacks.loss_gradients import LossGradients
 from callbacks.ticket import Ticket
 
@@ -66,7 +67,7 @@ def scored(score: Score, module: LightningModule, batch: Any, masks: dict[str, T
         (SNIP(), [[0, 0], [4, 2]], [[0, 6]]),
         # With a = w1 x = 3 and y = w2 a: g = (-3; 2, 4) for w2 and w1; H = a^2 = 9, w2 a + (y - t) = -7 times x, and
         # w2^2 = 4 times x x'; so Hg = (-97; 61, 122).
-        (GraSP(), [[0, 0], [122, 61]], [[0, 194]]),
+        (GraSP(temperature=1), [[0, 0], [122, 61]], [[0, 194]]),
         # |W1| 1 = (2, 2.5); R = 3 * 2 + 2 * 2.5 = 11, which is the sum of each layer.
         (SynFlow(), [[3, 3], [4, 1]], [[6, 5]]),
     ],
@@ -153,9 +154,9 @@ def double(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return batch[0].double(), batch[1]
 
 
-def loss_of(module: Forward, weights: dict[str, Tensor]) -> Tensor:
+def loss_of(module: Forward, weights: dict[str, Tensor], temperature: float = 1) -> Tensor:
     module.train()
-    return F.cross_entropy(functional_call(module, weights, (double(BATCH)[0],)), BATCH[1])
+    return F.cross_entropy(functional_call(module, weights, (double(BATCH)[0],)) / temperature, BATCH[1])
 
 
 def at_or_below(value: dict[str, Tensor], share: float) -> dict[str, list[Any]]:
@@ -184,13 +185,15 @@ def test_the_published_rule_of_snip(module: Forward) -> None:
 
 
 def test_the_published_rule_of_grasp(module: Forward) -> None:
-    """-w (Hg) of the whole Hessian; the highest go."""
+    """-w (Hg) of the whole Hessian of the loss of logits / 200; the highest go."""
     weights = weights_of(module)
     names, flat = list(weights), torch.cat([each.flatten() for each in weights.values()])
 
     def loss(values: Tensor) -> Tensor:
         parts = values.split([each.numel() for each in weights.values()])
-        return loss_of(module, {name: part.view_as(weights[name]) for name, part in zip(names, parts, strict=True)})
+        return loss_of(
+            module, {name: part.view_as(weights[name]) for name, part in zip(names, parts, strict=True)}, 200
+        )
 
     hessian, gradient = torch.autograd.functional.hessian(loss, flat), torch.autograd.functional.jacobian(loss, flat)
     value = -flat * (hessian @ gradient)
@@ -275,6 +278,21 @@ def test_random_numbers_are_of_the_generator() -> None:
     assert all(again[name].equal(-expected[name]) for name in masks)
     assert (magnitude := Magnitude()).seeded(generator) is magnitude
     assert Inverted(SynFlow(steps=7)).steps == 7
+
+
+def test_a_temperature_needs_a_cross_entropy() -> None:
+    with pytest.raises(UserError, match=r"TwoLayers\.training_step calls no torch\.nn\.functional\.cross_entropy"):
+        scored(GraSP(), TwoLayers(), POINT)
+    for temperature in (0, -1, float("nan"), float("inf"), "hot", True):
+        with pytest.raises(UserError, match=r"grasp: temperature is .*; expected a number above 0"):
+            GraSP(temperature)  # type: ignore[arg-type]
+    with DividedLogits(4) as divided:
+        found = (
+            F.cross_entropy(input=BATCH[0][:, :3], target=BATCH[1]),
+            nn.CrossEntropyLoss()(BATCH[0][:, :3], BATCH[1]),
+        )
+    assert divided.calls == 2
+    assert found[0] == found[1] == F.cross_entropy(BATCH[0][:, :3] / 4, BATCH[1])
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5, True])

@@ -51,5 +51,9 @@ class AtInitialisation(Method):
             weights=self.weights(key, finished),
             masks=finished.dense_masks(key.replicate),
             survivors=total,
-            score=Inverted(self.score()) if self.inverted else self.score(),
+            score=Inverted(self.ranking()) if self.inverted else self.ranking(),
         )
+
+    def ranking(self) -> Score:
+        """The score by which weights stay, where the method is not inverted."""
+        return self.score()

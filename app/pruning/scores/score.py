@@ -17,8 +17,12 @@ class Gradients(Protocol):
     def __call__(self) -> Mapping[str, Tensor]:
         """Of the training loss on a batch of training data."""
 
-    def hessian_gradient(self) -> Mapping[str, Tensor]:
-        """The Hessian of the training loss times its gradient, with respect to the prunable weights, on that batch."""
+    def hessian_gradient(self, temperature: float = 1.0) -> Mapping[str, Tensor]:
+        """The Hessian of the training loss times its gradient, with respect to the prunable weights, on that batch.
+
+        Args:
+            temperature: by which the logits of every cross-entropy in the loss are divided.
+        """
 
     def synaptic_flow(self) -> Mapping[str, Tensor]:
         """Of the sum of outputs for an input of ones, with the absolute values of parameters and buffers; float64."""
