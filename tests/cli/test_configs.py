@@ -100,6 +100,8 @@ def test_the_papers_configuration_is_the_papers(monkeypatch: pytest.MonkeyPatch)
         "methods": ["iterative", "one_shot"],
         "random_reinit": 3,
         "random_mask": 0,
+        "from_ticket": None,
+        "random_ticket": 1,
         "replicates": 5,
         "keep": ["final"],
         "plan": False,
@@ -142,8 +144,17 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
     """A frozen list: a new option is a visible change."""
     parsed = parse("lottery", "--config", "configs/quickstart.yaml", monkeypatch=monkeypatch)
     assert sorted(vars(parsed.pruning)) == [
-        *("keep", "least_per_layer", "methods", "oversubscribe", "plan"),
-        *("random_mask", "random_reinit", "rates", "replicates", "resume_schedule", "rewind_to", "rounds"),
+        *("from_ticket", "keep", "least_per_layer", "methods", "oversubscribe", "plan"),
+        *(
+            "random_mask",
+            "random_reinit",
+            "random_ticket",
+            "rates",
+            "replicates",
+            "resume_schedule",
+            "rewind_to",
+            "rounds",
+        ),
         *("scope", "score", "stack", "workers"),
     ]
     others = {
