@@ -9,17 +9,15 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch.optim import SGD
 from typing_extensions import override
 
 from app.bench.figures import Goal, yes_or_no
 from app.bench.rows import BenchRow, Comparison, Note
 from app.bench.sizes import PAPER, ModelSize
-from app.bench.step import ALPHA, BETA, CHUNK, CLIPPED_TO, DECAY, LEARNING_RATE
+from app.bench.step import CLIPPED_TO, LEARNING_RATE, model
 from app.bench.tasks import Setting, Task
 from app.cli.main import quiet
 from app.modules import LanguageModel
-from app.nets import ONLSTM
 from app.training.unprofiled import Unprofiled
 from callbacks import NTASGD
 from datamodules.windows import WindowLoader
@@ -30,21 +28,6 @@ EPOCH_GOAL, EAGER_GOAL, HOOKS_GOAL = Goal(7.0), Goal(1 / 8), Goal(1.1)
 EAGER_WINDOWS = 6
 QUICK_PARTS = 4  # a quick benchmark reads one of so many parts of the text
 WARM_UP = 40  # windows, in which most lengths occur
-
-
-def model(size: ModelSize, words: int) -> LanguageModel:
-    """The language model of a configuration."""
-    net = ONLSTM(size.embedding, size.layers, CHUNK, dropout=size.dropout, weight_dropout=size.weight_dropout)
-    return LanguageModel(
-        net,
-        words,
-        partial(SGD, lr=LEARNING_RATE, weight_decay=DECAY),
-        dropout_embedding=size.dropout_embedding,
-        dropout_input=size.dropout_input,
-        dropout_output=size.dropout_output,
-        alpha=ALPHA,
-        beta=BETA,
-    )
 
 
 def bare_loop(module: LanguageModel, windows: Iterator[Any], device: str, precision: str) -> None:
@@ -154,7 +137,7 @@ def measure(
         return WindowLoader(text, sizes.bptt, seed=setting.seed)
 
     windows = len(loader().lengths(0))
-    module = model(size, words).to(device)
+    module = model(LanguageModel, size, words).to(device)
 
     def bare(count: int, implementation: str = "fused") -> float:
         module.net.implementation = implementation  # type: ignore[assignment]

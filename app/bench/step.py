@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from statistics import median
+from typing import TypeVar
 
 import torch
 from lightning.pytorch import Trainer
@@ -16,6 +17,7 @@ from app.bench.step_breakdown import BACKWARD, FORWARD, LastMark, MarkedModel, M
 from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import enough
 from app.cli.main import quiet
+from app.modules import LanguageModel
 from app.nets import ONLSTM
 from app.training.unprofiled import Unprofiled
 from callbacks import NTASGD
@@ -25,11 +27,19 @@ from datamodules.windows import EvalWindowLoader
 CHUNK, LEARNING_RATE, DECAY, CLIPPED_TO, ALPHA, BETA = 10, 30.0, 1.2e-6, 0.25, 2.0, 1.0
 WINDOWS = 64  # in the text
 
+Model = TypeVar("Model", bound=LanguageModel)
 
-def model(size: ModelSize, words: int) -> MarkedModel:
-    """The language model of a configuration."""
+
+def model(kind: type[Model], size: ModelSize, words: int) -> Model:
+    """The language model of a configuration.
+
+    Args:
+        kind: its class.
+        size: of its layers, and its dropouts.
+        words: of the vocabulary.
+    """
     net = ONLSTM(size.embedding, size.layers, CHUNK, dropout=size.dropout, weight_dropout=size.weight_dropout)
-    return MarkedModel(
+    return kind(
         net,
         words,
         partial(SGD, lr=LEARNING_RATE, weight_decay=DECAY),
@@ -55,7 +65,7 @@ def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bo
     quiet()
     sizes = setting.sizes
     torch.manual_seed(setting.seed)
-    trained = model(size, sizes.words)
+    trained = model(MarkedModel, size, sizes.words)
     text = torch.randint(sizes.words, (WINDOWS * sizes.bptt + 1, sizes.batch))
     breakdown, averaging, began = StepBreakdown(), NTASGD(), time.perf_counter()
 

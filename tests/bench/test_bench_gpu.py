@@ -6,7 +6,9 @@ import torch
 from app.bench import gpu, gpu_epoch
 from app.bench.rows import Comparison, Difference, Note
 from app.bench.sizes import QUICK, LayerSize, ModelSize
+from app.bench.step import model
 from app.bench.tasks import Setting
+from app.modules import LanguageModel
 
 TINY = ModelSize(
     name="tiny",
@@ -38,7 +40,7 @@ def test_the_bare_loop_trains_as_lightning_does() -> None:
     ended = []
     for how in ("bare", "lightning"):
         torch.manual_seed(1)
-        module = gpu_epoch.model(TINY, 30)
+        module = model(LanguageModel, TINY, 30)
         torch.manual_seed(2)
         loader = WindowLoader(text, 6, seed=0)
         if how == "bare":

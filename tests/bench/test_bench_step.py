@@ -50,7 +50,7 @@ def test_the_turns_differ_in_how_and_not_in_what(monkeypatch: pytest.MonkeyPatch
         _count(monkeypatch, name, ways)
     torch.manual_seed(0)
     size = replace(TINY, dropout=0.0, weight_dropout=0.0, dropout_input=0.0, dropout_output=0.0)
-    marked = step.model(size, 50)
+    marked = step.model(MarkedModel, size, 50)
     plain = LanguageModel(ONLSTM(20, [30, 20], 10), 50, alpha=step.ALPHA, beta=step.BETA)
     plain.load_state_dict(marked.state_dict())
     breakdown = StepBreakdown()
@@ -139,12 +139,12 @@ def test_the_models_are_those_of_the_configurations(
         config["data"]["init_args"]["batch_size"],
         config["data"]["init_args"]["bptt"],
     )
-    built = step.model(size, 100)
+    built = step.model(MarkedModel, size, 100)
     assert isinstance(built, MarkedModel)
     assert built.dropouts["output"] == given["dropout_output"]
 
 
 def test_partial_optimizer_is_sgd() -> None:
-    model = step.model(TINY, 50)
+    model = step.model(MarkedModel, TINY, 50)
     assert isinstance(model.optimizer, partial)
     assert isinstance(model.configure_optimizers(), torch.optim.SGD)
