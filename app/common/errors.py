@@ -26,6 +26,11 @@ class Interrupted(Exception):  # noqa: N818 - the user asked for it, so it is no
         self.requeue = requeue
 
 
+def first_line(error: object) -> str:
+    """The first line of what an error says, without a full stop; its kind where it says nothing."""
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+
+
 def explain(error: OSError) -> str:
     """The reason of a system error as one line without a full stop."""
     where = f" at {error.filename}" if error.filename else ""

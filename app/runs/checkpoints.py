@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from app.common.errors import UserError
+from app.common.errors import UserError, first_line
 from app.common.protocols import TRAIN_SUMS
 from app.common.states import check_shapes, load_plain_state, plain_name, same_names
 from app.runs.checksums import check_file
@@ -35,9 +35,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             not the one whose checksum its run directory has.
     """
     check_file(path)
+    checkpoint = read_archive(path)
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")
+    return checkpoint
+
+
+def read_archive(path: Path) -> Any:
+    """Read what `torch.save` has written to the CPU, tensors and plain values only.
+
+    Raises:
+        UserError: the file is missing, damaged, or holds something else.
+    """
     try:
         check_archive(path)
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+        return torch.load(path, weights_only=True, map_location="cpu")
     except UserError:
         raise
     except FileNotFoundError:
@@ -56,10 +68,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except KeyError:
         raise UserError(f"{path}: not a checkpoint (not a file of PyTorch)") from None
     except Exception as error:  # a damaged file can make torch raise anything
-        raise UserError(f"{path}: not a checkpoint ({_first_line(error)})") from None
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise UserError(f"{path}: not a checkpoint of Lightning's (no state_dict)")
-    return checkpoint
+        raise UserError(f"{path}: not a checkpoint ({first_line(error)})") from None
 
 
 def check_archive(path: Path) -> None:
@@ -80,7 +89,7 @@ def check_archive(path: Path) -> None:
     except (OSError, UserError):
         raise
     except Exception as error:
-        raise UserError(f"{path}: not a checkpoint ({_first_line(error)}); is the file complete?") from None
+        raise UserError(f"{path}: not a checkpoint ({first_line(error)}); is the file complete?") from None
     if damaged is not None:
         raise UserError(f"{path}: damaged (its checksum of {damaged} differs)")
 
@@ -205,7 +214,3 @@ def _zeros(sums: Any) -> Any:
     if isinstance(sums, Mapping):
         return {name: torch.zeros_like(value) for name, value in sums.items()}
     return torch.zeros_like(sums)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__

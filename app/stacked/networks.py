@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from typing_extensions import override
 
-from app.common.errors import UserError
+from app.common.errors import UserError, first_line
 from app.nets import LeNet
 from app.stacked.flat import FlatLayout
 
@@ -160,7 +160,7 @@ def check_stackable(networks: StackedNetworks, image: Tensor) -> None:
     try:
         networks.try_out(image.expand(2, *image.shape[1:]))
     except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         why = "it draws at random" if "random" in reason else f"torch.func.vmap does not take it ({reason})"
         raise UserError(f"{name} cannot be trained at once with others: {why}; choose --pruning.stack 1") from None
 

@@ -1,7 +1,6 @@
 """The file from which networks that are trained at once go on."""
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.runs.checkpoints import check_archive
+from app.runs.checkpoints import read_archive
 from app.runs.layout import NetworkKey
+
+REMEDY = "delete it to begin the networks in it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +60,9 @@ def read_stack(path: Path) -> StackCheckpoint | None:
     if not path.exists():
         return None
     try:
-        check_archive(path)
-        found: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        if found["version"] != 1:
-            raise ValueError(f"version {found['version']}")
-        return StackCheckpoint(**{name: value for name, value in found.items() if name != "version"})
-    except Exception as error:  # torch names many kinds
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"{path}: no state of networks trained at once ({reason}); delete it to begin them again"
-        ) from None
+        found = read_archive(path)
+    except UserError as error:
+        raise UserError(f"{error}; {REMEDY}") from None
+    if isinstance(found, dict) and found.pop("version", None) == 1:
+        return StackCheckpoint(**found)
+    raise UserError(f"{path}: no state of networks trained at once, or of another version; {REMEDY}")

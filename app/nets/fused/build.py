@@ -19,6 +19,7 @@ from pathlib import Path
 
 import platformdirs
 
+from app.common.errors import first_line
 from app.common.processor import cpuinfo
 
 SOURCES = Path(__file__).parent / "csrc"
@@ -50,7 +51,7 @@ def library() -> Library | None:
     try:
         return Library(_whole() or _build())
     except (OSError, subprocess.SubprocessError) as error:
-        detail = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
+        detail = first_line(getattr(error, "stderr", None) or error)
         log.info("The recurrent layers run without their compiled steps, more slowly: %s", detail)
         return None
 

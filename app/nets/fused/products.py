@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from app.common.errors import first_line
+
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,7 @@ def onednn() -> tuple[Callable[[Tensor, Tensor, Tensor | None], Tensor], Callabl
         try:
             found = [linear(x, weight, bias), linear(x, pack(weight, 2), None) + bias]
         except (AttributeError, RuntimeError) as error:
-            found, reason = [], str(error).partition("\n")[0]
+            found, reason = [], first_line(error)
         else:
             reason = "another result"
         if found and all(torch.equal(value, x @ weight.t() + bias) for value in found):

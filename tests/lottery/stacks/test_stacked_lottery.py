@@ -175,6 +175,11 @@ def test_rows_that_are_lost(stacked: Make, tmp_path: Path) -> None:
 def test_a_damaged_state_is_one_line(stacked: Make, tmp_path: Path) -> None:
     path = tmp_path / "stack.ckpt"
     path.write_bytes(b"PK nothing")
+    with pytest.raises(
+        UserError, match=r"stack\.ckpt: not a checkpoint .*; delete it to begin the networks in it again"
+    ):
+        stacked(tmp_path).run()
+    torch.save({"state_dict": {}}, path)
     with pytest.raises(UserError, match=r"stack\.ckpt: no state of networks trained at once"):
         stacked(tmp_path).run()
     StackCheckpoint(networks=[], training={"flat": torch.ones(1000)}, rows=0, seconds=0.0).save(path)
@@ -182,7 +187,7 @@ def test_a_damaged_state_is_one_line(stacked: Make, tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[content.index(torch.ones(100).numpy().tobytes()) + 9] ^= 1  # where torch notices nothing
     path.write_bytes(bytes(content))
-    with pytest.raises(UserError, match=r"stack\.ckpt: no state .*damaged.*delete it to begin them again"):
+    with pytest.raises(UserError, match=r"stack\.ckpt: damaged .*; delete it to begin the networks in it again"):
         stacked(tmp_path).run()
 
 
