@@ -22,6 +22,7 @@ from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
 from app.lottery.score_checks import check_scores
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
+from app.lottery.sources import source_checksums
 from app.lottery.stacks.group import Place
 from app.lottery.stacks.limits import check_stack
 from app.lottery.stacks.trial import seconds_at_once
@@ -33,6 +34,7 @@ from app.runs.layout import RunLayout
 from app.runs.lock import locked
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
+from app.runs.source_ticket import claim_tickets
 from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
 from app.training.pruning_callback import refuse_pruning
 from app.training.requirements import check_monitor, check_test, check_training
@@ -122,6 +124,8 @@ def run_lottery(
     if not layout.networks() and trainer.world_size == 1:
         check_monitor(configured_best(context.config), model, data, context.make_trainer)
         check_test(model, data, context.make_trainer)
+    missing = set(settings.networks()).difference(finished_keys(settings, layout))
+    tickets = source_checksums(settings, model, missing)
     with locked(layout) as lock:
         remove_leftovers(layout.root)
         # Where nothing is left to train, nothing depends on this machine.
@@ -129,6 +133,7 @@ def run_lottery(
         kernels = protocols.kernels(model, trainer.strategy.root_device) if missing else None
         claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=kernels)
         claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
+        claim_tickets(layout, tickets)
         check_origins(settings, layout, missing)
         whole = read_settings(read_config(layout)["pruning"], str(layout.config))
         declared = [*(protocols.metric_schema(model) or ()), *protocols.initial_schema(model)]

@@ -12,7 +12,6 @@ from app.pruning import When
 from app.runs.checksums import check_file
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.recorded_tensors import read_tensors
-from app.runs.source_ticket import claim_tickets, read_ticket, ticket_checksums
 
 
 def check_origins(settings: Pruning, layout: RunLayout, missing: Collection[NetworkKey]) -> None:
@@ -24,8 +23,7 @@ def check_origins(settings: Pruning, layout: RunLayout, missing: Collection[Netw
         missing: the networks to train; all others are finished.
 
     Raises:
-        UserError: a file is damaged, or a ticket of another run is not the one of before; without this check another
-            network may be trained for hours before it is read.
+        UserError: a file is damaged; without this check another network may be trained for hours before it is read.
     """
     files = {layout.initial(key.replicate) for key in missing}
     for key in missing:
@@ -42,23 +40,6 @@ def check_origins(settings: Pruning, layout: RunLayout, missing: Collection[Netw
                 check_file(checkpoint)
         if method.at_last_rate and (dense := dense_key(key.replicate)) not in missing:
             last_learning_rates(layout.network(dense))
-    claim_sources(settings, layout, missing)
     for path in sorted(files):
         if path.exists():  # else it is made again
             read_tensors(path)
-
-
-def claim_sources(settings: Pruning, layout: RunLayout, missing: Collection[NetworkKey]) -> None:
-    """Record the tickets of other run directories that networks are made from, and refuse others than before.
-
-    Those of finished networks may be gone.
-    """
-    found = {}
-    for key in settings.networks():
-        files = settings.method(key).ticket_files(key)
-        if files is None or (key not in missing and not files.done.exists()):
-            continue
-        if key in missing:
-            read_ticket(files)  # compared with its checksums
-        found[key.path] = ticket_checksums(files)
-    claim_tickets(layout, found)

@@ -11,11 +11,12 @@ from helpers.tiny_lottery import everything, lottery
 from torch import nn
 
 from app.common.errors import Interrupted, UserError
-from app.lottery.origins import claim_sources
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning, merge
+from app.lottery.sources import source_checksums
 from app.pruning import survivors
 from app.runs.layout import NetworkKey, RunLayout
+from app.runs.source_ticket import claim_tickets
 from app.runs.table import read_results
 from app.runs.tensors import digest, load_tensors
 
@@ -92,7 +93,7 @@ def test_one_ticket_is_its_round_alone(found: RunLayout, tmp_path: Path) -> None
 
 
 def claim(drawn: Lottery, missing: set[NetworkKey]) -> None:
-    claim_sources(drawn.settings, drawn.layout, missing)
+    claim_tickets(drawn.layout, source_checksums(drawn.settings, drawn.model, missing))
 
 
 def test_changed_and_damaged_tickets_are_refused(found: RunLayout, tmp_path: Path) -> None:
@@ -108,10 +109,15 @@ def test_changed_and_damaged_tickets_are_refused(found: RunLayout, tmp_path: Pat
         claim(drawn, missing)
     ticket.mask.write_bytes(whole)
     report = json.loads(ticket.report.read_text())
-    report["checksums"]["mask"] = "f" * 64
+    mask, report["checksums"]["mask"] = report["checksums"]["mask"], "f" * 64
     ticket.report.write_text(json.dumps(report))
     with pytest.raises(UserError, match="was begun with another ticket"):
         claim(drawn, set())
+    wide = lottery(tmp_path / "wide", rounds=1, methods=[], from_ticket=str(source))
+    wide.model.net.fc = nn.Linear(5, 12)
+    ticket.report.write_text(json.dumps(report | {"checksums": report["checksums"] | {"mask": mask}}))
+    with pytest.raises(UserError, match=r"a ticket of another network .* only an output layer may differ"):
+        claim(wide, missing)
     ticket.done.unlink()
     claim(drawn, set())  # nothing is made from it any more
     with pytest.raises(UserError, match=r"no finished ticket there \(no DONE file\)"):

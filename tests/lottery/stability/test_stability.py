@@ -180,14 +180,14 @@ def test_the_dense_training_is_repeated_up_to_other_iterations(run: RunLayout, t
         ({"rounds": (3,)}, "has no network replicate 0, iterative, round 3; its methods are dense, iterative"),
         ({"method": "one_shot", "rounds": (1,)}, "has no network replicate 0, one_shot, round 1"),
         ({"replicates": (1,)}, "has no network replicate 1, dense, round 0"),
+        ({"method": "lr_rewinding", "rounds": (1,)}, "lr_rewinding, round 1 does not train on from the rewind point"),
         ({"at": (12,)}, "--at 12it: .* have iterations 0 to 11"),
     ],
 )
-def test_what_the_lottery_does_not_have_is_one_line(
-    options: dict[str, Any], message: str, run: RunLayout, tmp_path: Path
-) -> None:
+def test_what_the_lottery_does_not_have_is_one_line(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    methods = ["iterative", *([options["method"]] if options.get("method") == "lr_rewinding" else [])]
     with pytest.raises(UserError, match=message):
-        StabilityStudy(options=StabilityOptions(**options))(experiment(run.root))
+        StabilityStudy(options=StabilityOptions(**options))(experiment(tmp_path, methods=methods))
 
 
 def test_an_unfinished_network_and_a_damaged_copy_are_one_line(run: RunLayout, tmp_path: Path) -> None:
