@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from app.common.errors import UserError
+from app.common.protocols import NOT_ORIGINAL
 from datamodules.archive import unpack_files
 from datamodules.cifar_records import CLASSES, RECORD, SIDE, Records, read_records
 from datamodules.image_format import check_side, reformat
@@ -36,7 +37,6 @@ ORIGINALS = {
     "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
     "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 }
-COPY = "not the original"
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class CIFAR10(InMemoryDataModule):
         original = _are_original(self.folder, files)
         if not original:
             log.warning("%s: not the original CIFAR-10, by its SHA-256; its images are used as they are", self.folder)
-        checksums = {name if original else f"{name} ({COPY})": each.sha256 for name, each in files.items()}
+        checksums = {name if original else f"{name} {NOT_ORIGINAL}": each.sha256 for name, each in files.items()}
         pixels = torch.cat([reformat(each.pixels, gray=self.gray, side=self.side) for each in files.values()])
         return Source(pixels, torch.cat([each.labels for each in files.values()]), checksums)
 

@@ -37,6 +37,8 @@ CONVOLUTIONS = (
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
 )
 OUTPUT = "output"
+# Ends the name of a file of a published data set that has other content than the published one; reports say so.
+NOT_ORIGINAL = "(not the original)"
 # Where modules keep sums over the training since the last validation in checkpoints: a tensor, or tensors by name. A
 # ticket that goes on from a later moment than iteration 0 begins them anew.
 TRAIN_SUMS = ("train_sums", "train_means")
@@ -308,7 +310,7 @@ def reseed(datamodule: Any, *, split: int, order: int) -> None:
 
 
 def checksums(datamodule: Any) -> dict[str, str]:
-    """SHA-256 of the files that the data was read from, hexadecimal, by name."""
+    """Hexadecimal SHA-256 of the files that the data was read from, by name; the name may end with `NOT_ORIGINAL`."""
     return dict(getattr(datamodule, "checksums", {}))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from app.common.metrics import Metric
+from app.common.protocols import NOT_ORIGINAL
 from app.report.metrics import unique
 from app.report.provenance import Provenance
 from app.report.wording import capitalised, in_sentence
@@ -19,10 +20,18 @@ def metric_notes(metrics: Iterable[Metric]) -> list[str]:
 
 
 def data_notes(made: Iterable[Provenance]) -> list[str]:
-    """A warning where not all networks were trained on the same data."""
-    if len({tuple(sorted(each.data.items())) for each in made}) <= 1:
-        return []
-    return ["Not all were trained on the same data (see the checksums): losses and other values may not compare."]
+    """Warnings where data is a copy that differs from the original, or networks were trained on different data."""
+    data = [each.data for each in made]
+    copies = list(dict.fromkeys(name for each in data for name in each if name.endswith(NOT_ORIGINAL)))
+    notes = []
+    if copies:
+        names = ", ".join(name.removesuffix(NOT_ORIGINAL).strip() for name in copies)
+        notes.append(f"Not the original data, but a copy that differs from it (see the checksums): {names}.")
+    if len({tuple(sorted(each.items())) for each in data}) > 1:
+        notes.append(
+            "Not all were trained on the same data (see the checksums): losses and other values may not compare."
+        )
+    return notes
 
 
 def detail_notes(metrics: Iterable[Metric]) -> list[str]:
