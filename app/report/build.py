@@ -35,7 +35,7 @@ class ReportFiles:
 
 
 def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
-    """Draw figures and tables of one or more run directories, from the tables and notes in them, never from weights.
+    """Draw figures and tables of one or more run directories, from what is in them; nothing is trained.
 
     Directories that name the same experiment are pooled; different experiments stand side by side.
 

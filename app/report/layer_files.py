@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.common.errors import UserError
 from app.plotting.numbers import plural
 from app.report.initial_values import histogram, kept_sign_share, positive_share, relative_size
 from app.report.layer_numbers import HistogramRow, LayerNumbers, LayerRow, OverlapRow, natural_order
@@ -75,6 +76,7 @@ class _Reader:
         self.replicates: list[OverlapRow] = []
         self.methods_compared: list[OverlapRow] = []
         self.layers: list[str] = []
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.tickets = methods.tickets({key.method for key in places}) or DENSE
         self.chosen = self._chosen_rounds()
         self.without_initial: set[int] = set()
@@ -88,9 +90,12 @@ class _Reader:
         masks: dict[str, dict[int, Arrays]] = defaultdict(dict)
         keys = [key for key in self.places if key.round == round_ and key.method in shown]
         for key in sorted(keys, key=lambda key: (shown.index(key.method), key.replicate)):
-            masks[key.method][key.replicate] = _read(self.places[key].mask)
-            self.layers = self.layers or _in_network_order(self.places[key], masks[key.method][key.replicate])
-            self._count(key, masks[key.method][key.replicate])
+            found = _read(self.places[key].mask)
+            if not self.layers:
+                self.layers = _in_network_order(self.places[key], found)
+                self.shapes = {layer: found[layer].shape for layer in self.layers}
+            masks[key.method][key.replicate] = self._checked(self.places[key].mask, found)
+            self._count(key, found)
         for method, by_replicate in masks.items():
             for first, second in combinations(sorted(by_replicate), 2):
                 self.replicates += self._overlaps(
@@ -179,7 +184,7 @@ class _Reader:
         """The weights of a replicate before any training; None where they were not kept."""
         if replicate not in self._initial:
             path = self._run(replicate).initial(replicate)
-            self._initial[replicate] = _read(path) if path.exists() else None
+            self._initial[replicate] = self._checked(path, _read(path)) if path.exists() else None
             if self._initial[replicate] is None:
                 self.without_initial.add(replicate)
         return self._initial[replicate]
@@ -192,7 +197,22 @@ class _Reader:
         if not place.final.exists():
             self.without_final += 1
             return None
-        return _read(place.final)
+        return self._checked(place.final, _read(place.final))
+
+    def _checked(self, path: Path, found: Arrays) -> Arrays:
+        """Tensors of a file, which have all layers in the shapes of the other networks.
+
+        Raises:
+            UserError: they have not.
+        """
+        for layer, shape in self.shapes.items():
+            if layer not in found or found[layer].shape != shape:
+                said = found[layer].shape if layer in found else "nothing"
+                raise UserError(
+                    f"{path}: has {said} as {layer}, and another network of {self.lottery.name!r} has {shape}; report "
+                    "networks of different sizes apart"
+                )
+        return found
 
     def _began_with_initial(self, key: NetworkKey) -> bool:
         """Whether a control was trained from weights that its tickets were rewound to, as its report tells."""

@@ -24,6 +24,7 @@ from app.report.lottery_run import read_lotteries
 from app.report.markdown import markdown
 from app.report.page import page
 from app.runs.layout import NetworkKey, RunLayout
+from app.runs.tensors import save_tensors
 
 STEMS = ("mask_overlap", "mask_overlap_methods", "layer_density", "initial_weights", "initial_size", "kept_sign")
 
@@ -182,6 +183,16 @@ def test_a_damaged_mask_is_refused_in_one_line(tmp_path: Path):
     path = RunLayout(tmp_path / "run").network(NetworkKey(0, "iterative", 1)).mask
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(UserError, match=r"round_01/mask\.safetensors: not a safetensors file"):
+        numbers_of(tmp_path / "run")
+
+
+@pytest.mark.parametrize("shapes", [{**SHAPES, "net.fc2.weight": (7, 12)}, {"net.fc1.weight": (12, 10)}])
+def test_networks_of_other_sizes_are_refused_in_one_line(shapes: dict[str, tuple[int, ...]], tmp_path: Path):
+    write_run(tmp_path / "run", rounds=1, replicates=1)
+    write_masks(tmp_path / "run")
+    path = RunLayout(tmp_path / "run").network(NetworkKey(0, "iterative", 1)).mask
+    save_tensors(path, made_up_masks("iterative", 1, 0, shapes=shapes))
+    with pytest.raises(UserError, match=r"as net\.fc2\.weight, and another network of 'run' has \(8, 12\)"):
         numbers_of(tmp_path / "run")
 
 
