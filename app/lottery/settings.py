@@ -67,7 +67,7 @@ class Pruning:
     least_per_layer: int = 0
     rewind_to: str = "0it"
     resume_schedule: bool = True
-    score: str | Score = "magnitude"
+    score: str | Score | dict[str, Any] = "magnitude"
     methods: list[str | Method | dict[str, Any]] = field(default_factory=lambda: ["iterative"])
     random_reinit: int = 0
     random_mask: int = 0
