@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,11 @@ from hypothesis import settings
 
 from app.nets.fused.build import library
 
+# The slowest, so that no process waits for another at the end; pytest itself takes folders in alphabetical order.
+FIRST = (
+    *("lottery/workers", "integration", "training", "lottery", "cli", "bench", "modules", "callbacks"),
+    *("test_extending.py", "test_readme.py"),
+)
 # What the libraries set for the workers of loaders and for themselves.
 SET_BY_LIBRARIES = {"PL_GLOBAL_SEED", "PL_SEED_WORKERS", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_NVML_BASED_CUDA_CHECK"}
 
@@ -21,6 +27,15 @@ os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())
 library()  # compiled before any test, whose output would have a line about it
 settings.register_profile("tests", deadline=None)  # the first example pays for imports
 settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(Path(__file__).parent)
+    return next((place for place, first in enumerate(FIRST) if path.is_relative_to(first)), len(FIRST))
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Lotteries in separate processes."""
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,16 +17,25 @@ from app.common.errors import RunError
 TINY = replace(QUICK, worker_iterations=2, eval_every=1, worker_pairs=3)
 
 
-@pytest.mark.slow
-def test_a_lottery_by_two_workers_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def command(words: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
-        return in_process(*words[words.index("lottery") :], cwd=tmp_path)
+@pytest.fixture
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in this process; workers are processes still."""
 
-    monkeypatch.setattr(workers.subprocess, "run", command)  # the workers are processes still
+    def command(words: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
+        assert words[:3] == [sys.executable, "-m", "app"]
+        return in_process(*words[3:], cwd=tmp_path)
+
+    monkeypatch.setattr(workers.subprocess, "run", command)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_here")
+def test_a_lottery_by_two_workers_takes_its_time() -> None:
     took = workers.run_lottery(2, TINY)
     assert 0 < took.trainings < took.whole
 
 
+@pytest.mark.usefixtures("_here")
 def test_a_lottery_that_goes_wrong_is_one_line() -> None:
     with pytest.raises(RunError, match=r"a lottery by 1 workers: .*trainer\.max_steps"):
         workers.run_lottery(1, replace(TINY, worker_iterations=0))

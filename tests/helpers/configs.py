@@ -1,5 +1,6 @@
 """A configuration as the command line composes it from its files, without anything being made or run."""
 
+import copy
 import inspect
 from importlib import import_module
 from typing import Any
@@ -9,6 +10,9 @@ from jsonargparse import Namespace
 
 from app.cli import parser
 from helpers.command import REPOSITORY
+
+# What was composed already, by command and file.
+_composed: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 class Parser(parser.CLI):
@@ -28,9 +32,11 @@ def parse(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> Namespace:
 
 def composed(path: str, *, command: str = "fit", monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A file in configs/ with its parts and all defaults, as plain nested dictionaries."""
-    cli = _parser((command, "--config", f"configs/{path}"), monkeypatch)
-    cli._dump_config()
-    return cli.config_dump
+    if (command, path) not in _composed:
+        cli = _parser((command, "--config", f"configs/{path}"), monkeypatch)
+        cli._dump_config()
+        _composed[command, path] = cli.config_dump
+    return copy.deepcopy(_composed[command, path])
 
 
 def _parser(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> Parser:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists a
 
 STEPS: list[dict[str, Any]] = [
     {"rounds": 1},
-    {"rounds": 3},
+    {"rounds": 2},
     {"replicates": 2},
     {"random_mask": 1},
     {"random_reinit": 1},
@@ -74,7 +74,7 @@ def test_a_grown_directory_equals_one_made_at_once(tmp_path: Path) -> None:
             assert old == {name: kept for name, kept in before.items() if name in old}, step
     lottery(once.root, **options).run()
     assert without_times(grown) == without_times(once)
-    assert len(read_results(grown.results)) == 2 * (1 + 3 + 3 + 3 + 3)
+    assert len(read_results(grown.results)) == 2 * (1 + 2 + 2 + 2 + 2)
 
 
 def test_a_smaller_command_leaves_the_larger_directory_as_it_is(tmp_path: Path) -> None:

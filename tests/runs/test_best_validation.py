@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import app, in_process
+from helpers.command import in_process
 from helpers.tiny_text import write_tiny_text
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +84,7 @@ def test_best_ckpt_and_report_json(worst: Path) -> None:
 
 def test_status_and_report_say_so(worst: Path) -> None:
     highest = max(row[COLUMN] for row in read_metrics(worst / "metrics.csv"))
-    status = app("status", "runs/tiny", cwd=worst.parents[2])
+    status = in_process("status", "runs/tiny", cwd=worst.parents[2])
     assert f"best at highest {COLUMN}" in status.stdout
     assert f"/ {highest:,.2f}" in status.stdout
     report = in_process("report", "runs/tiny", cwd=worst.parents[2])

@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from helpers.command import app, in_process, start
+from helpers.command import in_process, start
 from helpers.tiny_text import write_tiny_text
 from helpers.waiting import wait_until
+from lightning.pytorch import Trainer
+
+from callbacks import resume_checkpoint
 
 KILLS = int(os.environ.get("TREES_TICKETS_KILLS", "1"))
 FIT = ("fit", "--config", "tiny.yaml")
@@ -28,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the texts and a finished training in runs/."""
     directory = tmp_path_factory.mktemp("fit")
     write_tiny_text(directory)
-    done = app(*FIT, cwd=directory)
+    done = in_process(*FIT, cwd=directory)
     assert done.returncode == 0, done.stderr
     assert "best at iteration" in done.stdout
     assert "val_perplexity" in done.stdout
@@ -302,11 +305,16 @@ def _changed(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def test_ctrl_c_says_how_to_go_on(finished: Path) -> None:
-    process = start(*FIT, "--runs", "stopped", "--trainer.max_epochs", "2000", cwd=finished)
-    wait_until((finished / "stopped" / RUN / "last.ckpt").exists, process)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate()
-    assert process.returncode == 130
-    assert "the same command goes on from here" in stderr
+def test_ctrl_c_says_how_to_go_on(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = resume_checkpoint.save_atomically
+
+    def save_and_press(trainer: Trainer, path: Path, **options: Any) -> None:
+        save(trainer, path, **options)
+        monkeypatch.undo()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(resume_checkpoint, "save_atomically", save_and_press)
+    done = in_process(*FIT, "--runs", "stopped", "--checkpoint_seconds", "0.001", cwd=finished)
+    assert done.returncode == 130
+    assert "the same command goes on from here" in done.stderr
     assert (finished / "stopped" / RUN / "last.ckpt").exists()

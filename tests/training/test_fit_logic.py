@@ -1,13 +1,16 @@
 """Logical inference from the command line: trained, gone on with, killed, tested, reported on."""
 
 import csv
-import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers.command import app, in_process, start
-from helpers.waiting import wait_until
+import torch
+from helpers.command import in_process
+from lightning.pytorch import Trainer
 from test_fit import bits, different
+
+from callbacks import resume_checkpoint
 
 CONFIG = """
 experiment: logic
@@ -45,14 +48,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_killed_and_made_longer_it_is_the_same_to_the_bit(finished: Path) -> None:
+class Killed(BaseException):
+    """What happens to the process."""
+
+
+def test_killed_and_made_longer_it_is_the_same_to_the_bit(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     short = ("--runs", "killed", "--trainer.max_epochs", "2", "--checkpoint_seconds", "0.001")
-    process = start(*FIT, *short, cwd=finished)
-    last = finished / "killed" / RUN / "last.ckpt"
-    wait_until(last.exists, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert last.exists(), "nothing to go on from, so this has tested nothing"
+    save = resume_checkpoint.save_atomically
+
+    def save_and_die(trainer: Trainer, path: Path, **options: Any) -> None:
+        save(trainer, path, **options)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resume_checkpoint, "save_atomically", save_and_die)
+        with pytest.raises(Killed):
+            in_process(*FIT, *short, cwd=finished)
+    last = torch.load(finished / "killed" / RUN / "last.ckpt", weights_only=True)
+    assert 0 < last["global_step"] < 10, "it was to be within the first epoch"
     for end in (short, ("--runs", "killed", "--checkpoint_seconds", "0.001")):
         done = in_process(*FIT, *end, cwd=finished)
         assert done.returncode == 0, done.stderr
@@ -70,7 +83,7 @@ def test_tested_and_reported(finished: Path) -> None:
         said = [f"{100 * float(best[f'{kind}_{int(number):02d}']):.2f}" for kind in ("accuracy", "majority")]
         assert lines[number][2:] == said
     assert lines["all"][2] == f"{100 * float(best['test_accuracy']):.2f}"
-    reported = app("report", "runs/logic", cwd=finished)
+    reported = in_process("report", "runs/logic", cwd=finished)
     assert reported.returncode == 0, reported.stderr
     assert "Up to 6 operators, as trained on" in reported.stdout
     assert (finished / "runs/logic/report/accuracy_by_operators.svg").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import wandb
 from helpers import wandb_offline
-from helpers.command import PATH, app, in_process
+from helpers.command import PATH, in_process
 from helpers.workers import TINY, TWO, bits, different
 
 from app.runs.layout import NetworkKey, RunLayout
@@ -20,7 +20,7 @@ TROUBLE = (
 
 
 def test_two_workers_write_the_bits_of_one_process(expected: dict[str, object], tmp_path: Path) -> None:
-    done = app(*TINY, *TWO, cwd=tmp_path, COLUMNS="200")
+    done = in_process(*TINY, *TWO, cwd=tmp_path, COLUMNS="200")
     assert (done.returncode, done.stderr) == (0, "")
     assert not different(expected, bits(tmp_path / "runs/tiny"))
     lines = [line for line in done.stdout.splitlines() if " early stop at " in line]
