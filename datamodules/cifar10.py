@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from app.common.errors import UserError
-from app.common.protocols import NOT_ORIGINAL
+from app.common.original_data import NOT_ORIGINAL
 from datamodules.archive import unpack_files
 from datamodules.cifar_records import CLASSES, RECORD, SIDE, Records, read_records
 from datamodules.image_format import check_side, reformat

@@ -37,8 +37,6 @@ CONVOLUTIONS = (
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
 )
 OUTPUT = "output"
-# Ends the name of a file of a published data set that has other content than the published one; reports say so.
-NOT_ORIGINAL = "(not the original)"
 # Where modules keep sums over the training since the last validation in checkpoints: a tensor, or tensors by name. A
 # ticket that goes on from a later moment than iteration 0 begins them anew.
 TRAIN_SUMS = ("train_sums", "train_means")

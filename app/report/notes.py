@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from app.common.metrics import Metric
-from app.common.protocols import NOT_ORIGINAL
+from app.common.original_data import NOT_ORIGINAL
 from app.report.metrics import unique
 from app.report.provenance import Provenance
 from app.report.wording import capitalised, in_sentence
