@@ -1,6 +1,7 @@
 """The figures of `stability`: error on the line, and error barriers against density and against the rewind point."""
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 
 from app.common.metrics import Metric
 from app.lottery.stability.error_line import ErrorLine
@@ -25,7 +26,8 @@ def stability_figures(measured: Sequence[Measured]) -> dict[str, bytes]:
     """Picture files by name.
 
     Args:
-        measured: pairs of copies, at least one; pairs of one network are drawn as one line.
+        measured: pairs of copies, at least one; those of one network are drawn as one line, and so are the barriers of
+            one method of a lottery.
     """
     named = len({row.experiment for row, _ in measured}) > 1
     lines: dict[str, list[Measured]] = {}
@@ -36,15 +38,17 @@ def stability_figures(measured: Sequence[Measured]) -> dict[str, bytes]:
     figures = {"error_on_the_line": interpolation_figure(drawn, legend, "Error (%)")}
     rows = [row for row, _ in measured]
     if len({row.density for row in rows}) > 1:
-        series = _series(rows, lambda row: (row.experiment, row.iteration), lambda row: row.density)
+        begun = _begun_dense(rows)
+        by_method = len({row.method for row in begun}) > 1
+        series = _series(begun, lambda row: (row.experiment, row.method, row.iteration), lambda row: row.density)
         panel = DensityPanel(name="", dense=None, lines=[line for _, line in series])
-        of_density = [Entry(label=_moment(row, named), line_style=line.line_style) for row, line in series]
+        of_density = [Entry(label=_moment(row, named, by_method), line_style=line.line_style) for row, line in series]
         figures["barrier_by_density"] = draw(
             DensityFigure(panels=[panel], metric=BARRIER, legend=of_density, from_zero=True)
         )
     if len({row.iteration for row in rows}) > 1:
-        series = _series(rows, lambda row: (row.method, row.round), lambda row: row.iteration)
-        of_moment = [Entry(label=_whose(row), line_style=line.line_style) for row, line in series]
+        series = _series(rows, lambda row: (row.experiment, row.method, row.round), lambda row: row.iteration)
+        of_moment = [Entry(label=_whose(row, named), line_style=line.line_style) for row, line in series]
         panels = {"": [line for _, line in series]}
         figures["barrier_by_iteration"] = draw(
             IterationsFigure(panels=panels, metric=BARRIER, heading=BARRIER.heading, legend=of_moment)
@@ -58,6 +62,22 @@ def _error_line(rank: int, pairs: Sequence[Measured]) -> Line:
     errors = zip(*(line.errors for _, line in pairs if len(line.errors) == points), strict=True)
     marks = [_mark(place, values) for place, values in zip(alphas(points), errors, strict=True)]
     return Line(line_style=experiment_style(rank), marks=marks)
+
+
+def _begun_dense(rows: Sequence[StabilityRow]) -> list[StabilityRow]:
+    """The rows with those of a dense network once for every method that was studied from the same weights.
+
+    They are the first of its line against density; where no method was studied, they stay those of the dense network.
+    """
+    methods: dict[tuple[str, int], dict[str, None]] = {}
+    for row in rows:
+        if row.round > 0:
+            methods.setdefault((row.experiment, row.iteration), {})[row.method] = None
+    return [
+        replace(row, method=method)
+        for row in rows
+        for method in ([row.method] if row.round > 0 else methods.get((row.experiment, row.iteration), [row.method]))
+    ]
 
 
 def _series(
@@ -79,13 +99,18 @@ def _mark(place: float, values: Sequence[float]) -> Mark:
 
 
 def _network(row: StabilityRow, named: bool) -> str:
-    whose = f"{row.experiment}, " if named else ""
-    return f"{whose}{_whose(row)}, from {row.iteration:,}it"
+    return f"{_whose(row, named)}, from {row.iteration:,}it"
 
 
-def _whose(row: StabilityRow) -> str:
-    return row.method if row.round == 0 else f"{row.method.replace('_', ' ')}, {weights(row.density)} %"
+def _whose(row: StabilityRow, named: bool) -> str:
+    network = row.method if row.round == 0 else f"{_words(row.method)}, {weights(row.density)} %"
+    return f"{row.experiment}, {network}" if named else network
 
 
-def _moment(row: StabilityRow, named: bool) -> str:
-    return f"{f'{row.experiment}, ' if named else ''}from {row.iteration:,}it"
+def _moment(row: StabilityRow, named: bool, by_method: bool) -> str:
+    whose = [*([row.experiment] if named else []), *([_words(row.method)] if by_method else [])]
+    return ", ".join([*whose, f"from {row.iteration:,}it"])
+
+
+def _words(method: str) -> str:
+    return method.replace("_", " ")
