@@ -104,12 +104,17 @@ class Transfer:
                 begun, self._sum = 0, hashlib.sha256()
             self.total = begun + length if length else 0
             received = begun
-            with open(self._path, "ab" if begun else "wb") as file:
+            with self._writing:  # once it is stopped, another transfer may write there
+                if self._stopped:
+                    return
+                if not begun:
+                    self._path.write_bytes(b"")
+            with open(self._path, "ab") as file:
                 for piece in response.iter_content(PIECE):
                     received += len(piece)
                     if max(received, self.total) > self._most:
                         raise WrongContentError(f"more than {self._most:,} bytes")
-                    with self._writing:  # once it is stopped, another transfer may write there
+                    with self._writing:
                         if self._stopped:
                             return
                         file.write(piece)
@@ -122,7 +127,7 @@ class Transfer:
     def _read_begun(self) -> int:
         """How many bytes are there already; none, if there are more than the file has."""
         begun = self._path.stat().st_size if self._path.exists() else 0
-        if begun > self._most:
+        if not 0 < begun <= self._most:
             return 0
         with open(self._path, "rb") as file:
             while piece := file.read(1 << 20):

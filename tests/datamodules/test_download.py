@@ -8,6 +8,7 @@ from contextlib import suppress
 from io import StringIO
 
 import pytest
+import requests
 from rich.console import Console
 
 from app.common.errors import UserError
@@ -38,6 +39,23 @@ def test_the_first_mirror_that_has_the_file_right_is_used(serve, scratch, tmp_pa
     assert path.read_bytes() == CONTENT
     assert list(directory.iterdir()) == [path]
     assert list(scratch.iterdir()) == []
+
+
+def test_a_mirror_that_answers_after_it_was_given_up_changes_nothing(serve, monkeypatch, tmp_path):
+    """Another one writes the same file by then."""
+    path, answers, get = tmp_path / NAME, threading.Event(), requests.get
+
+    def late(*arguments, **options):
+        answers.wait()
+        return get(*arguments, **options)
+
+    monkeypatch.setattr(requests, "get", late)
+    transfer = Transfer(serve({NAME: CONTENT}) + NAME, path, most=MOST, timeout=60)
+    transfer.stop()
+    path.write_bytes(b"the other's")
+    answers.set()
+    assert transfer.wait() is None
+    assert path.read_bytes() == b"the other's"
 
 
 def test_a_mirror_after_the_right_one_is_not_asked(serve, scratch, tmp_path):
