@@ -45,11 +45,10 @@ class CIFAR10(InMemoryDataModule):
     """CIFAR-10: 45,000 images for training, 5,000 for validation, 10,000 for test (Krizhevsky 2009).
 
     The six files are in DATA_DIR/cifar-10-batches-bin, or are unpacked to there from DATA_DIR/cifar-10-binary.tar.gz,
-    and are recognised by the checksum of their content. Files of
-    which none is the original, such as a copy that was made from compressed images, are read as well: a line says so,
-    and their checksums are recorded with the words "not the original" behind the files' names. A file that is not the
-    original among originals is damaged, and refused. The validation images are chosen at random from the 50,000
-    training images, by the split seed.
+    and are recognised by the checksum of their content. Files of which none is the original, such as a copy that was
+    made from compressed images, are read as well: a line says so, and their checksums are recorded with the words "not
+    the original" behind the files' names. A file that is not the original among originals is damaged, and refused. The
+    validation images are chosen at random from the 50,000 training images, by the split seed.
 
     Batches are standardised: (pixel - mean) / std of each channel, over all 50,000 training images whatever the split.
     Black, pixel 0 before that, is what augmentation pads with, as in torchvision's and OpenLTH's order of transforms.

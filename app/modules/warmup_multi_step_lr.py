@@ -19,7 +19,7 @@ Moment = int | str
 class WarmupMultiStepLR(LRScheduler):
     """At iteration t, counted from 0: lr * min(1, t / warmup) * gamma ** (number of milestones <= t).
 
-    The linear warm-up of Frankle & Carbin (2019), section 5, from 0 over k iterations; the product of both factors is
+    The linear warm-up of Frankle & Carbin (2019), section 4, from 0 over k iterations; the product of both factors is
     OpenLTH's. torch's MultiStepLR has no warm-up and counts steps, and no configuration can express its SequentialLR.
 
     A moment is a number of iterations, 20000 or "20000it", or of epochs, "80ep". The scheduler steps once per

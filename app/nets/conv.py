@@ -19,7 +19,7 @@ class Conv(nn.Module):
     """Stages of two 3x3 convolutions and a pooling, then fully connected layers 256-256-10, ReLU between all.
 
     Args:
-        dropout: on the outputs of both hidden fully connected layers (the paper's 0.5 in section 5).
+        dropout: on the outputs of both hidden fully connected layers (the paper's 0.5 in section 3).
         side: S, height and width of the images; each stage must be able to halve it.
 
     Raises:
