@@ -5,13 +5,15 @@ from collections.abc import Collection
 from typing_extensions import override
 
 from app.lottery.methods.iterative import Iterative
-from app.lottery.methods.method import Finished, Method, ticket_key
-from app.pruning import Masks
+from app.lottery.methods.method import Finished, Method, Origin, ticket_key
+from app.pruning import Masks, survivors
 from app.runs.layout import NetworkKey
 
 
 class Control(Method):
     """A network beside a ticket of the same round, made from its mask and not from its trained weights.
+
+    It has that mask where a subclass does not say otherwise.
 
     Args:
         branches: networks for each ticket.
@@ -38,3 +40,8 @@ class Control(Method):
     @override
     def reads_weights_of(self, key: NetworkKey) -> tuple[NetworkKey, ...]:
         return ()
+
+    @override
+    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
+        masks = self.ticket(key, finished)
+        return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

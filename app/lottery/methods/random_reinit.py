@@ -4,8 +4,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.lottery.methods.control import Control
-from app.lottery.methods.method import Finished, Origin
-from app.pruning import survivors
+from app.lottery.methods.method import Finished
 from app.runs.layout import NetworkKey
 
 
@@ -19,8 +18,3 @@ class RandomReinit(Control):
     @override
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
         return finished.fresh_weights(key)
-
-    @override
-    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
-        masks = self.ticket(key, finished)
-        return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

@@ -5,8 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.lottery.methods.control import Control
-from app.lottery.methods.method import Finished, Origin
-from app.pruning import survivors
+from app.lottery.methods.method import Finished
 from app.runs.layout import NetworkKey
 
 
@@ -28,8 +27,3 @@ class Reshuffled(Control):
             start[name] = start[name].clone()
             start[name][mask] = values[torch.randperm(len(values), generator=draw)]
         return start
-
-    @override
-    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
-        masks = self.ticket(key, finished)
-        return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

@@ -4,8 +4,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from app.lottery.methods.control import Control
-from app.lottery.methods.method import Finished, Origin
-from app.pruning import survivors
+from app.lottery.methods.method import Finished
 from app.runs.layout import NetworkKey
 
 
@@ -23,8 +22,3 @@ class SameSign(Control):
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
         start, fresh = finished.rewind_point(key.replicate, self.of), finished.fresh_weights(key)
         return start | {name: fresh[name].abs().copysign(start[name]) for name in self.ticket(key, finished)}
-
-    @override
-    def origin(self, key: NetworkKey, finished: Finished) -> Origin:
-        masks = self.ticket(key, finished)
-        return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))
