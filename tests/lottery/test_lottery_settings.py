@@ -260,6 +260,13 @@ def test_a_method_of_other_arguments_is_refused(old: Any, new: Any) -> None:
         ("one_shot", "app.lottery.methods.OneShot"),
         ("app.lottery.methods.one_shot.OneShot", "one_shot"),
         ({"class_path": "one_shot"}, "one_shot"),
+        ("app.lottery.methods.SNIP", "app.lottery.methods.SNIPAtInit"),
+        (
+            {"class_path": "app.lottery.methods.GraSP", "init_args": {"temperature": 1.0}},
+            {"class_path": "grasp", "init_args": {"temperature": 1.0}},
+        ),
+        ("app.lottery.methods.SynFlow", "synflow"),
+        ("app.lottery.methods.SameSign", "same_sign"),
     ],
 )
 def test_one_method_written_in_two_ways_stays_one(old: Any, new: Any) -> None:

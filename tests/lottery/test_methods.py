@@ -14,14 +14,13 @@ from torch import Tensor
 from app.common.errors import UserError
 from app.lottery.methods import (
     METHODS,
-    SNIP,
     AtInitialisation,
     Continued,
     Control,
     Dense,
     DenseContinued,
     FineTuning,
-    GraSP,
+    GraSPAtInit,
     Iterative,
     LRRewinding,
     MagnitudeAtInit,
@@ -34,9 +33,10 @@ from app.lottery.methods import (
     RandomMask,
     RandomReinit,
     Reshuffled,
-    SameSign,
+    SameSignReinit,
     ShuffledMask,
-    SynFlow,
+    SNIPAtInit,
+    SynFlowAtInit,
     WeightsOnly,
 )
 from app.pruning import keep, prune, scores
@@ -172,9 +172,9 @@ def test_one_shot_alone_prunes_to_what_the_rates_say() -> None:
 AT_INITIALISATION = {
     MagnitudeAtInit: Magnitude,
     RandomAtInit: scores.Random,
-    SNIP: scores.SNIP,
-    GraSP: scores.GraSP,
-    SynFlow: scores.SynFlow,
+    SNIPAtInit: scores.SNIP,
+    GraSPAtInit: scores.GraSP,
+    SynFlowAtInit: scores.SynFlow,
 }
 
 
@@ -301,8 +301,8 @@ def test_a_shuffled_mask_has_the_tickets_counts_and_other_places() -> None:
 
 
 def test_the_same_sign_and_a_fresh_magnitude() -> None:
-    for key in keys_of(SameSign()):
-        origin = SameSign().origin(key, Fake())
+    for key in keys_of(SameSignReinit()):
+        origin = SameSignReinit().origin(key, Fake())
         start, fresh = drawn("rewind", key.replicate), drawn("fresh", key)
         assert same(masks_of(origin), Fake.mask_of(NetworkKey(key.replicate, "iterative", key.round)))
         for name in SHAPES:

@@ -6,7 +6,7 @@ from app.lottery.methods.control import Control
 from app.lottery.methods.dense import Dense
 from app.lottery.methods.dense_continued import DenseContinued
 from app.lottery.methods.fine_tuning import FineTuning
-from app.lottery.methods.grasp import GraSP
+from app.lottery.methods.grasp import GraSPAtInit
 from app.lottery.methods.iterative import Iterative
 from app.lottery.methods.lr_rewinding import LRRewinding
 from app.lottery.methods.magnitude_at_init import MagnitudeAtInit
@@ -19,12 +19,27 @@ from app.lottery.methods.random_mask import RandomMask
 from app.lottery.methods.random_reinit import RandomReinit
 from app.lottery.methods.random_ticket import RandomTicket
 from app.lottery.methods.reshuffled import Reshuffled
-from app.lottery.methods.same_sign import SameSign
+from app.lottery.methods.same_sign import SameSignReinit
 from app.lottery.methods.shuffled_mask import ShuffledMask
-from app.lottery.methods.snip import SNIP
-from app.lottery.methods.synflow import SynFlow
+from app.lottery.methods.snip import SNIPAtInit
+from app.lottery.methods.synflow import SynFlowAtInit
 from app.lottery.methods.transferred import Transferred
 from app.lottery.methods.weights_only import WeightsOnly
+
+# Class paths in configurations from before methods and scores had names of their own.
+FORMER_NAMES: dict[str, type[Method]] = {
+    "SNIP": SNIPAtInit,
+    "GraSP": GraSPAtInit,
+    "SynFlow": SynFlowAtInit,
+    "SameSign": SameSignReinit,
+}
+
+
+def __getattr__(name: str) -> type[Method]:
+    if name in FORMER_NAMES:
+        return FORMER_NAMES[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # In the order in which networks are trained and shown.
 METHODS: dict[str, type[Method]] = {
@@ -32,15 +47,14 @@ METHODS: dict[str, type[Method]] = {
     for method in (
         *(Dense, Iterative, OneShot),
         *(LRRewinding, FineTuning, WeightsOnly, Continued),
-        *(MagnitudeAtInit, RandomAtInit, SNIP, GraSP, SynFlow),
+        *(MagnitudeAtInit, RandomAtInit, SNIPAtInit, GraSPAtInit, SynFlowAtInit),
         DenseContinued,
-        *(RandomReinit, RandomMask, RandomTicket, RandomERK, RandomBalanced, ShuffledMask, SameSign, Reshuffled),
+        *(RandomReinit, RandomMask, RandomTicket, RandomERK, RandomBalanced, ShuffledMask, SameSignReinit, Reshuffled),
     )
 }
 
 __all__ = [
     "METHODS",
-    "SNIP",
     "AtInitialisation",
     "Continued",
     "Control",
@@ -48,7 +62,7 @@ __all__ = [
     "DenseContinued",
     "FineTuning",
     "Finished",
-    "GraSP",
+    "GraSPAtInit",
     "Iterative",
     "LRRewinding",
     "MagnitudeAtInit",
@@ -62,9 +76,10 @@ __all__ = [
     "RandomReinit",
     "RandomTicket",
     "Reshuffled",
-    "SameSign",
+    "SNIPAtInit",
+    "SameSignReinit",
     "ShuffledMask",
-    "SynFlow",
+    "SynFlowAtInit",
     "Transferred",
     "WeightsOnly",
     "dense_key",

@@ -6,7 +6,7 @@ from app.lottery.methods.at_initialisation import AtInitialisation
 from app.pruning import Score, scores
 
 
-class GraSP(AtInitialisation):
+class GraSPAtInit(AtInitialisation):
     """GraSP (Wang, Zhang, Grosse 2020): the weights go whose removal raises the norm of the gradient most.
 
     Args:

@@ -8,7 +8,7 @@ from app.lottery.methods.method import Finished
 from app.runs.layout import NetworkKey
 
 
-class SameSign(Control):
+class SameSignReinit(Control):
     """The mask of a ticket; each survivor has the sign that it is rewound to and the magnitude of a fresh draw.
 
     What is not pruned, such as biases, is rewound.

@@ -4,7 +4,7 @@ from app.lottery.methods.at_initialisation import AtInitialisation
 from app.pruning import scores
 
 
-class SNIP(AtInitialisation):
+class SNIPAtInit(AtInitialisation):
     """SNIP (Lee, Ajanthan, Torr 2019): the weights go that the loss of one batch depends on least."""
 
     name = "snip"

@@ -4,7 +4,7 @@ from app.lottery.methods.at_initialisation import AtInitialisation
 from app.pruning import scores
 
 
-class SynFlow(AtInitialisation):
+class SynFlowAtInit(AtInitialisation):
     """SynFlow (Tanaka et al. 2020): the weights go that carry least of a flow through the network, in many steps."""
 
     name = "synflow"
