@@ -5,6 +5,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 from app.common.protocols import final_metrics
+from callbacks.evaluation_mode import evaluation_mode
 
 
 class FinalMetrics(Callback):
@@ -21,8 +22,5 @@ class FinalMetrics(Callback):
     @override
     @torch.no_grad()
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        modes = {module: module.training for module in pl_module.modules()}
-        pl_module.eval()
-        self.values = final_metrics(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
-        for module, training in modes.items():
-            module.training = training
+        with evaluation_mode(pl_module):
+            self.values = final_metrics(pl_module, trainer.datamodule)  # type: ignore[attr-defined]

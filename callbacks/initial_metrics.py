@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 from app.common.protocols import initial_metrics
+from callbacks.evaluation_mode import evaluation_mode
 
 
 class InitialMetrics(Callback):
@@ -33,13 +34,9 @@ class InitialMetrics(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.values or trainer.global_step != self.begins_at:
             return
-        modes = {module: module.training for module in pl_module.modules()}
         device = pl_module.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            pl_module.eval()
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), evaluation_mode(pl_module):
             self.values = initial_metrics(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
-        for module, training in modes.items():
-            module.training = training
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -139,6 +139,15 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
+def after_training(kind: type[TinyModule], callbacks: Sequence[Callback]) -> dict[str, Tensor]:
+    """What five iterations with dropout leave: the module's state, its parts' modes and the random numbers' state."""
+    torch.manual_seed(0)
+    module = kind(TinyNet(dropout=0.5, norm=True))
+    tiny_trainer(callbacks, max_steps=5).fit(module, TinyData())
+    modes = torch.tensor([part.training for part in module.modules()])
+    return weights(module) | {"modes": modes, "random": torch.get_rng_state()}
+
+
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     """Whether two states have the same names and the same bits."""
     return first.keys() == second.keys() and all(
