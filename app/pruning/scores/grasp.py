@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
 from app.common.errors import UserError
-from app.pruning.scores.score import Gradients, Score
+from app.pruning.scores.score import Gradients, Score, times_gradients
 
 
 class GraSP(Score):
@@ -41,5 +40,4 @@ class GraSP(Score):
         masks: Mapping[str, Tensor],
         gradients: Gradients,
     ) -> dict[str, Tensor]:
-        found, none = gradients.hessian_gradient(self.temperature), torch.zeros(())
-        return {name: weights[name].detach().cpu() * found.get(name, none) for name in masks}
+        return times_gradients(weights, gradients.hessian_gradient(self.temperature), masks)

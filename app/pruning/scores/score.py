@@ -62,3 +62,17 @@ class Score(ABC):
     def seeded(self, generator: torch.Generator) -> "Score":
         """The score of one network, which draws its random numbers from this generator; itself where it draws none."""
         return self
+
+
+def times_gradients(
+    weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], masks: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Each prunable weight times its gradient, on the CPU; 0 where the differentiated value does not depend on it.
+
+    Args:
+        weights: by parameter name, any device.
+        gradients: by parameter name, on the CPU.
+        masks: of the prunable weights.
+    """
+    none = torch.zeros(())
+    return {name: weights[name].detach().cpu() * gradients.get(name, none) for name in masks}

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from app.pruning.scores.score import Gradients, Score
+from app.pruning.scores.score import Gradients, Score, times_gradients
 
 
 class SNIP(Score):
@@ -23,5 +22,4 @@ class SNIP(Score):
         masks: Mapping[str, Tensor],
         gradients: Gradients,
     ) -> dict[str, Tensor]:
-        found, none = gradients(), torch.zeros(())
-        return {name: (weights[name].detach().cpu() * found.get(name, none)).abs() for name in masks}
+        return {name: product.abs() for name, product in times_gradients(weights, gradients(), masks).items()}

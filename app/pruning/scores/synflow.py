@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
 from app.common.errors import UserError
-from app.pruning.scores.score import Gradients, Score
+from app.pruning.scores.score import Gradients, Score, times_gradients
 
 
 class SynFlow(Score):
@@ -38,5 +37,5 @@ class SynFlow(Score):
         masks: Mapping[str, Tensor],
         gradients: Gradients,
     ) -> dict[str, Tensor]:
-        found, none = gradients.synaptic_flow(), torch.zeros((), dtype=torch.float64)
-        return {name: weights[name].detach().cpu().double().abs() * found.get(name, none) for name in masks}
+        sizes = {name: weights[name].detach().cpu().double().abs() for name in masks}
+        return times_gradients(sizes, gradients.synaptic_flow(), masks)
