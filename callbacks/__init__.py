@@ -12,6 +12,7 @@ from callbacks.parse_logging import ParseLogging
 from callbacks.reported_progress import ReportedProgress
 from callbacks.required_metric import RequiredMetric
 from callbacks.resume_checkpoint import ResumeCheckpoint
+from callbacks.same_kernels import SameKernels
 from callbacks.same_weights import SameWeights
 from callbacks.stop_on_non_finite import StopOnNonFinite
 
@@ -28,6 +29,7 @@ __all__ = [
     "ReportedProgress",
     "RequiredMetric",
     "ResumeCheckpoint",
+    "SameKernels",
     "SameWeights",
     "StopOnNonFinite",
 ]

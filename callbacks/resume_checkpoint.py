@@ -47,6 +47,7 @@ class ResumeCheckpoint(Callback):
         keep: save at the end of the training too, so that a longer training can continue from the file.
         snapshots: paths of additional checkpoints, each with the iteration after which it is saved.
         describe: changes every checkpoint of the training before it is saved.
+        restore: called with the checkpoint that the training goes on from.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ResumeCheckpoint(Callback):
         keep: bool = False,
         snapshots: Mapping[Path, int] | None = None,
         describe: Callable[[dict[str, Any]], None] | None = None,
+        restore: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.path = path
         self.previous = previous
@@ -68,6 +70,7 @@ class ResumeCheckpoint(Callback):
         self.snapshots = dict(snapshots or {})
         self._moments = frozenset(self.snapshots.values())
         self.describe = describe
+        self.restore = restore
         self._last = time.monotonic()
         self._is_whole = False  # whether `path` has been read or written by this process
         self._rng: list[dict[str, Any]] = []
@@ -161,6 +164,8 @@ class ResumeCheckpoint(Callback):
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._is_whole = trainer.ckpt_path is not None and Path(trainer.ckpt_path) == self.path
+        if self.restore is not None:
+            self.restore(checkpoint)
         self._rng, self._metrics = checkpoint.get("rng", []), checkpoint.get("callback_metrics", {})
         ours = trainer.ckpt_path is not None and Path(trainer.ckpt_path).parent == self.path.parent
         for callback in trainer.checkpoint_callbacks:

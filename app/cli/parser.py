@@ -274,6 +274,7 @@ class CLI(OpenCLI):
             threads=context.threads,
             config=context.config,
             device=self.trainer.strategy.root_device,
+            precision=str(self.trainer.precision),
             world_size=self.trainer.world_size,
             make_trainer=self.fresh_trainer,
             make_loggers=context.make_loggers,

@@ -35,12 +35,14 @@ class StabilityCommand:
         runs: lotteries.
         options: what is studied of each.
         threads: torch's; as the lottery has them where it is left out.
+        allow_other_kernels: than those of the lottery and of earlier copies.
         out: directory of figures, where it is named.
     """
 
     runs: Sequence[RunLayout]
     options: StabilityOptions
     threads: int | None
+    allow_other_kernels: bool
     out: Path | None
 
 
@@ -68,6 +70,12 @@ def parse_arguments(argv: Sequence[str]) -> StabilityCommand:
     parser.add_argument("--copies", type=int, default=2, help="copies of each network; all pairs are compared")
     parser.add_argument("--points", type=int, default=30, help="points on the line between two copies, ends included")
     parser.add_argument("--threads", type=int, help="torch's CPU threads; as the lottery has them by default")
+    parser.add_argument(
+        "--allow_other_kernels",
+        choices=("true", "false"),
+        default="false",
+        help="train copies with another processor or other compiled code than the lottery; bits of results may differ",
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, help="where figures go; by default stability/report in RUN")
     found = parser.parse_args(argv)
     options = StabilityOptions(
@@ -81,7 +89,11 @@ def parse_arguments(argv: Sequence[str]) -> StabilityCommand:
     if found.threads is not None and found.threads < 1:
         raise UserError(f"--threads is {found.threads}; the least that makes sense is 1")
     return StabilityCommand(
-        runs=[RunLayout(path) for path in found.runs], options=options, threads=found.threads, out=found.out
+        runs=[RunLayout(path) for path in found.runs],
+        options=options,
+        threads=found.threads,
+        allow_other_kernels=found.allow_other_kernels == "true",
+        out=found.out,
     )
 
 
@@ -97,7 +109,7 @@ def run_stability(argv: Sequence[str], conduct: Conduct) -> None:
         Interrupted: asked to stop; the same command goes on.
     """
     command = parse_arguments(argv)
-    configs = [_config(run, command.threads) for run in command.runs]
+    configs = [_config(run, command) for run in command.runs]
     for config in configs:
         conduct(config, StabilityStudy(options=command.options))
     console = Console(highlight=False)
@@ -124,7 +136,7 @@ def _draw(command: StabilityCommand, rows: Sequence[tuple[StabilityRow, Path]]) 
     return out
 
 
-def _config(run: RunLayout, threads: int | None) -> dict[str, Any]:
+def _config(run: RunLayout, command: StabilityCommand) -> dict[str, Any]:
     """The configuration of a lottery, as `lottery` takes it; nothing is logged of a study.
 
     Raises:
@@ -140,9 +152,10 @@ def _config(run: RunLayout, threads: int | None) -> dict[str, Any]:
         "runs": str(root.parent),
         "pruning": config["pruning"] | one_by_one,
         "trainer": config["trainer"] | {"logger": False},
+        "allow_other_kernels": command.allow_other_kernels,
     }
     own = {name: value for name, value in config.items() if name not in ("versions", "kernels", "config")}
-    return own | changed | ({} if threads is None else {"threads": threads})
+    return own | changed | ({} if command.threads is None else {"threads": command.threads})
 
 
 def _numbers(text: str, option: str, unit: str = "") -> list[int]:

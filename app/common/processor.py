@@ -1,6 +1,7 @@
 """What processor this is: results differ in their bits between instruction sets."""
 
 import functools
+import os
 import platform
 import re
 from pathlib import Path
@@ -10,6 +11,13 @@ import torch
 CPUINFO = Path("/proc/cpuinfo")
 # The instructions that products and activations are computed with, on x86 and on Arm.
 _ARITHMETIC = re.compile(r"(avx|amx|fma|f16c|asimd|sve|sme(?!p)|bf16|i8mm)\w*")
+
+# Environment variables with which oneDNN and MKL choose other instructions, or another arithmetic.
+LIMITS = (
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_CPU_ISA_HINTS", "DNNL_CPU_ISA_HINTS"),
+    *("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
+    *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE"),
+)
 
 
 @functools.cache
@@ -27,7 +35,12 @@ def flags() -> list[str]:
 
 
 def instruction_set() -> str:
-    """What arithmetic is computed with: the level that torch chose, the maker, and the processor's own instructions."""
+    """What arithmetic is computed with, in words.
+
+    They are the level that torch chose, the maker, the processor's own instructions, and the environment variables by
+    which oneDNN and MKL use less of them.
+    """
     maker = cpuinfo().get("vendor_id") or platform.machine()
     arithmetic = [flag for flag in flags() if _ARITHMETIC.fullmatch(flag)]
-    return " ".join([torch.backends.cpu.get_cpu_capability(), maker, *arithmetic])
+    limits = [f"{name}={os.environ[name]}" for name in LIMITS if os.environ.get(name)]
+    return " ".join([torch.backends.cpu.get_cpu_capability(), maker, *arithmetic, *limits])

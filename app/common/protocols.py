@@ -19,7 +19,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
@@ -27,7 +26,6 @@ from torch.optim import Optimizer
 
 from app.common.errors import UserError
 from app.common.metrics import SUPERMASK, Metric
-from app.common.processor import instruction_set
 from app.common.states import plain_name, plain_parameters
 
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
@@ -86,7 +84,10 @@ class WithKernels(Protocol):
     """A module with several implementations of what it computes, whose results differ in their bits."""
 
     def kernels(self, device: str) -> Mapping[str, str]:
-        """The implementations that it uses on a type of device, such as "cpu", by what they compute."""
+        """The implementations that it uses on a type of device, such as "cpu", by what they compute.
+
+        It is asked under the autocast of the training.
+        """
 
 
 class StackableParts(NamedTuple):
@@ -280,25 +281,6 @@ def initial_metrics(module: nn.Module, datamodule: Any) -> dict[str, float]:
 def final_metrics(module: nn.Module, datamodule: Any) -> dict[str, float]:
     """The metrics that a module measures at the end of training; empty if it has none."""
     return dict(module.final_metrics(datamodule)) if isinstance(module, FinallyMeasured) else {}
-
-
-def kernels(module: nn.Module, device: torch.device) -> dict[str, str]:
-    """What the bits of a training depend on besides versions and threads: the device and the implementations there.
-
-    Args:
-        module: what is trained.
-        device: where.
-    """
-    name = instruction_set() if device.type == "cpu" else _name(device)
-    found = {device.type: name}
-    for each in module.modules():
-        if isinstance(each, WithKernels):
-            found |= each.kernels(device.type)
-    return found
-
-
-def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def reseed(datamodule: Any, *, split: int, order: int) -> None:

@@ -14,6 +14,7 @@ from app.common.errors import UserError
 from app.common.files import remove_leftovers
 from app.common.lightning_internals import requeue_signal
 from app.common.ranks import is_first
+from app.common.used_kernels import kernels
 from app.lottery.experiment import Experiment
 from app.lottery.kept_files import finished_keys
 from app.lottery.moments import check_moments, iteration_at, moment_of
@@ -130,8 +131,8 @@ def run_lottery(
         remove_leftovers(layout.root)
         # Where nothing is left to train, nothing depends on this machine.
         missing = set(settings.networks()).difference(finished_keys(settings, layout))
-        kernels = protocols.kernels(model, trainer.strategy.root_device) if missing else None
-        claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=kernels)
+        used = kernels(model, trainer.strategy.root_device, str(trainer.precision)) if missing else None
+        claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=used)
         claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
         claim_tickets(layout, tickets)
         check_origins(settings, layout, missing)

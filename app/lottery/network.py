@@ -32,6 +32,7 @@ from app.runs.provenance import sha256, versions
 from app.runs.source_ticket import ticket_checksums
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsFile, MetricsRow, Result
 from app.runs.tensors import digest, save_tensors
+from app.training.kernel_record import KernelRecord
 from app.training.resume_point import resume_point
 from app.training.trainer_factory import TrainerFactory
 from app.training.training import Training
@@ -139,7 +140,6 @@ class NetworkTraining:
         )
         trained = training.run()
         if is_first():
-            device = trained.trainer.strategy.root_device
             self.write(
                 job,
                 share,
@@ -147,7 +147,7 @@ class NetworkTraining:
                 trained.initial,
                 trained.final,
                 trained.seconds,
-                device,
+                trained.kernels,
                 iterations=trained.iterations,
                 complete=trained.complete,
                 **({LAST_RATES: rates.rates} if rates else {}),
@@ -167,7 +167,7 @@ class NetworkTraining:
         initial: Mapping[str, float],
         final: Mapping[str, float],
         seconds: float,
-        device: torch.device,
+        kernels: KernelRecord,
         *,
         iterations: int | None = None,
         **notes: Any,
@@ -181,14 +181,14 @@ class NetworkTraining:
             initial: what was measured before the training.
             final: what was measured at the end besides.
             seconds: that it took.
-            device: that it was trained on.
+            kernels: that it was computed with.
             iterations: where it ended, if that is not the full length.
             notes: for its report.
         """
         files, trained = self.layout.network(job.key), self.iterations if iterations is None else iterations
         rows = self._with_end(files, rows, final, trained)
         result = self._result(job.key, share, rows, initial, final, seconds, trained)
-        self._write(files, job, result, device, {"complete": True, **notes})
+        self._write(files, job, result, {"complete": True, **notes, **kernels.in_report()})
 
     def _with_end(
         self, files: TrainingLayout, rows: Sequence[MetricsRow], final: Mapping[str, float], iterations: int
@@ -267,9 +267,7 @@ class NetworkTraining:
             seconds=round(seconds, 2),
         )
 
-    def _write(
-        self, files: TrainingLayout, job: Job, result: Result, device: torch.device, notes: Mapping[str, Any]
-    ) -> None:
+    def _write(self, files: TrainingLayout, job: Job, result: Result, notes: Mapping[str, Any]) -> None:
         """Everything of a finished network; DONE last, so that without it nothing else counts."""
         sync(files.metrics)
         final, masks = plain_state(self.model), job.ticket.masks
@@ -287,7 +285,6 @@ class NetworkTraining:
             self._write_rewind_point(job)
         report = self._report(job, result) | {
             **notes,
-            "kernels": protocols.kernels(self.model, device),
             "checksums": self._checksums(files, job, final),
         }
         write_atomically(files.report, json.dumps(report, indent=2) + "\n")

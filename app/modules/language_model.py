@@ -23,7 +23,7 @@ from app.modules.text_window import TextWindow
 from app.modules.validation_scheduler import step_scheduler, with_scheduler
 from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
-from app.nets.softmax import softmax_loss
+from app.nets.softmax import implementations, softmax_loss
 
 
 class LanguageModel(SentenceReader):
@@ -146,6 +146,10 @@ class LanguageModel(SentenceReader):
     def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats per word; hidden (T, B, H), targets (T, B)."""
         return softmax_loss(hidden.flatten(0, 1), self.decoder.weight, self.decoder.bias, targets.flatten())
+
+    def kernels(self, device: str) -> dict[str, str]:
+        """The implementation of the softmax's loss; the net declares its own."""
+        return implementations(device)
 
     @override
     def setup(self, stage: str) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from app.nets.fused.gpu import available
-from app.nets.fused.products import product
+from app.nets.fused.products import onednn, product
 
 # Rows of a block: their scores take ten megabytes for 10,000 words, which fits a processor's cache; with fewer rows,
 # adding up the blocks' gradients of the weight would cost more.
@@ -53,6 +53,18 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     return _mean(
         [F.cross_entropy(product(rows, weight, bias), words, reduction="sum") for rows, words in parts], hidden
     )
+
+
+def implementations(device: str) -> dict[str, str]:
+    """By what `softmax_loss` computes on a type of device, such as "cpu", under the autocast that is active."""
+    autocast = device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
+    if device == "cpu" and not autocast:
+        return {"softmax": f"blocks of {ROWS} rows, {'PyTorch' if onednn() is None else 'oneDNN'}"}
+    supported = device == "cuda" and (not autocast or torch.get_autocast_dtype(device) == torch.bfloat16)
+    here = torch.device(device, torch.cuda.current_device()) if supported and torch.cuda.is_available() else None
+    if here is not None and available.works(True, here):
+        return {"softmax": available.implementations()["recurrent steps"]}
+    return {"softmax": "PyTorch"}
 
 
 def log_softmax_parts(hidden: Tensor, weight: Tensor, bias: Tensor) -> Iterator[Tensor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.common.errors import UserError
+from app.common.kernel_sets import KERNELS, OTHERS
 from app.common.text_files import read_json
 from app.report.tables import NONE, Table
 from app.runs.checksums import remedy
@@ -22,8 +23,8 @@ class Provenance:
         threads: torch's.
         versions: by package.
         data: SHA-256 of what it was trained on, hex, by name.
-        kernels: what computed it, such as the processor's instructions, by name; empty for trainings from before this
-            was recorded.
+        kernels: what computed it, such as the processor's instructions, by name; "A, then B" where a part of the
+            training was computed with A; empty for trainings from before this was recorded.
         stopped_at: the iteration at which a callback or the clock has stopped the training before its length; None if
             nothing has.
     """
@@ -55,13 +56,19 @@ def read_provenance(path: Path) -> Provenance:
             density=float(found["density"]) if of_lottery else None,
             threads=int(found["threads"]),
             versions={name: str(version) for name, version in found["versions"].items()},
-            kernels={name: str(kernel) for name, kernel in found.get("kernels", {}).items()},
+            kernels=_kernels(found),
             data={name: str(checksum) for name, checksum in found["checksums"]["data"].items()},
             stopped_at=_stopped_at(found),
         )
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         why = " ".join(str(error).removeprefix(f"{path}: ").split())
         raise UserError(f"{path}: not the report of a training ({why}); {remedy(path)}") from None
+
+
+def _kernels(found: Mapping[str, Any]) -> dict[str, str]:
+    all_sets = [*found.get(OTHERS, []), found.get(KERNELS, {})]
+    names = dict.fromkeys(name for each in reversed(all_sets) for name in each)
+    return {name: ", then ".join(dict.fromkeys(str(each[name]) for each in all_sets if name in each)) for name in names}
 
 
 def _stopped_at(found: Mapping[str, Any]) -> int | None:

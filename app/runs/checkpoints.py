@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from app.common.errors import UserError, first_line
+from app.common.kernel_sets import KERNELS
 from app.common.protocols import TRAIN_SUMS
 from app.common.states import check_shapes, load_plain_state, plain_name, same_names
 from app.runs.checksums import check_file
@@ -194,7 +195,8 @@ def ticket_checkpoint(
     """The checkpoint from which a ticket starts if its training begins later than at iteration 0.
 
     Schedulers, loops, the loader's position and random numbers are those of the dense training at that moment; the
-    optimiser is reset, as in the code of Frankle et al. (2020).
+    optimiser is reset, as in the code of Frankle et al. (2020). The record of kernels, which is of one
+    training, is dropped.
 
     Args:
         moment: the checkpoint of the dense training at that moment.
@@ -206,7 +208,7 @@ def ticket_checkpoint(
     kept = {key: state for key, state in moment.get("callbacks", {}).items() if not key.startswith(fresh)}
     state = {plain_name(name): weights[plain_name(name)] for name in moment["state_dict"]}
     sums = {key: _zeros(moment[key]) for key in TRAIN_SUMS if key in moment}
-    moment = {key: value for key, value in moment.items() if key not in AVERAGED}
+    moment = {key: value for key, value in moment.items() if key not in (*AVERAGED, KERNELS)}
     return {**moment, **sums, "state_dict": state, "optimizer_states": optimizers, "callbacks": kept | dict(callbacks)}
 
 

@@ -10,9 +10,10 @@ import yaml
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.kernel_sets import KERNELS, LIBRARIES, is_record
 from app.common.text_files import read_bytes, read_yaml
 from app.runs.checksums import read_checksums, record
-from app.runs.kernels import KERNELS, with_kernels
+from app.runs.kernels import with_kernels
 from app.runs.layout import RunDirectory
 from app.runs.provenance import versions
 
@@ -131,8 +132,8 @@ def claim(
         begun: whether anything has been saved there; if not, the configuration replaces the one that is there.
         merge: combines the configurations of the directory and of the command into a new config.yaml; by default
             config.yaml stays as it is.
-        kernels: what networks are trained with here (`app.common.protocols.kernels`); None if none is trained. Others
-            than the directory's are refused unless the configuration has `allow_other_kernels`.
+        kernels: what networks are trained with here (`app.common.used_kernels.kernels`); None if none is trained.
+            Others than the directory's are refused unless the configuration has `allow_other_kernels`.
 
     Raises:
         UserError: the directory was made by a configuration that trains other networks, or with other kernels, or is
@@ -153,7 +154,7 @@ def claim(
         _write(layout, config, _made_with(kernels))
         record(layout.root, {layout.config.name: _fingerprint(config, free)})
         return
-    made_with = {name: theirs.pop(name) for name in ("versions", KERNELS) if name in theirs}
+    made_with: Config = {name: theirs.pop(name) for name in ("versions", KERNELS) if name in theirs}
     if not layout.schema.exists():
         free = [*free, *_renamed_defaults(config, theirs)]
     if different := differences(config, theirs, free):
@@ -162,13 +163,17 @@ def claim(
             "choose another --experiment, or continue with the same configuration"
         )
     before = dict(made_with)
-    if kernels is not None and KERNELS in made_with:
+    if kernels is not None:
         allowed = bool(config.get("allow_other_kernels"))
-        made_with[KERNELS] = with_kernels(layout, made_with[KERNELS], kernels, allowed=allowed)
+        entry = with_kernels(layout, made_with.get(KERNELS), kernels, allowed=allowed)
+        made_with |= {KERNELS: entry} if KERNELS in made_with else {}
     merged = theirs if merge is None else merge(theirs, dict(config))
     if merged != theirs or made_with != before:
         _write(layout, merged, made_with)
-    if changed := _changes(made_with.get("versions", {}), versions()):
+    then, now = dict(made_with.get("versions", {})), versions()
+    if kernels is not None and is_record(made_with.get(KERNELS)) and LIBRARIES in made_with[KERNELS][0]:
+        then["torch"] = now["torch"]  # another one has been told with the kernels
+    if changed := _changes(then, now):
         warnings.warn(
             f"{layout.root} was begun with other versions ({'; '.join(changed)}); bits of results may differ",
             stacklevel=2,
@@ -241,6 +246,16 @@ def read_config(layout: RunDirectory) -> Config:
     if content.startswith(HEADER.encode()) and not content.rstrip().endswith(b"\n..."):
         raise UserError(f"{layout.config}: cut short (it does not end with three dots)")
     return _with_todays_scope(config)
+
+
+def recorded_kernels(layout: RunDirectory) -> list[Mapping[str, Any]]:
+    """Every set of kernels that trained the networks of a run directory; empty if it has no record of them.
+
+    Raises:
+        UserError: config.yaml is cut short or not YAML.
+    """
+    entry = read_config(layout).get(KERNELS) if layout.config.exists() else None
+    return entry if is_record(entry) else []
 
 
 def _with_todays_scope(config: Config) -> Config:

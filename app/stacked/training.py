@@ -83,6 +83,10 @@ class StackedTraining:
         self._pending: list[tuple[int, int]] = []  # the batch and its size, of the iterations that are not counted
         self.reset_means()
 
+    def implementations(self) -> dict[str, str]:
+        """By what the weights are updated."""
+        return {"stacked optimiser": type(self.optimizer).__name__}
+
     def advance(self, iterations: int) -> None:
         """Train so many iterations. On a GPU it returns before they are done."""
         end = self.iteration + iterations

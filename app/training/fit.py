@@ -18,14 +18,16 @@ from typing_extensions import override
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers, write_atomically
+from app.common.kernel_sets import report_entries
 from app.common.metrics import Schema
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed
 from app.common.signals import stop_on_signals
 from app.common.text_files import read_json
+from app.common.used_kernels import kernels
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.checksums import check_file, read_checksums, record
-from app.runs.config import claim, flatten
+from app.runs.config import claim, flatten, recorded_kernels
 from app.runs.layout import FitLayout
 from app.runs.lock import locked
 from app.runs.provenance import sha256, versions
@@ -79,6 +81,7 @@ class Fit:
         threads: torch's, for the record.
         config: the whole configuration; its `best` says which validation best.ckpt is of.
         device: what it is trained on.
+        precision: a Trainer's.
         world_size: processes that share the training.
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
@@ -94,6 +97,7 @@ class Fit:
     threads: int
     config: dict[str, Any]
     device: torch.device
+    precision: str
     world_size: int
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
@@ -127,8 +131,7 @@ class Fit:
             if not begun and self.world_size == 1:
                 check_monitor(self._best, self.model, self.data, self.make_trainer)
             # Where nothing is left to train, nothing depends on this machine.
-            kernels = None if finished else protocols.kernels(self.model, self.device)
-            claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=kernels)
+            claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=None if finished else self._kernels)
             claim_data(self.layout, protocols.checksums(self.data), begun=begun)
             point = self._resume_point()
             if finished:
@@ -151,6 +154,10 @@ class Fit:
     def _seeds(self) -> dict[str, int]:
         """Every draw has its own: what the data draws does not depend on what the network drew."""
         return {purpose: derive_seed(self.seed, 0, purpose) for purpose in ("split", "order", "training")}
+
+    @property
+    def _kernels(self) -> dict[str, str]:
+        return kernels(self.model, self.device, self.precision)
 
     @property
     def _compared(self) -> tuple[Path, ...]:
@@ -268,7 +275,7 @@ class Fit:
         report = {
             "seed": self.seed,
             "versions": versions(),
-            "kernels": protocols.kernels(self.model, self.device),
+            **report_entries(self._kernels, recorded_kernels(self.layout)),
             "threads": self.threads,
             "parameters": self._parameters,
             "checksums": {"data": protocols.checksums(self.data)},

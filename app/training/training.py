@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,13 @@ from app.common.errors import RunError
 from app.common.files import remove
 from app.common.metrics import Metric, Schema
 from app.common.ranks import is_first
+from app.common.used_kernels import kernels
 from app.runs.best_validation import BestValidation
 from app.runs.layout import TrainingLayout
 from app.runs.table import ITERATION, MetricsFile, MetricsRow, read_metrics
 from app.training.best_checkpoint import BestCheckpoint
 from app.training.described_checkpoint import describe_in_plain_names, loading_plain_names
+from app.training.kernel_record import KernelRecord
 from app.training.library_errors import library_errors_named
 from app.training.measure import measure
 from app.training.run_checkpoint_io import RunCheckpointIO
@@ -33,6 +34,7 @@ from callbacks import (
     ReportedProgress,
     RequiredMetric,
     ResumeCheckpoint,
+    SameKernels,
     StopOnNonFinite,
 )
 from callbacks.stop_on_non_finite import diverged
@@ -50,6 +52,7 @@ class Trained:
         seconds: over all processes that worked on it.
         iterations: where it ended.
         complete: whether it had its full length; otherwise a callback or the clock has stopped it.
+        kernels: what it was computed with.
         trainer: that it ended with.
     """
 
@@ -59,6 +62,7 @@ class Trained:
     seconds: float
     iterations: int
     complete: bool
+    kernels: KernelRecord
     trainer: Trainer
 
 
@@ -144,7 +148,9 @@ class Training:
             # A callback may log it now and then.
             present[:] = [each for each in present if not isinstance(each, RequiredMetric)]
         # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
-        present += [recorder, *self.last, *initial, *final, self._resume_checkpoint()]
+        record = KernelRecord(kernels(self.model, trainer.strategy.root_device, str(trainer.precision)))
+        shared = [SameKernels(record.now, allowed=self._may_differ)] if trainer.world_size > 1 else []
+        present += [*shared, recorder, *self.last, *initial, *final, self._resume_checkpoint(record)]
         if trainer.precision == "64-true":
             self.model.double()  # Lightning loads a checkpoint first, and would round its weights
         seed_everything(self.seeds["training"], workers=True, verbose=False)
@@ -177,6 +183,7 @@ class Training:
             seconds=recorder.seconds,
             iterations=iterations,
             complete=complete,
+            kernels=record,
             trainer=trainer,
         )
 
@@ -216,7 +223,15 @@ class Training:
         wanted = self.measure_before is not None and isinstance(self.model, protocols.InitiallyMeasured)
         return [InitialMetrics(self.measure_before or 0)] if wanted else []
 
-    def _resume_checkpoint(self) -> ResumeCheckpoint:
+    @property
+    def _may_differ(self) -> bool:
+        return bool(self.config.get("allow_other_kernels"))
+
+    def _resume_checkpoint(self, record: KernelRecord) -> ResumeCheckpoint:
+        def describe(checkpoint: dict[str, Any]) -> None:
+            describe_in_plain_names(checkpoint, self.config)
+            record.write(checkpoint)
+
         return ResumeCheckpoint(
             self.files.last,
             previous=self.files.previous,
@@ -224,7 +239,8 @@ class Training:
             stop=self.stop,
             keep=self.keep_last,
             snapshots=self.snapshots,
-            describe=partial(describe_in_plain_names, config=self.config),
+            describe=describe,
+            restore=record.read,
         )
 
     def _keep_best_of_end(

@@ -18,8 +18,9 @@ from helpers.waiting import wait_until
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from app import __main__
-from app.common import protocols
+from app.common import used_kernels
 from app.common.errors import Interrupted, RunError, UserError
+from app.common.processor import instruction_set
 from app.common.signals import StoppedAtOnce
 from app.runs import config
 from app.runs.checksums import record
@@ -128,8 +129,8 @@ def test_another_processor_is_refused_until_it_is_allowed(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there, more = shutil.copytree(finished, tmp_path / "there"), ("--pruning.rounds", "2")
-    before = protocols.instruction_set()
-    monkeypatch.setattr(protocols, "instruction_set", lambda: "another")
+    before = instruction_set()
+    monkeypatch.setattr(used_kernels, "instruction_set", lambda: "another")
     done = in_process("lottery", *TINY, cwd=there)
     assert (done.returncode, done.stderr) == (0, ""), "nothing is left to train"
     done = in_process("lottery", *TINY, *more, cwd=there)
@@ -140,7 +141,7 @@ def test_another_processor_is_refused_until_it_is_allowed(
     assert done.returncode == 0
     assert done.stderr.startswith("warning: runs/quickstart was begun with other kernels (cpu: ")
     run = RunLayout(there / "runs/quickstart")
-    assert config.read_config(run)["kernels"] == [{"cpu": before}, {"cpu": "another"}]
+    assert [each["cpu"] for each in config.read_config(run)["kernels"]] == [before, "another"]
     reports = [json.loads(path.read_text())["kernels"]["cpu"] for path in run.root.rglob("report.json")]
     assert sorted(reports) == sorted([before, before, "another"])
 

@@ -23,6 +23,17 @@ def test_the_instructions_that_arithmetic_uses(tmp_path: Path, monkeypatch: pyte
     assert "sse" in processor.flags()
 
 
+def test_what_limits_the_libraries_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As oneDNN computes without AMX then, though the processor has it."""
+    pretend("processor : 0\nvendor_id : GenuineIntel\nflags : avx2 amx_bf16\n", tmp_path, monkeypatch)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    whole = processor.instruction_set()
+    assert whole == "AVX2 GenuineIntel amx_bf16 avx2"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    monkeypatch.setenv("MKL_CBWR", "")
+    assert processor.instruction_set() == f"{whole} ONEDNN_MAX_CPU_ISA=AVX512_CORE"
+
+
 def test_an_arm_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend("processor : 0\nFeatures : fp asimd bf16 i8mm sve\n", tmp_path, monkeypatch)
     assert processor.instruction_set().endswith(" asimd bf16 i8mm sve")

@@ -166,7 +166,7 @@ def test_the_report_says_where_it_comes_from(run: RunLayout) -> None:
     assert report["checksums"]["data"] == {"blobs": "made up"}
     assert set(report["seeds"]) == {"initialisation", "split", "order", "training"}
     assert {"torch", "lightning", "python", "trees-and-tickets"} <= set(report["versions"])
-    assert list(report["kernels"]) == ["cpu"]
+    assert list(report["kernels"]) == ["cpu", "libraries"]
     assert report["threads"] == torch.get_num_threads()
 
 

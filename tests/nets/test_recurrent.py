@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from app.common.errors import UserError
-from app.common.protocols import kernels
+from app.common.used_kernels import kernels
 from app.nets import LSTM, ONLSTM, RecurrentNet
 from app.nets.recurrent import RecurrentLayer
 
@@ -287,8 +287,9 @@ def test_a_net_says_which_kernels_it_uses() -> None:
     net = ONLSTM(3, [4], 2)
     net.implementation = "fused"
     found = kernels(net, torch.device("cpu"))
-    assert set(found) == {"cpu", "recurrent steps", "recurrent products"}
+    assert set(found) == {"cpu", "libraries", "recurrent steps", "recurrent products"}
     net.implementation = "eager"
-    assert kernels(net, torch.device("cpu")) == {"cpu": found["cpu"], "recurrent steps": "eager"}
-    assert list(kernels(torch.nn.Linear(1, 1), torch.device("cpu"))) == ["cpu"]
-    assert kernels(net, torch.device("meta")) == {"meta": "meta", "recurrent steps": "eager"}
+    of_machine = {name: found[name] for name in ("cpu", "libraries")}
+    assert kernels(net, torch.device("cpu")) == {**of_machine, "recurrent steps": "eager"}
+    assert kernels(torch.nn.Linear(1, 1), torch.device("cpu")) == of_machine
+    assert kernels(net, torch.device("meta"))["recurrent steps"] == "eager"

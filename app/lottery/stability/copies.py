@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +12,12 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.files import make_directory, remove, write_atomically
+from app.common.kernel_sets import KERNELS, is_record
 from app.common.plugins import errors_named
 from app.common.seeds import derive_seed
 from app.common.states import plain_name, plain_state
 from app.common.text_files import read_json
+from app.common.used_kernels import kernels
 from app.lottery.experiment import Experiment
 from app.lottery.network import FRESH
 from app.lottery.rounds import Lottery
@@ -22,6 +25,8 @@ from app.lottery.stability.layout import Point, StabilityLayout
 from app.pruning import Masks, density, rewind, survivors, weight_sizes
 from app.runs.best_validation import configured_best
 from app.runs.checkpoints import read_checkpoint, ticket_checkpoint
+from app.runs.config import recorded_kernels
+from app.runs.kernels import check_kernels
 from app.runs.layout import NetworkKey, TrainingLayout
 from app.runs.recorded_tensors import read_tensors
 from app.runs.tensors import digest, load_tensors, save_tensors
@@ -92,6 +97,7 @@ class Copies:
             "density": share,
             "seeds": seeds,
             "seconds": round(trained.seconds, 2),
+            **trained.kernels.in_report(),
         }
         write_atomically(files.report, json.dumps(report, indent=2) + "\n")
         write_atomically(files.done, "")
@@ -170,7 +176,8 @@ class Copies:
         files.previous.unlink(missing_ok=True)
         self.progress.end(f"{key}: trained up to iteration {iteration:,}")
 
-    def _training(self, files: TrainingLayout, **options: Any) -> Training:
+    def _training(self, files: TrainingLayout, *, start: Path | None, **options: Any) -> Training:
+        self._check_kernels(start)
         return Training(
             model=self.experiment.model,
             data=self.experiment.data,
@@ -182,8 +189,24 @@ class Copies:
             progress=self.progress,
             checkpoint_seconds=self.experiment.checkpoint_seconds,
             stop=self.stop,
+            start=start,
             **options,
         )
+
+    def _check_kernels(self, start: Path | None) -> None:
+        """Refuse kernels that have trained neither the lottery's networks nor the copies, unless they are allowed.
+
+        Args:
+            start: the checkpoint that a training goes on from, if any.
+        """
+        trainer = self.experiment.make_trainer(self.layout.root, [], [])
+        now = kernels(self.experiment.model, trainer.strategy.root_device, str(trainer.precision))
+        reports = [read_json(path) for path in self.layout.root.rglob("copy_*/report.json")]
+        earlier = [*recorded_kernels(self.experiment.layout), *(each[KERNELS] for each in reports if KERNELS in each)]
+        begun = read_checkpoint(start).get(KERNELS) if start is not None else None
+        earlier += begun if is_record(begun) else []
+        allowed = bool(self.experiment.config.get("allow_other_kernels"))
+        check_kernels(f"{self.experiment.layout.root} was begun", earlier, now, allowed=allowed)
 
     def _checkpoint(self, files: TrainingLayout, point: Point, callback: IterativePruningCallback) -> Any:
         """The checkpoint that a copy goes on from: its own, or that of the dense training with the copy's weights."""

@@ -28,6 +28,7 @@ class StackCheckpoint:
         initial: what each network measured before its training, by its directory.
         failed: why a network is given up, by its directory.
         rewind_points: the states that tickets are rewound to, by directory of the dense network.
+        kernels: every set that they were computed with.
     """
 
     networks: list[str]
@@ -37,6 +38,7 @@ class StackCheckpoint:
     initial: dict[str, dict[str, float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     rewind_points: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    kernels: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def keys(self) -> list[NetworkKey]:

@@ -13,6 +13,7 @@ from app.common import protocols
 from app.common.errors import Interrupted, RunError
 from app.common.files import make_directory, remove
 from app.common.states import load_plain_state
+from app.common.used_kernels import kernels
 from app.lottery.finished_networks import LAST_RATES
 from app.lottery.network import NetworkTraining, read_result
 from app.lottery.network_summary import summary
@@ -20,7 +21,9 @@ from app.lottery.stacks.checkpoint import StackCheckpoint
 from app.lottery.stacks.data import Gathered
 from app.lottery.stacks.group import Group, Place, Prepared, numbers
 from app.pruning import collapsed
+from app.runs.kernels import check_kernels
 from app.runs.table import ITERATION, MetricsFile, MetricsRow, Result, read_metrics
+from app.training.kernel_record import KernelRecord
 from callbacks import ExperimentProgress
 from callbacks.stop_on_non_finite import diverged
 
@@ -69,6 +72,8 @@ class StackTraining:
             remove(files.done)
         self._group = Group(self.network.model, self.network.data, self.networks, self.place, self.gathered)
         self._training = self._group.training
+        place = self.place.device, self.place.precision
+        self._record = KernelRecord(kernels(self.network.model, *place) | self._training.implementations())
         names = [metric.name for metric in protocols.metric_schema(self.network.model) or ()]
         self._tables = [MetricsFile(files.metrics, names) for files in self._files]
         self._resume(checkpoint)
@@ -81,6 +86,8 @@ class StackTraining:
             accuracies = zip(self._keys, numbers(self._group.supermask_accuracy()), strict=True)
             self._initial = {key.path: {"supermask_accuracy": accuracy} for key, accuracy in accuracies}
         else:
+            self._check_optimizer(checkpoint)
+            self._record.read(vars(checkpoint))
             self._training.load_state_dict(checkpoint.training)
             self._rows, self._failed, self._initial = checkpoint.rows, dict(checkpoint.failed), checkpoint.initial
             for one in self.networks:
@@ -93,6 +100,13 @@ class StackTraining:
         label = f"{count} networks at once, {self._keys[0]}" + (f" to {self._keys[-1]}" if count > 1 else "")
         self.progress.begin(label, None, self.network.iterations * count)
         self.progress.reach(self._training.iteration * count, resumed=True)
+
+    def _check_optimizer(self, checkpoint: StackCheckpoint) -> None:
+        """Refuse to go on with another update of the weights; all other kernels are compared for the whole lottery."""
+        own = self._training.implementations()
+        before = [{name: each[name] for name in own if name in each} for each in checkpoint.kernels]
+        allowed = bool(self.network.config.get("allow_other_kernels"))
+        check_kernels(f"{self.network.layout.stack} was begun", before, own, allowed=allowed)
 
     def _train(self) -> None:
         training, end = self._training, self.network.iterations
@@ -174,6 +188,7 @@ class StackTraining:
                 for one in self.networks
                 if one.job.key.round == 0 and one.job.ticket.rewind_point
             },
+            kernels=self._record.all_sets,
         ).save(self.network.layout.stack)
 
     def _measured_at_end(self) -> list[dict[str, float]]:
@@ -208,7 +223,7 @@ class StackTraining:
             if one.job.key.round == 0:
                 notes[LAST_RATES] = self._rates()
             initial = self._initial.get(path, {})
-            self.network.write(one.job, one.share, rows, initial, final[index], seconds, self.place.device, **notes)
+            self.network.write(one.job, one.share, rows, initial, final[index], seconds, self._record, **notes)
             results.append(self._told(one, rows))
         remove(self.network.layout.stack)
         self.progress.end(f"{len(results)} networks trained at once are finished")

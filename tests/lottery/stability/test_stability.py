@@ -1,6 +1,8 @@
 """Stability: what copies begin with and see, that they resume, and what is measured between them."""
 
 import io
+import json
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,7 @@ from helpers.tiny_lottery import ITERATIONS, Blobs, TinyNet, lottery, make_train
 from rich.console import Console
 from torch.optim import SGD
 
+from app.common import used_kernels
 from app.common.errors import Interrupted, UserError
 from app.lottery.experiment import Experiment
 from app.lottery.rounds import Lottery
@@ -215,3 +218,29 @@ def test_the_table_marks_what_is_stable(run: RunLayout) -> None:
     lines = console.file.getvalue().splitlines()[-2:]
     assert [line.split()[-1] for line in lines] == ["yes", "no"]
     assert "…" not in console.file.getvalue()
+
+
+def test_copies_have_the_kernels_of_the_lottery_or_others_by_permission(
+    run: RunLayout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = RunLayout(shutil.copytree(run.root, tmp_path / "tiny"))
+    monkeypatch.setattr(used_kernels, "instruction_set", lambda: "another")
+    StabilityStudy(options=BOTH)(experiment(there.root))  # trains nothing
+    more = StabilityStudy(options=replace(BOTH, rounds=(0,), copies=3))
+    with pytest.raises(UserError, match=r"tiny was begun with other kernels \(cpu: .* -> another\).*_kernels true$"):
+        more(experiment(there.root))
+    allowed = experiment(there.root)
+    allowed.config["allow_other_kernels"] = True
+    with pytest.warns(UserWarning, match=r"tiny was begun with other kernels \(cpu: .* -> another\)"):
+        more(allowed)
+    layout = StabilityLayout.of(there)
+    reports = [json.loads(layout.copy(Point(DENSE, 5), number).report.read_text()) for number in range(3)]
+    assert [report["kernels"]["cpu"] == "another" for report in reports] == [False, False, True]
+
+
+def test_copies_are_compared_with_the_record_of_the_lottery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast(tmp_path / "tiny", **SETTINGS).run()
+    (tmp_path / "tiny/config.yaml").write_text("kernels:\n- cpu: theirs\n")
+    monkeypatch.setattr(used_kernels, "instruction_set", lambda: "ours")
+    with pytest.raises(UserError, match=r"tiny was begun with other kernels \(cpu: theirs -> ours\)"):
+        StabilityStudy(options=BOTH)(experiment(tmp_path / "tiny"))

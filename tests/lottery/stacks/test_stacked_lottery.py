@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers.tiny_lottery import everything
 
+from app.common import used_kernels
 from app.common.errors import Interrupted, RunError, UserError
 from app.lottery.stacks import run as stack_run
 from app.lottery.stacks.checkpoint import StackCheckpoint, read_stack
@@ -19,6 +20,7 @@ from app.lottery.stacks.run import StackedLottery
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
+from app.stacked import StackedTraining
 from app.training import RoundsWandbLogger
 
 Make = Callable[..., StackedLottery]
@@ -251,3 +253,22 @@ def test_metrics_are_written_while_it_trains(stacked: Make, tmp_path: Path) -> N
         stacked(root, train={"stop": lambda: next(asked) == 8}).run()
     with open(root / "replicate_0/round_00/metrics.csv") as file:
         assert [row["iteration"] for row in csv.DictReader(file)] == ["0", "4", "8"]
+
+
+def test_another_update_of_the_weights_is_refused_and_reports_tell_the_kernels(
+    run_at_once: Path, stacked: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, asked = tmp_path / "run", iter(range(1000))
+    with pytest.raises(Interrupted):
+        stacked(root, train={"stop": lambda: next(asked) == 2}).run()
+    monkeypatch.setattr(StackedTraining, "implementations", lambda self: {"stacked optimiser": "Ours"})
+    monkeypatch.setattr(used_kernels, "instruction_set", lambda: "another")  # is compared for the whole lottery
+    with pytest.raises(UserError, match=r"stack.ckpt was begun with other kernels \(stacked optimiser: SGD -> Ours\)"):
+        stacked(root).run()
+    with pytest.warns(UserWarning, match=r"stack.ckpt was begun with other kernels"):
+        stacked(root, train={"config": {"allow_other_kernels": True}}).run()
+    assert everything(root) == everything(run_at_once), "only the names are others"
+    reports = [json.loads((root / f"replicate_{replicate}/round_00/report.json").read_text()) for replicate in (0, 1)]
+    for report in reports:
+        assert (report["kernels"]["cpu"], report["kernels"]["stacked optimiser"]) == ("another", "Ours")
+        assert [each["stacked optimiser"] for each in report["other_kernels"]] == ["SGD"]

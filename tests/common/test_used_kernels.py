@@ -1,0 +1,80 @@
+"""What the bits of a training depend on, as a process says it."""
+
+import platform
+
+import pytest
+import torch
+from torch import nn
+
+from app.common.kernel_sets import contradicts, differences, report_entries
+from app.common.used_kernels import kernels, libraries
+from app.modules import LanguageModel
+from app.nets import LSTM, ONLSTM, softmax
+from app.nets.fused import dispatch
+
+CPU = torch.device("cpu")
+
+
+def model() -> LanguageModel:
+    return LanguageModel(ONLSTM(6, [6], 2), vocabulary_size=5, tied=True, optimizer=torch.optim.SGD)
+
+
+def test_a_language_model_has_all_that_it_computes_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX1024")
+    monkeypatch.setattr(dispatch, "library_digest", lambda: "fedcba9876543210")
+    monkeypatch.setattr(dispatch, "onednn", lambda: None)
+    monkeypatch.setattr(softmax, "onednn", lambda: None)
+    found = kernels(model(), CPU)
+    assert found.pop("cpu").split()[0] == "AVX1024"
+    assert found.pop("libraries").split()[0] == f"torch={torch.__version__}"
+    assert found == {
+        "recurrent steps": "compiled fedcba9876543210",
+        "recurrent products": "PyTorch",
+        "softmax": "blocks of 256 rows, PyTorch",
+    }
+
+
+def test_submodules_are_asked_under_the_autocast_of_the_training() -> None:
+    """As their implementations depend on it: under autocast the loss is torch's."""
+    found = {precision: kernels(model(), CPU, precision)["softmax"] for precision in ("32-true", "bf16-mixed")}
+    assert found["32-true"].startswith("blocks of 256 rows")
+    assert found["bf16-mixed"] == "PyTorch"
+    asked = []
+
+    class Asked(nn.Module):
+        def kernels(self, device: str) -> dict[str, str]:
+            asked.append((torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)))
+            return {}
+
+    for precision in ("32-true", "64-true", "bf16-mixed", "16-mixed"):
+        kernels(Asked(), CPU, precision)
+    assert [each[0] for each in asked] == [False, False, True, True]
+    assert [each[1] for each in asked[2:]] == [torch.bfloat16, torch.float16]
+
+
+def test_a_classifier_has_the_processor_and_the_libraries() -> None:
+    assert list(kernels(nn.Linear(2, 2), CPU)) == ["cpu", "libraries"]
+    assert "softmax" not in kernels(LSTM(3, [4]), CPU)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other libraries")
+def test_the_libraries_are_those_of_torch() -> None:
+    """Against the lines in which torch itself says them."""
+    told = torch.__config__.show()
+    found = dict(each.split("=") for each in libraries("cpu").split())
+    assert found["torch"] == torch.__version__
+    assert f"MKL-DNN v{found['oneDNN']} " in told
+    assert f"Version {found['MKL']}-Product" in told
+
+
+def test_only_what_is_recorded_is_compared() -> None:
+    assert not contradicts({"cpu": "a"}, {"cpu": "a", "softmax": "b"})
+    assert contradicts({"cpu": "a", "softmax": "b"}, {"cpu": "a"})
+    assert contradicts({"cpu": "b"}, {"cpu": "a"})
+    assert differences([{"cpu": "x a"}, {"cpu": "x b"}], {"cpu": "x c"}) == "cpu: a -> c"
+
+
+def test_a_report_has_the_others_only_if_there_were_any() -> None:
+    now = {"cpu": "a", "softmax": "b"}
+    assert report_entries(now, [{"cpu": "a"}, now]) == {"kernels": now}
+    assert report_entries(now, [{"cpu": "c"}, now]) == {"kernels": now, "other_kernels": [{"cpu": "c"}]}
