@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from app.nets.fused.gpu import kernels
+from app.nets.fused.gpu import softmax_kernels
 from app.nets.fused.gpu.sequence import laid_out
 from app.nets.fused.gpu.steps import into_float32, on, padded
 
@@ -37,7 +37,7 @@ class _Loss(torch.autograd.Function):
             scores = into_float32(rows, columns.t())
             scores[:, :words].add_(bias)
             losses = scores.new_empty(len(scores))
-            kernels.softmax_gradient[(len(scores),)](
+            softmax_kernels.softmax_gradient[(len(scores),)](
                 scores, targets, losses, scores.stride(0), words=words, size=SIZE, num_warps=4
             )
             scores[:, words:].zero_()

@@ -19,7 +19,7 @@ import triton
 from torch import Tensor
 
 from app.nets.fused.cells import Cell
-from app.nets.fused.gpu import kernels
+from app.nets.fused.gpu import step_kernels
 
 ALIGNED = 8
 ROWS = 8
@@ -55,7 +55,7 @@ class Plan:
         self.h = new(batch, padded(hidden), dtype=kind)
         self.d_gates = new(batch, padded(rows), dtype=kind)
         self.d_cell = new(batch, hidden)
-        self.table = new(kernels.ENTRIES, dtype=torch.int64)
+        self.table = new(step_kernels.ENTRIES, dtype=torch.int64)
         self.pool: Any = None
         self.graphs: dict[tuple[str, int], torch.cuda.CUDAGraph] = {}
         self.plays: Counter[str] = Counter()  # sequences so far, by direction
@@ -76,7 +76,7 @@ class Plan:
             results: (T, B, RP), takes the activated gates.
         """
         self.h[: len(h), : self.hidden].copy_(h)
-        kernels.begin[(1,)](self.table, gates, outputs, cells, c, results, len(h), 0)
+        step_kernels.begin[(1,)](self.table, gates, outputs, cells, c, results, len(h), 0)
         self._play("forward", len(gates))
 
     def backward(
@@ -107,7 +107,7 @@ class Plan:
         if d_last_c is not None:
             self.d_cell[:batch].copy_(d_last_c)
         missing = 0 if d_outputs is None else d_outputs
-        kernels.begin[(1,)](self.table, gates, missing, cells, c, d_gates, batch, time - 1)
+        step_kernels.begin[(1,)](self.table, gates, missing, cells, c, d_gates, batch, time - 1)
         self._play("backward", time)
         return self._to_h()[:batch, : self.hidden], self.d_cell[:batch].clone()
 
@@ -149,14 +149,14 @@ class Plan:
         launch = self._forward_step if direction == "forward" else self._backward_step
         for step in range(steps):
             launch(step)
-        kernels.advance[(1,)](self.table, steps if direction == "forward" else -steps)
+        step_kernels.advance[(1,)](self.table, steps if direction == "forward" else -steps)
 
     def _forward_step(self, step: int) -> None:
         product = into_float32(self.h, self.weight.t())
         sizes = self.hidden, self.weight.size(0), self.weight.size(1)
         if not self.cell.chunk_size:
             grid = self.batch, triton.cdiv(self.hidden, UNITS)
-            kernels.lstm_forward[grid](self.table, product, self.h, step, *sizes, units=UNITS, num_warps=2)
+            step_kernels.lstm_forward[grid](self.table, product, self.h, step, *sizes, units=UNITS, num_warps=2)
             return
         chunk = self.cell.chunk_size
         chunks = self.hidden // chunk
@@ -164,7 +164,7 @@ class Plan:
         tile = {"chunk": chunk, "most_chunks": triton.next_power_of_2(chunks), "units": units}
         grid = self.batch, triton.cdiv(chunk, units)
         warps = _warps(tile["most_chunks"] * units)
-        kernels.on_lstm_forward[grid](
+        step_kernels.on_lstm_forward[grid](
             self.table, product, self.h, step, sizes[0], chunks, *sizes[1:], **tile, num_warps=warps
         )
 
@@ -174,13 +174,15 @@ class Plan:
         sizes = self.hidden, self.weight.size(0), product.stride(0)
         if not self.cell.chunk_size:
             grid = self.batch, triton.cdiv(self.hidden, UNITS)
-            kernels.lstm_backward[grid](*tensors, step, *sizes, units=UNITS, num_warps=2)
+            step_kernels.lstm_backward[grid](*tensors, step, *sizes, units=UNITS, num_warps=2)
             return
         chunk = self.cell.chunk_size
         chunks = self.hidden // chunk
         tile = {"chunk": chunk, "most_chunks": triton.next_power_of_2(chunks), "units": triton.next_power_of_2(chunk)}
         warps = _warps(tile["most_chunks"] * tile["units"])
-        kernels.on_lstm_backward[(self.batch,)](*tensors, step, sizes[0], chunks, *sizes[1:], **tile, num_warps=warps)
+        step_kernels.on_lstm_backward[(self.batch,)](
+            *tensors, step, sizes[0], chunks, *sizes[1:], **tile, num_warps=warps
+        )
 
     def _to_h(self) -> Tensor:
         """The gradient of the h that the step of `d_gates` read, (batch, HP)."""
