@@ -18,8 +18,9 @@ from app.bench.timing_callbacks import Stopwatch
 from app.cli.main import quiet
 from app.cli.parser import CLI
 from app.common.seeds import derive_seed
+from app.lottery.job import Job
 from app.lottery.lottery_loggers import LotteryLoggers
-from app.lottery.network import Job, NetworkTraining
+from app.lottery.network import NetworkTraining
 from app.lottery.settings import Pruning
 from app.pruning import Masks, rewind
 from app.runs.best_validation import BestValidation

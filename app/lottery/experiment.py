@@ -15,7 +15,8 @@ from app.common.errors import Interrupted, RunError
 from app.common.ranks import is_first
 from app.common.signals import stop_on_signals
 from app.lottery.lottery_loggers import LotteryLoggers
-from app.lottery.network import NetworkTraining, read_result
+from app.lottery.network import NetworkTraining
+from app.lottery.network_files import read_result
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning
 from app.lottery.stacks.group import Place

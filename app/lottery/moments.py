@@ -1,5 +1,6 @@
 """The moments of the dense training that networks train on from: with their schedule and their data order."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
@@ -101,3 +102,36 @@ def check_moments(
         raise UserError(
             f"pruning.methods: {moment} of {iterations:,} iterations is {cannot} multiples of {iterations_per_epoch}"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """When the networks of one experiment begin, and where the dense training is saved for them.
+
+    Args:
+        settings: of the lottery.
+        layout: of its run directory.
+        iterations: length of the dense training.
+        rewind_iteration: the iteration that `rewind_to` means.
+    """
+
+    settings: Pruning
+    layout: RunLayout
+    iterations: int
+    rewind_iteration: int
+
+    def begins_at(self, key: NetworkKey) -> int:
+        """The iteration of the dense training that a network trains on from; 0 where it trains the full length."""
+        return self._iteration(moment_of(self.settings, key))
+
+    def snapshots(self, key: NetworkKey) -> dict[Path, int]:
+        """Where the dense training is saved, for networks that train on from there, and after which iterations."""
+        if key.round > 0:
+            return {}
+        return {
+            checkpoint_at(self.settings, self.layout, key.replicate, moment): self._iteration(moment)
+            for moment in later_moments(self.settings)
+        }
+
+    def _iteration(self, moment: When) -> int:
+        return iteration_at(self.settings, moment, iterations=self.iterations, rewind_iteration=self.rewind_iteration)

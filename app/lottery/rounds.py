@@ -18,9 +18,10 @@ from app.common.ranks import is_first
 from app.common.seeds import derive_seed, seeded
 from app.common.states import load_plain_state
 from app.lottery.finished_networks import FinishedNetworks
+from app.lottery.job import Job
 from app.lottery.kept_files import finished_keys, save_start, tidy
 from app.lottery.methods import Origin
-from app.lottery.network import Job, read_result
+from app.lottery.network_files import read_result
 from app.lottery.settings import Pruning
 from app.pruning import rewind
 from app.runs.layout import NetworkKey, RunLayout

@@ -12,8 +12,8 @@ from helpers.tiny_lottery import lottery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.lottery.job import Job
 from app.lottery.kept_files import finished_keys, tidy
-from app.lottery.network import Job
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning
 from app.runs.layout import NetworkKey, RunLayout

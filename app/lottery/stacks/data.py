@@ -10,7 +10,7 @@ from torch import Tensor
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.seeds import generator
-from app.lottery.network import Job
+from app.lottery.job import Job
 
 
 class StackData(NamedTuple):

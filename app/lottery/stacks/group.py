@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.common import protocols
 from app.common.states import plain_name, plain_state
-from app.lottery.network import Job
+from app.lottery.job import Job
 from app.lottery.stacks.data import Gathered, gather
 from app.lottery.stacks.validations import Validations
 from app.pruning import density, survivors, weight_sizes

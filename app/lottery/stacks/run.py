@@ -60,7 +60,7 @@ class StackedLottery:
             place=self.place,
             networks=networks,
             gathered=self._gathered,
-            begin=self.network.begins_at(keys[0]),
+            begin=self.network.moments.begins_at(keys[0]),
         )(checkpoint)
 
     def _known(self, keys: Sequence[NetworkKey]) -> list[NetworkKey]:
@@ -75,8 +75,8 @@ class StackedLottery:
 
     def _kind(self, key: NetworkKey) -> object:
         """Networks of one kind begin at the same iteration; one that has to be trained alone is a kind of its own."""
-        return key if self._is_alone(key) else self.network.begins_at(key)
+        return key if self._is_alone(key) else self.network.moments.begins_at(key)
 
     def _is_alone(self, key: NetworkKey) -> bool:
         """Begun alone; or the dense network of tickets that go on from the checkpoint of a later moment."""
-        return self.network.layout.network(key).last.exists() or bool(self.network.snapshots(key))
+        return self.network.layout.network(key).last.exists() or bool(self.network.moments.snapshots(key))

@@ -15,7 +15,8 @@ from app.common.files import make_directory, remove
 from app.common.states import load_plain_state
 from app.common.used_kernels import kernels
 from app.lottery.finished_networks import LAST_RATES
-from app.lottery.network import NetworkTraining, read_result
+from app.lottery.network import NetworkTraining
+from app.lottery.network_files import read_result
 from app.lottery.network_summary import summary
 from app.lottery.stacks.checkpoint import StackCheckpoint
 from app.lottery.stacks.data import Gathered
@@ -223,7 +224,7 @@ class StackTraining:
             if one.job.key.round == 0:
                 notes[LAST_RATES] = self._rates()
             initial = self._initial.get(path, {})
-            self.network.write(one.job, one.share, rows, initial, final[index], seconds, self._record, **notes)
+            self.network.writer.write(one.job, one.share, rows, initial, final[index], seconds, self._record, **notes)
             results.append(self._told(one, rows))
         remove(self.network.layout.stack)
         self.progress.end(f"{len(results)} networks trained at once are finished")

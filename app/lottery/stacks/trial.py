@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.common.states import plain_parameters
-from app.lottery.network import Job
+from app.lottery.job import Job
 from app.lottery.plan import Plan
 from app.lottery.stacks.data import Gathered
 from app.lottery.stacks.group import Group, Place, prepared

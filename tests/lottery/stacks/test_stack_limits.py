@@ -18,8 +18,8 @@ from torch.optim.lr_scheduler import StepLR
 
 from app.common.errors import UserError
 from app.common.seeds import derive_seed
+from app.lottery.job import Job
 from app.lottery.methods import Iterative
-from app.lottery.network import Job
 from app.lottery.settings import Pruning
 from app.lottery.stacks.data import gather
 from app.lottery.stacks.limits import check_stack

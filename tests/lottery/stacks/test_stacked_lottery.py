@@ -110,7 +110,7 @@ def test_goes_on_after_it_was_killed(
     with pytest.raises(Killed):
         stacked(root, train={"checkpoint_seconds": 0.0}).run()
     monkeypatch.undo()
-    kill_at_call(monkeypatch, "app.lottery.network.NetworkTraining.write", at)
+    kill_at_call(monkeypatch, "app.lottery.network_files.NetworkWriter.write", at)
     with pytest.raises(Killed):
         stacked(root, train={"checkpoint_seconds": 0.0}).run()
     monkeypatch.undo()
