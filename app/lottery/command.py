@@ -31,7 +31,7 @@ from app.lottery.workers.limits import check_workers
 from app.pruning import check_kinds, rewind_iteration, weight_sizes
 from app.runs.best_validation import configured_best
 from app.runs.config import claim, read_config
-from app.runs.layout import RunLayout
+from app.runs.layout import NetworkKey, RunLayout
 from app.runs.lock import locked
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
@@ -57,42 +57,13 @@ def run_lottery(
     Raises:
         UserError: what the options, the module, the data or the run directory make impossible.
     """
-    refuse_strategy(trainer)
-    refuse_pruning(trainer.callbacks)  # type: ignore[attr-defined]
     layout, arguments = RunLayout(context.root), context.config["trainer"]
-    if arguments["fast_dev_run"]:
-        raise UserError("trainer.fast_dev_run measures nothing to prune by; use a small --trainer.max_steps instead")
-    if arguments.get("max_time") is not None:
-        raise UserError(
-            "trainer.max_time would end the networks by the clock, each at another length; set trainer.max_steps or "
-            "trainer.max_epochs, and stop the lottery at any moment: the same command goes on"
-        )
+    _refuse(trainer, arguments)
     data.prepare_data()
     data.setup("fit")
     check_training(arguments, model, data, trainer.world_size)
     _make_layers(model, data, trainer)
-    iterations = training_iterations(arguments, data, trainer.world_size)
-    kinds = protocols.prunable_parameters(model)
-    check_kinds(kinds, settings.rates_for(kinds))
-    steps = steps_per_epoch(arguments, data, trainer.world_size)
-    rewound = rewind_iteration(settings.rewind_to, iterations=iterations, iterations_per_epoch=steps)
-    check_moments(settings, data, iterations=iterations, rewind_iteration=rewound, iterations_per_epoch=steps)
-    graph(settings, set(settings.networks()))  # refuses methods that need each other before anything is trained
-    experiment = Experiment(
-        model=model,
-        data=data,
-        settings=settings,
-        layout=layout,
-        iterations=iterations,
-        rewind_iteration=rewound,
-        seed=context.seed,
-        threads=context.threads,
-        config=context.config,
-        make_trainer=context.make_trainer,
-        make_loggers=context.make_loggers,
-        checkpoint_seconds=context.checkpoint_seconds,
-        requeue_on=requeue_signal(trainer),
-    )
+    experiment = _experiment(trainer, model, data, settings, context)
     if context.study is not None:
         context.study(experiment)
         return
@@ -103,43 +74,80 @@ def run_lottery(
     if context.parent is None:
         check_scores(settings, model, data)
     if settings.plan:
-        plan = _plan(model, data, settings, layout, iterations, context)
-        moments = {key.method: moment_of(settings, key) for key in settings.networks()}
-        begins = {
-            name: iteration_at(settings, moment, iterations=iterations, rewind_iteration=rewound)
-            for name, moment in moments.items()
-        }
-        plan = replace(plan, begins=begins)
-        if at_once:
-            place = Place(trainer.strategy.root_device, trainer.precision, arguments)
-            plan = replace(plan, at_once=seconds_at_once(plan, model, data, place))
+        place = Place(trainer.strategy.root_device, trainer.precision, arguments) if at_once else None
+        plan = _plan(experiment, place)
         if is_first():
             Console().print(plan.render())
-        return
-    if context.parent is not None:
+    elif context.parent is not None:
         experiment.serve(context.parent)
-        return
-    if not is_first():
+    elif not is_first():
         experiment.draw()
-        return
+    else:
+        _draw(experiment, trainer, at_once=at_once)
+
+
+def _refuse(trainer: Trainer, arguments: dict[str, Any]) -> None:
+    """Refuse what no lottery can do with, before data are read."""
+    refuse_strategy(trainer)
+    refuse_pruning(trainer.callbacks)  # type: ignore[attr-defined]
+    if arguments["fast_dev_run"]:
+        raise UserError("trainer.fast_dev_run measures nothing to prune by; use a small --trainer.max_steps instead")
+    if arguments.get("max_time") is not None:
+        raise UserError(
+            "trainer.max_time would end the networks by the clock, each at another length; set trainer.max_steps or "
+            "trainer.max_epochs, and stop the lottery at any moment: the same command goes on"
+        )
+
+
+def _experiment(
+    trainer: Trainer, model: LightningModule, data: LightningDataModule, settings: Pruning, context: Any
+) -> Experiment:
+    """The experiment that the options describe; refused where they do not go with the module or the data."""
+    arguments = context.config["trainer"]
+    iterations = training_iterations(arguments, data, trainer.world_size)
+    kinds = protocols.prunable_parameters(model)
+    check_kinds(kinds, settings.rates_for(kinds))
+    steps = steps_per_epoch(arguments, data, trainer.world_size)
+    rewound = rewind_iteration(settings.rewind_to, iterations=iterations, iterations_per_epoch=steps)
+    check_moments(settings, data, iterations=iterations, rewind_iteration=rewound, iterations_per_epoch=steps)
+    graph(settings, set(settings.networks()))  # refuses methods that need each other before anything is trained
+    return Experiment(
+        model=model,
+        data=data,
+        settings=settings,
+        layout=RunLayout(context.root),
+        iterations=iterations,
+        rewind_iteration=rewound,
+        seed=context.seed,
+        threads=context.threads,
+        config=context.config,
+        make_trainer=context.make_trainer,
+        make_loggers=context.make_loggers,
+        checkpoint_seconds=context.checkpoint_seconds,
+        requeue_on=requeue_signal(trainer),
+    )
+
+
+def _draw(experiment: Experiment, trainer: Trainer, *, at_once: bool) -> None:
+    """Train what is missing, in the run directory that the experiment has or gets."""
+    model, data, settings, layout = experiment.model, experiment.data, experiment.settings, experiment.layout
     if not layout.networks() and trainer.world_size == 1:
-        check_monitor(configured_best(context.config), model, data, context.make_trainer)
-        check_test(model, data, context.make_trainer)
-    missing = set(settings.networks()).difference(finished_keys(settings, layout))
-    tickets = source_checksums(settings, model, missing)
+        check_monitor(configured_best(experiment.config), model, data, experiment.make_trainer)
+        check_test(model, data, experiment.make_trainer)
+    tickets = source_checksums(settings, model, _missing(settings, layout))  # refused before a directory is made
     with locked(layout) as lock:
         remove_leftovers(layout.root)
+        missing = _missing(settings, layout)  # nobody else finishes a network from here on
         # Where nothing is left to train, nothing depends on this machine.
-        missing = set(settings.networks()).difference(finished_keys(settings, layout))
         used = kernels(model, trainer.strategy.root_device, str(trainer.precision)) if missing else None
-        claim(layout, context.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=used)
+        claim(layout, experiment.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=used)
         claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
         claim_tickets(layout, tickets)
         check_origins(settings, layout, missing)
         whole = read_settings(read_config(layout)["pruning"], str(layout.config))
         declared = [*(protocols.metric_schema(model) or ()), *protocols.initial_schema(model)]
         write_schema(layout, declared, [method.described for method in whole.all_methods])
-        _print_prunable(model, kinds, settings)
+        _print_prunable(model, settings)
         if note := resuming_note(data):
             Console().print(note, highlight=False, soft_wrap=True)
         if at_once:
@@ -148,6 +156,10 @@ def run_lottery(
             experiment.draw_side_by_side(lock, whole)
         else:
             experiment.draw(whole)
+
+
+def _missing(settings: Pruning, layout: RunLayout) -> set[NetworkKey]:
+    return set(settings.networks()).difference(finished_keys(settings, layout))
 
 
 def _make_layers(model: LightningModule, data: LightningDataModule, trainer: Trainer) -> None:
@@ -160,10 +172,11 @@ def _make_layers(model: LightningModule, data: LightningDataModule, trainer: Tra
         model.trainer, trainer.datamodule = None, None  # type: ignore[attr-defined]
 
 
-def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pruning) -> None:
+def _print_prunable(model: LightningModule, settings: Pruning) -> None:
     """Print what is pruned and how much, if the module does not declare it or no rates are given."""
     if protocols.declares_prunable(model) and settings.rates is not None:
         return
+    kinds = protocols.prunable_parameters(model)
     sizes, rates = weight_sizes(model), settings.rates_for(kinds)
     by_kind: dict[str, list[str]] = {}
     for name, kind in kinds.items():
@@ -182,19 +195,14 @@ def _print_prunable(model: LightningModule, kinds: dict[str, str], settings: Pru
     Console().print(f"{whose}Pruned per round: {told}{spared}", highlight=False, soft_wrap=True)
 
 
-def _plan(
-    model: LightningModule,
-    data: LightningDataModule,
-    settings: Pruning,
-    layout: RunLayout,
-    iterations: int,
-    context: Any,
-) -> Plan:
-    arguments = context.config["trainer"]
-    rows = validations(arguments, data, iterations)
+def _plan(experiment: Experiment, place: Place | None) -> Plan:
+    """What the experiment would train; its place is where networks would be trained at once, if they would."""
+    model, data, settings, iterations = experiment.model, experiment.data, experiment.settings, experiment.iterations
+    rows = validations(experiment.config["trainer"], data, iterations)
     measured = min(iterations, -(-2 * iterations // max(1, rows)))  # as long as two validations take
     declared = protocols.metric_schema(model)
-    return Plan(
+    moments = {key.method: moment_of(settings, key) for key in settings.networks()}
+    plan = Plan(
         settings=settings,
         sizes=weight_sizes(model),
         kinds=protocols.prunable_parameters(model),
@@ -202,15 +210,20 @@ def _plan(
         metrics=len(declared) if declared is not None else 4,
         iterations=iterations,
         rows=1 + rows,
-        seconds=_seconds(model, data, measured, context) / measured * iterations,
-        finished=frozenset(finished_keys(settings, layout)),
+        seconds=_seconds(experiment, measured) / measured * iterations,
+        finished=frozenset(finished_keys(settings, experiment.layout)),
+        begins={
+            name: iteration_at(settings, moment, iterations=iterations, rewind_iteration=experiment.rewind_iteration)
+            for name, moment in moments.items()
+        },
     )
+    return replace(plan, at_once=seconds_at_once(plan, model, data, place)) if place is not None else plan
 
 
-def _seconds(model: LightningModule, data: LightningDataModule, iterations: int, context: Any) -> float:
+def _seconds(experiment: Experiment, iterations: int) -> float:
     """Time of a first stretch of training, thrown away."""
     with tempfile.TemporaryDirectory() as root:
-        trainer = context.make_trainer(Path(root), [], [], max_steps=iterations, max_epochs=-1)
+        trainer = experiment.make_trainer(Path(root), [], [], max_steps=iterations, max_epochs=-1)
         began = time.monotonic()
-        trainer.fit(model, datamodule=data)
+        trainer.fit(experiment.model, datamodule=experiment.data)
         return time.monotonic() - began
