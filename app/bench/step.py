@@ -11,14 +11,25 @@ import torch
 from lightning.pytorch import Trainer
 from torch.optim import SGD
 
-from app.bench.rows import BenchRow, Comparison, Share
+from app.bench.figures import Goal
+from app.bench.rows import BenchRow, Comparison, Note, Share
 from app.bench.sizes import ModelSize
-from app.bench.step_breakdown import BACKWARD, FORWARD, LastMark, MarkedModel, Marks, StepBreakdown, StepSeconds
+from app.bench.step_breakdown import (
+    BACKWARD,
+    FORWARD,
+    LastMark,
+    MarkedModel,
+    Marks,
+    StepBreakdown,
+    StepSeconds,
+    Way,
+)
 from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import enough
 from app.cli.main import quiet
 from app.modules import LanguageModel
 from app.nets import ONLSTM
+from app.nets.fused import bf16
 from app.training.unprofiled import Unprofiled
 from callbacks import NTASGD
 from datamodules.windows import EvalWindowLoader
@@ -26,6 +37,8 @@ from datamodules.windows import EvalWindowLoader
 # As in configs/ptb.
 CHUNK, LEARNING_RATE, DECAY, CLIPPED_TO, ALPHA, BETA = 10, 30.0, 1.2e-6, 0.25, 2.0, 1.0
 WINDOWS = 64  # in the text
+# How many times as fast as float32 the step is to be in bf16-mixed, by the instructions of its products.
+GOALS = {"AMX": Goal(2.5, at_least=True), "AVX512_BF16": Goal(1.5, at_least=True)}
 
 Model = TypeVar("Model", bound=LanguageModel)
 
@@ -51,16 +64,16 @@ def model(kind: type[Model], size: ModelSize, words: int) -> Model:
     )
 
 
-def steps(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> dict[bool, list[StepSeconds]]:
+def steps(setting: Setting, size: ModelSize, turns: tuple[Way, ...]) -> dict[Way, list[StepSeconds]]:
     """Train on random words with the hooks of the Trainer, and time the steps.
 
     Args:
         setting: says how long to train.
         size: of the model.
-        turns: whether a step computes by the unoptimised baseline, for steps that take turns.
+        turns: how steps are computed, which take turns.
 
     Returns:
-        The steps of each turn.
+        The steps of each way.
     """
     quiet()
     sizes = setting.sizes
@@ -110,27 +123,36 @@ def shares(steps: Sequence[StepSeconds]) -> list[Share]:
 def tasks(setting: Setting) -> list[Task]:
     """The small model, then the paper's."""
     sizes = setting.sizes
-    paper_turns = (False, True) if sizes.paper_before else (False,)
-    return [
-        Task("training step, small", sizes.step_seconds, partial(_measure, setting, sizes.small, (False, True))),
-        Task("training step, paper", sizes.step_seconds, partial(_measure, setting, sizes.paper, paper_turns)),
+    mixed = (Way.MIXED,) if bf16.instructions() else ()
+    eager = (Way.EAGER,) if sizes.paper_before else ()
+    found = [
+        Task("training step, small", sizes.step_seconds, partial(_measure, setting, sizes.small, (*mixed, Way.EAGER))),
+        Task("training step, paper", sizes.step_seconds, partial(_measure, setting, sizes.paper, (*mixed, *eager))),
     ]
+    if not mixed:
+        said = "bf16-mixed: not measured, its products are in float32 here"
+        found.append(Task(said, 0, lambda: [Note(said)]))
+    return found
 
 
 SECTION = BenchSection(
-    "step", "Language model's training step: ON-LSTM, 10,000 words, against eager nets and plain loss", tasks
+    "step", "Language model's training step: ON-LSTM, 10,000 words; eager nets and plain loss beside", tasks
 )
 
 
-def _measure(setting: Setting, size: ModelSize, turns: tuple[bool, ...]) -> Sequence[BenchRow]:
-    found = steps(setting, size, turns)
-    times = {turn: [sum(step.values()) for step in those] for turn, those in found.items()}
+def _measure(setting: Setting, size: ModelSize, others: tuple[Way, ...]) -> Sequence[BenchRow]:
+    found = steps(setting, size, (Way.FLOAT32, *others))
+    times = {way: [sum(step.values()) for step in those] for way, those in found.items()}
     layers = ", ".join(map(str, size.layers))
-    speed = Comparison(
-        what=f"{size.name}: {size.embedding}, layers {layers}",
-        ours=times[False],
-        reference=times.get(True, ()),
-        count=setting.sizes.batch * setting.sizes.bptt,
-        unit="tokens/s",
-    )
-    return [speed, *shares(found[False])]
+    speed = partial(Comparison, count=setting.sizes.batch * setting.sizes.bptt, unit="tokens/s")
+    what = f"{size.name}: {size.embedding}, layers {layers}; float32, against eager"
+    rows: list[BenchRow] = [speed(what=what, ours=times[Way.FLOAT32], reference=times.get(Way.EAGER, ()))]
+    if Way.MIXED in others:
+        instructions = bf16.instructions() or ""
+        what = f"{size.name}: bf16-mixed by {instructions}, against float32"
+        goal = GOALS.get(instructions)
+        rows.append(speed(what=what, ours=times[Way.MIXED], reference=times[Way.FLOAT32], goal=goal))
+    for way in (Way.FLOAT32, Way.MIXED):
+        if way in found:
+            rows += [Note(f"{size.name}: shares of the step, {way}"), *shares(found[way])]
+    return rows

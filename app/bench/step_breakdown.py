@@ -3,8 +3,10 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
@@ -17,6 +19,15 @@ from callbacks import NTASGD
 DROPOUT, SOFTMAX, PENALTIES = "embedding and dropout", "softmax and loss", "AR and TAR"
 CLIP, SGD, AVERAGING, OTHER = "clip", "SGD", "averaging", "other"
 FORWARD, BACKWARD = "forward", "backward"
+
+
+class Way(StrEnum):
+    """How a training step is computed."""
+
+    FLOAT32 = "float32"
+    MIXED = "bf16-mixed"
+    EAGER = "eager"  # eager nets and plain softmax, float32
+
 
 # Seconds by part and direction.
 StepSeconds = dict[tuple[str, str], float]
@@ -53,11 +64,18 @@ class MarkedModel(LanguageModel):
     """
 
     breakdown: StepBreakdown
+    _way = Way.FLOAT32
 
-    def use_baseline(self, baseline: bool) -> None:
-        """Switch to the unoptimised baseline (eager nets, plain softmax), or back."""
-        self._plain = baseline
-        self.net.implementation = "eager" if baseline else "fused"
+    def use(self, way: Way) -> None:
+        """Compute the steps that follow in another way."""
+        self._way = way
+        self.net.implementation = "eager" if way == Way.EAGER else "fused"
+
+    @override
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As under a Trainer's precision of that name."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._way == Way.MIXED):
+            return super().training_step(*args, **kwargs)
 
     def watch(self, breakdown: StepBreakdown) -> None:
         """Register hooks that mark every layer."""
@@ -78,7 +96,7 @@ class MarkedModel(LanguageModel):
     @override
     def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         self.breakdown.mark(DROPOUT)
-        if self._plain:
+        if self._way == Way.EAGER:
             loss = plain_loss(hidden.flatten(0, 1), self.decoder.weight, self.decoder.bias, targets.flatten())
         else:
             loss = super()._loss(hidden, targets)
@@ -103,16 +121,16 @@ class MarkedModel(LanguageModel):
 class Marks(Callback):
     """Marks the parts of a step outside the model, and stops the training. It must be the first callback.
 
-    Optimised steps and steps of the unoptimised baseline take turns.
+    Several ways of computing a step take turns.
 
     Args:
         breakdown: gets the marks.
         averaging: is made to start at the first step.
         enough: called with the number of rounds after each one; whether to stop.
-        turns: for the steps of a round, whether each is computed by the baseline.
+        turns: how the steps of a round are computed.
 
     Attributes:
-        steps: the times of the steps of each turn, without those of the first round, which is a warm-up.
+        steps: the times of the steps of each way, without those of the first round, which is a warm-up.
     """
 
     def __init__(
@@ -120,13 +138,13 @@ class Marks(Callback):
         breakdown: StepBreakdown,
         averaging: NTASGD,
         enough: Callable[[int], bool],
-        turns: tuple[bool, ...] = (False, True),
+        turns: tuple[Way, ...],
     ) -> None:
         self.breakdown = breakdown
         self.averaging = averaging
         self.enough = enough
         self.turns = turns
-        self.steps: dict[bool, list[StepSeconds]] = {turn: [] for turn in turns}
+        self.steps: dict[Way, list[StepSeconds]] = {way: [] for way in turns}
         self._begun = 0
 
     @override
@@ -138,7 +156,7 @@ class Marks(Callback):
                 self.steps[self.turns[(self._begun - 1) % len(self.turns)]].append(self.breakdown.step())
         if self.averaging.triggered_at is None:
             self.averaging.triggered_at = trainer.global_step
-        pl_module.use_baseline(self.turns[self._begun % len(self.turns)])
+        pl_module.use(self.turns[self._begun % len(self.turns)])
         rounds, place = divmod(self._begun, len(self.turns))
         if not place and rounds and self.enough(rounds - 1):
             trainer.should_stop = True

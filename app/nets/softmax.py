@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from app.nets.fused import bf16, bf16_softmax
 from app.nets.fused.gpu import available
 from app.nets.fused.products import onednn, product
 
@@ -21,8 +22,9 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     """Mean cross-entropy of `linear(hidden, weight, bias)`, equal to `F.cross_entropy`, in blocks of rows.
 
     On the CPU the gradient is computed together with the loss, while the scores of a block are still in the cache; on a
-    GPU in place of the scores, which are in float32 under autocast too. There is no second derivative. On other
-    devices, under autocast on the CPU and in half precision, `F.cross_entropy` is called.
+    GPU in place of the scores. Under autocast the products are of bfloat16, where the processor has fast ones, and the
+    scores in float32. There is no second derivative. On other devices and in half precision, `F.cross_entropy` is
+    called.
 
     Args:
         hidden: (N, D).
@@ -41,6 +43,14 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
             from app.nets.fused.gpu import softmax  # needs Triton, which torch has only where it supports a GPU
 
             return softmax.loss(hidden, weight, bias, targets, outer)
+    if _mixed(hidden, weight, bias):
+        if bf16.instructions():
+            if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+                return bf16_softmax.loss(hidden, weight, bias, targets)
+            return bf16_softmax.losses(hidden, weight, bias, targets).double().mean().float()
+        if bf16.outer_precision() == torch.float32:
+            with torch.autocast("cpu", enabled=False):
+                return softmax_loss(hidden.float(), weight, bias, targets)
     plain = hidden.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
     # Below single precision, sums over many blocks would lose digits.
     exact = {tensor.dtype for tensor in tensors} in ({torch.float32}, {torch.float64})
@@ -58,6 +68,10 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
 def implementations(device: str) -> dict[str, str]:
     """By what `softmax_loss` computes on a type of device, such as "cpu", under the autocast that is active."""
     autocast = device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
+    if device == "cpu" and autocast and torch.get_autocast_dtype(device) == torch.bfloat16:
+        if instructions := bf16.instructions():
+            return {"softmax": f"bfloat16 by {instructions}"}
+        autocast = bf16.outer_precision() != torch.float32
     if device == "cpu" and not autocast:
         return {"softmax": f"blocks of {ROWS} rows, {'PyTorch' if onednn() is None else 'oneDNN'}"}
     supported = device == "cuda" and (not autocast or torch.get_autocast_dtype(device) == torch.bfloat16)
@@ -78,9 +92,26 @@ def log_softmax_parts(hidden: Tensor, weight: Tensor, bias: Tensor) -> Iterator[
     Yields:
         Blocks (n, V), in nats; n is `ROWS`, and less for the last block.
     """
+    if _mixed(hidden, weight, bias) and bf16.instructions():
+        panels, (words, features) = bf16.panels_of_transpose(weight), weight.shape
+        for rows in torch.split(hidden, ROWS):
+            yield bf16.product(bf16.rows(rows), panels, features, words, bias).log_softmax(1)
+        return
     linear = product if hidden.device.type == "cpu" else F.linear
     for rows in torch.split(hidden, ROWS):
         yield linear(rows, weight, bias).log_softmax(1)
+
+
+def _mixed(hidden: Tensor, weight: Tensor, bias: Tensor) -> bool:
+    """Whether autocast on the CPU asks for products of bfloat16."""
+    return (
+        hidden.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and not torch.compiler.is_compiling()
+        and hidden.dtype in (torch.float32, torch.bfloat16)
+        and weight.dtype == bias.dtype == torch.float32
+    )
 
 
 class _Loss(torch.autograd.Function):

@@ -1,5 +1,6 @@
 """The parts of a training step sum to the step, and the step is that of the configurations."""
 
+import itertools
 from collections import Counter
 from dataclasses import asdict, replace
 from functools import partial
@@ -11,10 +12,11 @@ from helpers.configs import composed
 
 from app.bench import step
 from app.bench.sizes import FULL, PAPER, QUICK, SMALL, ModelSize
-from app.bench.step_breakdown import AVERAGING, BACKWARD, CLIP, FORWARD, SGD, MarkedModel, StepBreakdown
+from app.bench.step_breakdown import AVERAGING, BACKWARD, CLIP, FORWARD, SGD, MarkedModel, StepBreakdown, Way
 from app.bench.tasks import Setting
 from app.modules import LanguageModel
 from app.nets import ONLSTM
+from app.nets.fused import bf16
 
 TINY = replace(SMALL, name="tiny", embedding=20, layers=(30, 20))
 SETTING = Setting(sizes=replace(QUICK, words=50, batch=4, bptt=7, step_seconds=0, small=TINY, paper=TINY))
@@ -33,10 +35,10 @@ def test_parts_sum_to_the_time() -> None:
 
 
 def test_steps_take_turns_and_have_all_parts() -> None:
-    found = step.steps(SETTING, TINY, (False, True))
-    assert {turn: len(those) for turn, those in found.items()} == {False: 3, True: 3}
+    found = step.steps(SETTING, TINY, tuple(Way))
+    assert {way: len(those) for way, those in found.items()} == dict.fromkeys(Way, 3)
     both = {"embedding and dropout", "layer 1", "layer 2", "softmax and loss", "AR and TAR"}
-    for one in (*found[False], *found[True]):
+    for one in itertools.chain(*found.values()):
         assert set(one) == {*((part, way) for part in both for way in (FORWARD, BACKWARD))} | {
             (part, FORWARD) for part in (CLIP, SGD, AVERAGING, "other")
         }
@@ -59,16 +61,18 @@ def test_the_turns_differ_in_how_and_not_in_what(monkeypatch: pytest.MonkeyPatch
     right = plain.training_step(window, 0)
     right_gradients = torch.autograd.grad(right, list(plain.parameters()))
     ways.clear()
-    for before, way in ((False, "read"), (True, "read_eagerly")):
+    for way, name in ((Way.FLOAT32, "read"), (Way.EAGER, "read_eagerly"), (Way.MIXED, "read")):
         marked._state = None
-        marked.use_baseline(before)
+        marked.use(way)
         breakdown.start()
         loss = marked.training_step(window, 0)
         gradients = torch.autograd.grad(loss, list(marked.parameters()))
-        assert ways.pop(way) == 2
+        assert ways.pop(name) == 2
         assert not ways
-        torch.testing.assert_close(loss, right)
-        torch.testing.assert_close(gradients, right_gradients)
+        near = {"rtol": 0.02, "atol": 0.02} if way == Way.MIXED else {}
+        torch.testing.assert_close(loss, right, **near)
+        torch.testing.assert_close(gradients, right_gradients, **near)
+        assert way != Way.MIXED or not torch.equal(loss, right)
 
 
 def _count(monkeypatch: pytest.MonkeyPatch, name: str, calls: "Counter[str]") -> None:
@@ -94,9 +98,9 @@ def _window(words: int) -> Any:
 def test_every_step_is_counted_once() -> None:
     """A warm-up and three steps."""
     ended: list[dict[str, Any]] = []
-    found = step.steps(replace(SETTING, tick=lambda: ended.append({})), TINY, (False,))
-    assert list(found) == [False]
-    assert len(found[False]) == 3
+    found = step.steps(replace(SETTING, tick=lambda: ended.append({})), TINY, (Way.FLOAT32,))
+    assert list(found) == [Way.FLOAT32]
+    assert len(found[Way.FLOAT32]) == 3
 
 
 def test_shares_sum_to_the_whole() -> None:
@@ -104,16 +108,31 @@ def test_shares_sum_to_the_whole() -> None:
     assert [(row.what, row.share) for row in found] == [("a", 0.75), ("b", 0.25)]
 
 
-def test_lines_of_the_table() -> None:
-    """The paper's model has a reference only in the full benchmark."""
+@pytest.mark.parametrize("instructions", ["AMX", "AVX512_BF16", None])
+def test_lines_of_the_table(instructions: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the full benchmark has an eager reference for the paper's model; instructions have goals."""
+
+    def steps(_: Setting, size: ModelSize, turns: tuple[Way, ...]) -> Any:
+        return {
+            way: [{("softmax", FORWARD): seconds}] * 3 for way, seconds in zip(turns, (3.0, 1.0, 6.0), strict=False)
+        }
+
+    monkeypatch.setattr(step, "steps", steps)
+    monkeypatch.setattr(bf16, "instructions", lambda: instructions)
     for full in (False, True):
         setting = replace(SETTING, sizes=replace(SETTING.sizes, paper_before=full))
-        for task, reference in zip(step.tasks(setting), (True, full), strict=True):
-            speed, *shares = (row.plain() for row in task.run())
-            assert speed["unit"] == "tokens/s"
-            assert speed["count"] == 28
-            assert (speed["reference"] is not None) == reference
-            assert sum(share["share"] for share in shares) == pytest.approx(1)
+        for task, reference in zip(step.tasks(setting), (True, full), strict=False):
+            rows = [row.plain() for row in task.run()]
+            speeds = [row for row in rows if "ours" in row]
+            assert {row["unit"] for row in speeds} == {"tokens/s"}
+            assert {row["count"] for row in speeds} == {28}
+            assert (speeds[0]["reference"] is not None) == reference
+            assert len(speeds) == 1 + (instructions is not None)
+            if instructions:
+                goals = {"AMX": ("≥ 2.5", True), "AVX512_BF16": ("≥ 1.5", True)}
+                assert (speeds[1]["goal"], speeds[1]["met"]) == goals[instructions]
+                assert speeds[1]["ratio"]["median"] == 3
+            assert [row["share"] for row in rows if "share" in row] == [1.0] * len(speeds)
 
 
 @pytest.mark.parametrize(("size", "name"), [(SMALL, "on_lstm_small.yaml"), (PAPER, "on_lstm.yaml")])

@@ -10,7 +10,7 @@ from app.common.kernel_sets import contradicts, differences, report_entries
 from app.common.used_kernels import kernels, libraries
 from app.modules import LanguageModel
 from app.nets import LSTM, ONLSTM, softmax
-from app.nets.fused import dispatch
+from app.nets.fused import bf16, dispatch
 
 CPU = torch.device("cpu")
 
@@ -34,11 +34,20 @@ def test_a_language_model_has_all_that_it_computes_with(monkeypatch: pytest.Monk
     }
 
 
-def test_submodules_are_asked_under_the_autocast_of_the_training() -> None:
-    """As their implementations depend on it: under autocast the loss is torch's."""
-    found = {precision: kernels(model(), CPU, precision)["softmax"] for precision in ("32-true", "bf16-mixed")}
-    assert found["32-true"].startswith("blocks of 256 rows")
-    assert found["bf16-mixed"] == "PyTorch"
+def test_submodules_are_asked_under_the_autocast_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As their implementations depend on it, and on the processor."""
+    monkeypatch.setattr(bf16, "instructions", lambda: "AMX")
+    found = {precision: kernels(model(), CPU, precision) for precision in ("32-true", "bf16-mixed", "16-mixed")}
+    assert found["32-true"]["softmax"].startswith("blocks of 256 rows")
+    assert found["bf16-mixed"]["softmax"] == found["bf16-mixed"]["recurrent products"] == "bfloat16 by AMX"
+    assert found["bf16-mixed"]["weight dropout"] == "Philox4x32-10"
+    assert found["16-mixed"]["softmax"] == "PyTorch"
+    monkeypatch.setattr(bf16, "instructions", lambda: None)
+    for outer, loss in ((torch.bfloat16, "PyTorch"), (torch.float32, found["32-true"]["softmax"])):
+        monkeypatch.setattr(bf16, "outer_precision", lambda outer=outer: outer)
+        without = kernels(model(), CPU, "bf16-mixed")
+        assert without["softmax"] == loss
+        assert without["recurrent products"].endswith(f"those with the input in {str(outer)[6:]}")
     asked = []
 
     class Asked(nn.Module):

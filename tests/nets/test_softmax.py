@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from app.nets import softmax
+from app.nets.fused import bf16
 from app.nets.softmax import ROWS, log_softmax_parts, softmax_loss
 
 
@@ -70,10 +71,16 @@ def test_only_what_needs_a_gradient_gets_one() -> None:
     assert weight.grad is not None
 
 
-def test_under_autocast_it_is_pytorchs() -> None:
+def test_under_autocast_without_the_kernels_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's loss where its bfloat16 is fast, else that of float32."""
     tensors, targets = inputs(20, 8, 16, torch.float32)
+    monkeypatch.setattr(bf16, "instructions", lambda: None)
+    exact = softmax_loss(*tensors, targets)
     with torch.autocast("cpu", torch.bfloat16):
+        monkeypatch.setattr(bf16, "outer_precision", lambda: torch.bfloat16)
         assert torch.equal(softmax_loss(*tensors, targets), plain(*tensors, targets))
+        monkeypatch.setattr(bf16, "outer_precision", lambda: torch.float32)
+        assert torch.equal(softmax_loss(*tensors, targets), exact)
 
 
 def test_extreme_scores_stay_finite() -> None:

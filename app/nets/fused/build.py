@@ -102,7 +102,7 @@ def _build() -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         built = Path(folder) / f"recurrent-{key}.so"
         log.info("Compiling the recurrent layers' time steps, once for this machine, to %s", cache)
-        command = [*compiler, *FLAGS, "-o", str(built), str(SOURCES / "recurrent.cpp")]
+        command = [*compiler, *FLAGS, *map(str, sorted(SOURCES.glob("*.cpp"))), "-o", str(built)]
         subprocess.run(command, check=True, capture_output=True, text=True)
         ctypes.CDLL(str(built))
         path = cache / f"recurrent-{key}-{_digest(built.read_bytes())}.so"

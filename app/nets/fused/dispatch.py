@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from app.nets.fused import native, steps
+from app.nets.fused import bf16, bf16_sequence, native, steps
 from app.nets.fused.build import library, library_digest
 from app.nets.fused.cells import Cell
 from app.nets.fused.eager_gradients import Eager, Read, eager_gradients
@@ -69,8 +69,8 @@ def read(
 ) -> Read:
     """Read a sequence.
 
-    Under autocast on the CPU only the products with the input are in bfloat16, and the recurrent part is in float32. On
-    a GPU all products are in bfloat16, with sums in float32; cell state and master gates are in float32 everywhere.
+    Under autocast all products are in bfloat16 where the processor has fast ones (`bf16.instructions`) and on a GPU,
+    with sums in float32; cell state and master gates are in float32 everywhere.
 
     Args:
         cell: computes a step after the products.
@@ -87,6 +87,10 @@ def read(
     """
     device = x.device.type
     outer = torch.bfloat16 if torch.is_autocast_enabled(device) else x.dtype
+    if device == "cpu" and torch.is_autocast_enabled(device):
+        if bf16.instructions():
+            return bf16_sequence.read(cell, eager, x, weight_ih, bias, weight_hh, h, c)
+        outer = bf16.outer_precision()
     if device != "cpu":
         from app.nets.fused.gpu import sequence  # needs Triton, which torch has only where it supports a GPU
 
@@ -97,12 +101,21 @@ def read(
 
 
 def implementations() -> dict[str, str]:
-    """What `read` computes with in this process: the time steps, with the digest of their library, and the products."""
+    """What `read` computes with in this process, under the autocast that is active.
+
+    These are the time steps, with the digest of their library; the products; and, where it is not torch's, the
+    generator of weight dropout.
+    """
     digest = library_digest()
-    return {
-        "recurrent steps": "PyTorch" if digest is None else f"compiled {digest}",
-        "recurrent products": "PyTorch" if onednn() is None else "oneDNN",
-    }
+    found = {"recurrent steps": "PyTorch" if digest is None else f"compiled {digest}"}
+    onednns = "PyTorch" if onednn() is None else "oneDNN"
+    if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return found | {"recurrent products": onednns}
+    instructions = bf16.instructions()
+    if instructions:
+        return found | {"recurrent products": f"bfloat16 by {instructions}", "weight dropout": "Philox4x32-10"}
+    outer = str(bf16.outer_precision()).removeprefix("torch.")
+    return found | {"recurrent products": f"{onednns}, those with the input in {outer}"}
 
 
 class _Sequence(torch.autograd.Function):
