@@ -112,7 +112,7 @@ extern "C" void bf16_losses_and_gradients(long threads, long tiles, const entry*
         std::vector<float> scores(BLOCK * padded);
         std::vector<entry> rounded(BLOCK * rows_stride);
 #pragma omp for schedule(static)
-        for (long top = 0; top < d_stride; top += BLOCK) {
+        for (long top = 0; top < count; top += BLOCK) {
             const long rows = count - top < BLOCK ? count - top : BLOCK;
             score(engine, s, top, rows, scores.data(), padded);
             for (long r = 0; r < rows; r++) {
