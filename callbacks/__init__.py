@@ -8,6 +8,7 @@ from callbacks.iterative_pruning import IterativePruningCallback
 from callbacks.last_learning_rates import LastLearningRates
 from callbacks.metrics_recorder import MetricsRecorder
 from callbacks.nt_asgd import NTASGD
+from callbacks.pace import Pace
 from callbacks.parse_logging import ParseLogging
 from callbacks.reported_progress import ReportedProgress
 from callbacks.required_metric import RequiredMetric
@@ -25,6 +26,7 @@ __all__ = [
     "IterativePruningCallback",
     "LastLearningRates",
     "MetricsRecorder",
+    "Pace",
     "ParseLogging",
     "ReportedProgress",
     "RequiredMetric",

@@ -1,7 +1,6 @@
 """The `lottery` subcommand: from parsed options to an experiment in its run directory."""
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,10 @@ from app.runs.source_ticket import claim_tickets
 from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
 from app.training.pruning_callback import refuse_pruning
 from app.training.requirements import check_monitor, check_test, check_training
+from callbacks import Pace
 from callbacks.trainer_state import refuse_strategy
+
+PLAN_SECONDS = 20.0  # of iterations, which a plan extrapolates from
 
 
 def run_lottery(
@@ -199,7 +201,6 @@ def _plan(experiment: Experiment, place: Place | None) -> Plan:
     """What the experiment would train; its place is where networks would be trained at once, if they would."""
     model, data, settings, iterations = experiment.model, experiment.data, experiment.settings, experiment.iterations
     rows = validations(experiment.config["trainer"], data, iterations)
-    measured = min(iterations, -(-2 * iterations // max(1, rows)))  # as long as two validations take
     declared = protocols.metric_schema(model)
     moments = {key.method: moment_of(settings, key) for key in settings.networks()}
     plan = Plan(
@@ -210,7 +211,7 @@ def _plan(experiment: Experiment, place: Place | None) -> Plan:
         metrics=len(declared) if declared is not None else 4,
         iterations=iterations,
         rows=1 + rows,
-        seconds=_seconds(experiment, measured) / measured * iterations,
+        seconds=_seconds(experiment, rows),
         finished=frozenset(finished_keys(settings, experiment.layout)),
         begins={
             name: iteration_at(settings, moment, iterations=iterations, rewind_iteration=experiment.rewind_iteration)
@@ -220,10 +221,12 @@ def _plan(experiment: Experiment, place: Place | None) -> Plan:
     return replace(plan, at_once=seconds_at_once(plan, model, data, place)) if place is not None else plan
 
 
-def _seconds(experiment: Experiment, iterations: int) -> float:
-    """Time of a first stretch of training, thrown away."""
+def _seconds(experiment: Experiment, validations: int) -> float:
+    """The time of a training, from its beginning, which is thrown away."""
+    # As many iterations as two validations are apart, or fewer of slow ones.
+    most = min(experiment.iterations, -(-2 * experiment.iterations // max(1, validations)))
+    pace = Pace(PLAN_SECONDS)
     with tempfile.TemporaryDirectory() as root:
-        trainer = experiment.make_trainer(Path(root), [], [], max_steps=iterations, max_epochs=-1)
-        began = time.monotonic()
+        trainer = experiment.make_trainer(Path(root), [pace], [], max_steps=most, max_epochs=-1)
         trainer.fit(experiment.model, datamodule=experiment.data)
-        return time.monotonic() - began
+    return pace.iteration * experiment.iterations + pace.validation * (1 + validations)
