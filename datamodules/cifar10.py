@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.original_data import NOT_ORIGINAL
 from datamodules.archive import unpack_files
 from datamodules.cifar_records import CLASSES, RECORD, SIDE, Records, read_records
 from datamodules.image_format import check_side, reformat
-from datamodules.in_memory_data_module import EVAL_BATCH_SIZE, InMemoryDataModule, Source, Split, SplitSizes, split_last
+from datamodules.in_memory_data_module import EVAL_BATCH_SIZE, InMemoryDataModule, Source, SplitSizes
 from datamodules.resumable import fetched
 
 # Both serve the same archive. The second one is the author's, who is read at less than 100 kB/s at times.
@@ -146,10 +145,6 @@ class CIFAR10(InMemoryDataModule):
         checksums = {name if original else f"{name} {NOT_ORIGINAL}": each.sha256 for name, each in files.items()}
         pixels = torch.cat([reformat(each.pixels, gray=self.gray, side=self.side) for each in files.values()])
         return Source(pixels, torch.cat([each.labels for each in files.values()]), checksums)
-
-    def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """Test: the last rows, those of the test file. Validation: chosen at random from the others."""
-        return split_last(len(labels), self.sizes, seed=seed)
 
     def _unpack(self, archive: Path) -> None:
         names = {f"{FOLDER}/{name}": self.folder / name for name in self._missing()}

@@ -51,7 +51,7 @@ class SplitSizes(NamedTuple):
 
 
 class InMemoryDataModule(TensorDataModule, ABC):
-    """Base class of image data modules: a subclass defines how to read the images and how to split them.
+    """Base class of image data modules: a subclass defines how to read the images, and may define how to split them.
 
     Batches are pairs (images, labels): float32[B, channels, H, W] and int64[B]. Pixels become numbers from 0 to 1 or,
     where a subclass sets `standardised`, (pixel - mean) / std with mean and standard deviation of each channel over all
@@ -104,9 +104,14 @@ class InMemoryDataModule(TensorDataModule, ABC):
             UserError: a file is missing or wrong.
         """
 
-    @abstractmethod
     def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """Split all rows by `seed` alone; the test part is the same for every seed."""
+        """Split all rows by `seed` alone; the test part is the same for every seed.
+
+        Where a subclass does not say otherwise it is the last rows, and validation is drawn from the others.
+        """
+        rest = len(labels) - self.sizes.test
+        val = torch.randperm(rest, generator=generator(seed))[: self.sizes.val].sort().values
+        return Split(train=rows_except(rest, val), val=val, test=torch.arange(rest, len(labels)))
 
     def reseed(self, *, split: int, order: int) -> None:
         """Use new seeds for the split and the training order; an existing split is replaced.
@@ -207,13 +212,6 @@ def rows_except(rows: int, *taken: Tensor) -> Tensor:
     for part in taken:
         free[part] = False
     return free.nonzero().squeeze(1)
-
-
-def split_last(rows: int, sizes: SplitSizes, *, seed: int) -> Split:
-    """Split row numbers: the last ones for test, and for validation some drawn by `seed` from the others."""
-    rest = rows - sizes.test
-    val = torch.randperm(rest, generator=generator(seed))[: sizes.val].sort().values
-    return Split(train=rows_except(rest, val), val=val, test=torch.arange(rest, rows))
 
 
 def _draw(rows: Tensor, count: int, random: torch.Generator) -> Tensor:

@@ -15,9 +15,7 @@ from datamodules.in_memory_data_module import (
     EVAL_BATCH_SIZE,
     InMemoryDataModule,
     Source,
-    Split,
     SplitSizes,
-    split_last,
 )
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -154,10 +152,6 @@ class MNIST(InMemoryDataModule):
             values.append(tensor)
         pixels, labels = torch.cat(values[0::2]), torch.cat(values[1::2])
         return Source(pixels.unsqueeze(1), labels.long(), checksums)
-
-    def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """Test: the last rows, those of the test files. Validation: chosen at random from the others."""
-        return split_last(len(labels), self.sizes, seed=seed)
 
     def _find(self, file: IdxFile) -> Path | None:
         candidates = (folder / name for folder in (self.raw_dir, Path(self.data_dir)) for name in _names(file))

@@ -12,9 +12,7 @@ from datamodules.in_memory_data_module import (
     EVAL_BATCH_SIZE,
     InMemoryDataModule,
     Source,
-    Split,
     SplitSizes,
-    split_last,
 )
 
 # N images, side S.
@@ -81,10 +79,6 @@ class Synthetic10(InMemoryDataModule):
         pixels, labels = draw(sum(self.sizes), DRAWN_FROM)
         sha256 = hashlib.sha256(pixels.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
         return Source(reformat(pixels, gray=self.gray, side=self.side), labels, {"synthetic10": sha256})
-
-    def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """Test: the last rows. Validation: chosen at random from the others."""
-        return split_last(len(labels), self.sizes, seed=seed)
 
 
 def draw(count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,10 @@
 """Random images of the size and number of MNIST: training takes as long, and nothing has to be downloaded."""
 
 import torch
-from torch import Tensor
 
 from app.common.seeds import generator
 from datamodules import InMemoryDataModule
-from datamodules.in_memory_data_module import Source, Split, SplitSizes, split_last
+from datamodules.in_memory_data_module import Source, SplitSizes
 
 SIDE, CLASSES = 28, 10
 
@@ -20,10 +19,6 @@ class Noise(InMemoryDataModule):
         random = generator(0)
         pixels = torch.randint(256, (sum(self.sizes), 1, SIDE, SIDE), dtype=torch.uint8, generator=random)
         return Source(pixels, torch.randint(CLASSES, (len(pixels),), generator=random), {})
-
-    def split_rows(self, labels: Tensor, *, seed: int) -> Split:
-        """The last rows are the test set; the validation set is sampled from the others."""
-        return split_last(len(labels), self.sizes, seed=seed)
 
 
 def noise(sizes: SplitSizes) -> Noise:
