@@ -25,7 +25,7 @@ from app.cli.trained_model import TrainedModel, check_model
 from app.cli.trainer_options import check_processes, check_trainer, let_speak, write_defaults_of_callbacks
 from app.common import gpu_kernels
 from app.common.errors import UserError
-from app.common.lightning_internals import OpenCLI, requeue_signal, starts_by_spawning
+from app.common.lightning_internals import OpenCLI, read_counts_before_shares, requeue_signal, starts_by_spawning
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
@@ -82,6 +82,7 @@ class CLI(OpenCLI):
         self._study = study
         self._asked = _asked(args)
         write_defaults_of_callbacks()
+        read_counts_before_shares()
         strict = {"exit_on_error": False, "allow_abbrev": False}
         main = {"prog": "python -m app"} | strict
         super().__init__(

@@ -4,10 +4,13 @@ Every function and class here has a test in tests/common/test_lightning_internal
 Lightning changes that part. Only this file and `ranks` import Lightning in this room.
 """
 
+import inspect
 import signal
 from collections.abc import Collection, Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -256,6 +259,19 @@ class CheapHooks(LightningModule):
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
+
+
+def read_counts_before_shares() -> None:
+    """Let the command line read 4 as a count where an option of the Trainer is a count or a share, as Lightning says.
+
+    Values are read as the first type that they fit. `typing` keeps one object for `Optional[Union[int, float]]` and
+    `Optional[Union[float, int]]`, so that the order that Lightning has written is that of whichever library came first.
+    """
+    hints = inspect.unwrap(Trainer.__init__).__annotations__
+    for name, hint in hints.items():
+        types = get_args(hint)
+        if int in types and float in types:
+            hints[name] = reduce(or_, sorted(types, key=lambda each: each is not int))
 
 
 class OpenCLI(LightningCLI):

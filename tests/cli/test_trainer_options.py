@@ -1,8 +1,11 @@
-"""Which of the Trainer's options are refused before anything is made."""
+"""How the Trainer's options are read, and which are refused before anything is made."""
 
+import inspect
 from typing import Any
 
 import pytest
+from helpers.configs import parse
+from lightning.pytorch import Trainer
 
 from app.cli.trainer_options import check_trainer
 from app.common.errors import UserError
@@ -61,3 +64,15 @@ def test_an_accelerator_that_is_not_there(accelerator: str, monkeypatch: pytest.
 def test_an_accelerator_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightning.pytorch.accelerators.cuda.CUDAAccelerator.is_available", lambda: True)
     check_trainer(FINE | {"accelerator": "gpu"}, in_run=False)
+
+
+@pytest.mark.parametrize(("text", "value"), [("4", 4), ("0.5", 0.5), ("1", 1), ("1.0", 1.0)])
+def test_a_whole_number_of_batches_is_a_count(text: str, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was imported before Lightning: `typing` may then have turned `int` and `float` round in its types."""
+    turned = dict.fromkeys(("limit_train_batches", "limit_val_batches", "val_check_interval"), float | int | None)
+    for name, hint in turned.items():
+        monkeypatch.setitem(inspect.unwrap(Trainer.__init__).__annotations__, name, hint)
+    words = [word for name in turned for word in (f"--trainer.{name}", text)]
+    parsed = parse("fit", "--config", "configs/lenet.yaml", *words, monkeypatch=monkeypatch).trainer
+    for name in turned:
+        assert (parsed[name], type(parsed[name])) == (value, type(value))

@@ -1,11 +1,13 @@
 """Every private part of Lightning that is relied on, one test each; they fail when a new version changes that part."""
 
 import copy
+import inspect
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -39,6 +41,7 @@ from app.common.lightning_internals import (
     is_resuming,
     is_stateful_loader,
     leave_to_us,
+    read_counts_before_shares,
     requeue_signal,
     reset_averaging,
     reset_early_stopping,
@@ -60,14 +63,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty:UserWarning"),
 ]
 BATCHES = 7  # in an epoch of TinyData
-
-
-@pytest.fixture(autouse=True)
-def _cheap_trainers(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Every new Trainer would look through all installed packages for callbacks that they offer.
-    monkeypatch.setattr(
-        "lightning.pytorch.trainer.connectors.callback_connector._load_external_callbacks", lambda _: []
-    )
 
 
 def after_batches(ask: Any, **arguments: Any) -> list[Any]:
@@ -514,3 +509,16 @@ def test_the_signal_of_a_job_that_is_to_run_again(slurm: None, monkeypatch: pyte
     assert requeue_signal(Trainer(plugins=[SLURMEnvironment(requeue_signal=signal.SIGHUP)], **options)) == signal.SIGHUP
     monkeypatch.delenv("SLURM_NTASKS")
     assert requeue_signal(Trainer(**options)) is None
+
+
+def test_options_that_are_a_count_or_a_share_are_counts_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    hints = inspect.unwrap(Trainer.__init__).__annotations__
+    for name, hint in list(hints.items()):  # to be restored afterwards
+        monkeypatch.setitem(hints, name, hint)
+    monkeypatch.setitem(hints, "limit_val_batches", float | int | None)
+    read_counts_before_shares()
+    assert get_args(hints["limit_val_batches"]) == (int, float, NoneType)
+    both = [types for types in map(get_args, hints.values()) if float in types and int in types]
+    assert len(both) >= 7
+    assert all(types.index(int) < types.index(float) for types in both)
+    assert get_args(hints["devices"])[-1] is int, "types that are no share stay as they are"
