@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from lightning.pytorch.trainer.connectors import callback_connector
 
 from app.nets.fused.build import library
 
@@ -24,6 +25,11 @@ torch.set_num_threads(1)
 os.environ.setdefault("WANDB_MODE", "disabled")
 # Read when Triton is imported: without a GPU its interpreter runs the kernels.
 os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))
+# What tests write they read again through the same system, before any of it is on the disk; waiting for the disk takes
+# longer than half of the tests. Commands in processes of their own do wait.
+os.fsync = os.fstat
+# Every new Trainer would look through all installed packages for callbacks that they offer.
+callback_connector._load_external_callbacks = lambda group: []
 library()  # compiled before any test, whose output would have a line about it
 settings.register_profile("tests", deadline=None)  # the first example pays for imports
 settings.load_profile("tests")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -77,9 +76,7 @@ def language_model(net: RecurrentNet | None = None, *, seed: int = 0, **options:
 
 def trainer(callbacks: Iterable[Callback] = (), **arguments: Any) -> Trainer:
     """Clips and validates at the ends of epochs, unless it is told otherwise."""
-    # Every new Trainer would look through all installed packages for callbacks that they offer.
-    with patch("lightning.pytorch.trainer.connectors.callback_connector._load_external_callbacks", lambda group: []):
-        return tiny_trainer(list(callbacks), **{"limit_val_batches": 1.0, "gradient_clip_val": CLIP} | arguments)
+    return tiny_trainer(list(callbacks), **{"limit_val_batches": 1.0, "gradient_clip_val": CLIP} | arguments)
 
 
 def net_for(features: int, size: int) -> RecurrentNet:
