@@ -35,7 +35,7 @@ class SentenceGroups:
 
 
 class WSJ(LightningDataModule):
-    """The Wall Street Journal part of the Penn Treebank, or NLTK's sample of it.
+    """The Wall Street Journal part of the Penn Treebank, NLTK's sample of it, or a treebank in files of the same names.
 
     Words are preprocessed as in Mikolov's text: lower case, `N` for digits, no punctuation. The files are read once,
     even if several Trainers prepare the data; a warning reports if they are not the whole treebank.
@@ -43,7 +43,8 @@ class WSJ(LightningDataModule):
     Args:
         data_dir: the folder of the .mrg files, or a folder above it.
         split: "train" (sections 02-21), "valid" (22), "test" (23), "wsj10" (at most 10 words, all sections), or
-            "sample" (all of NLTK's sample); None for "test", or for "sample" if the treebank is the sample.
+            "sample" (all of NLTK's sample), "all" or "short" (at most 10 words) of any other treebank; None for
+            "test", "sample" or "all", whichever there is.
     """
 
     def __init__(self, data_dir: str = "data/treebank", split: str | None = None) -> None:

@@ -56,7 +56,8 @@ class LotteryTrainer(Trainer):
             ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
                 left out.
             treebank: folder with .mrg files.
-            split: which of the treebank's sentences; section 23, or the whole sample, where it is left out.
+            split: which of the treebank's sentences; section 23, or all of the sample or of another treebank, where
+                it is left out.
             text: a sentence to parse and draw instead of a treebank.
             layer: which layer to draw, 1 the lowest; the one that agrees best where it is left out.
             builder: by which trees are drawn, shen2018 or between_words.

@@ -1,7 +1,8 @@
-"""Reads the Penn Treebank's sentences and gold trees, preprocessed as by the authors of ON-LSTM."""
+"""Reads a treebank's sentences and gold trees, preprocessed as by the authors of ON-LSTM."""
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -10,22 +11,12 @@ from typing import TypeAlias
 
 from app.common.errors import UserError
 from app.parsing.mrg import parse_mrg
+from app.parsing.penn_treebank import NAMED, SPLITS, WORD_TAGS, Contents, tags
 from app.parsing.scores import SHORT
 from app.parsing.treebank_files import find_files, read_file
 from app.parsing.trees import GoldSentence, Node, Tree
 
-# Tags of words; without the tags of punctuation, currency signs and empty nodes.
-WORD_TAGS = frozenset(
-    (
-        *("CC", "CD", "DT", "EX", "FW", "IN", "JJ", "JJR", "JJS", "LS", "MD", "NN", "NNS", "NNP", "NNPS", "PDT", "POS"),
-        *("PRP", "PRP$", "RB", "RBR", "RBS", "RP", "SYM", "TO", "UH", "VB", "VBD", "VBG", "VBN", "VBP", "VBZ"),
-        *("WDT", "WP", "WP$", "WRB"),
-    )
-)
-SECTIONS = range(25)
-SPLITS = {"train": range(2, 22), "valid": range(22, 23), "test": range(23, 24)}  # by sections
-TEST_SENTENCES = 2_416  # of section 23
-SAMPLE_SECTIONS = {0, 1}
+WSJ10_SENTENCES = 7_422  # of the paper, by Shen et al. (2019, Table 2)
 _DIGITS = re.compile("[0-9]+")
 _FUNCTION = re.compile("(?<=.)[-=].*", re.DOTALL)  # keeps -NONE- and -LRB- whole
 
@@ -41,7 +32,7 @@ class Treebank:
         name: the treebank's name.
         splits: the sentences of each split; a sentence can be in several.
         checksums: hex SHA-256 of each section: of its files concatenated in the order of their numbers.
-        notice: one line about what is missing, for readers of the scores; empty for the whole treebank.
+        notice: one line about what is missing or left out, for readers of the scores; empty for the whole treebank.
     """
 
     name: str
@@ -51,15 +42,17 @@ class Treebank:
 
     @property
     def default_split(self) -> str:
-        """The split to evaluate on: "test", or "sample" where the treebank is the free sample.
+        """The split to evaluate on: "test", "sample" of the free sample, or "all" of a treebank not recognised.
 
         Raises:
-            UserError: it has neither.
+            UserError: it has none of them.
         """
-        for split in ("test", "sample"):
+        for split in ("test", "sample", "all"):
             if split in self.splits:
                 return split
-        raise UserError(f"{self.name}: section 23, the test split, is missing; choose from {', '.join(self.splits)}")
+        raise UserError(
+            f"{self.name}: section 23, the test split, is missing or not whole; choose from {', '.join(self.splits)}"
+        )
 
     def split(self, name: str | None = None) -> list[GoldSentence]:
         """The sentences of a split, at least one; of the default split if `name` is None.
@@ -75,12 +68,14 @@ class Treebank:
 
 
 def read_treebank(folder: Path) -> Treebank:
-    """Read the whole treebank or NLTK's sample of it, whichever the numbers in the files' names indicate.
+    """Read the Penn Treebank, NLTK's sample of it, or another treebank in files of the same names.
 
-    The whole treebank has the splits "train" (sections 02-21), "valid" (22) and "test" (23), each if all its sections
-    are present; the sample has the split "sample" with all sentences. Both have "wsj10": the sentences of at most 10
-    words of all sections, as in the paper (its code says "train" and uses sections 00-24). Sentences without words are
-    left out.
+    Which one it is follows from the tags of the words and the number of trees in each section. The Penn Treebank has
+    the splits "train" (sections 02-21), "valid" (22) and "test" (23), each if it has as many trees as it should; the
+    sample has the split "sample" with all sentences. Both have "wsj10": the sentences of at most 10 words of all
+    sections, as in the paper (its code says "train" and uses sections 00-24). Any other has the splits "all" and
+    "short", of at most 10 words. Words with tags that the Penn Treebank does not have are left out, and the notice says
+    so; sentences without words are left out.
 
     Args:
         folder: with the .mrg files, in itself or in folders below it.
@@ -89,48 +84,66 @@ def read_treebank(folder: Path) -> Treebank:
         UserError: no such folder, no .mrg files, a file that is not in the treebank's format, or no words at all.
     """
     files = find_files(folder)
-    sections, checksums = _read(files)
-    if not any(sections.values()):
-        raise UserError(f"{folder}: no word has a tag of the treebank, such as NN; is it the right folder?")
+    sections, checksums, contents = _read(files)
     sentences = list(chain.from_iterable(sections.values()))
+    if not sentences:
+        there = ", ".join(sorted(contents.foreign)[:NAMED])
+        raise UserError(
+            f"{folder}: no word has a tag of the Penn Treebank, such as NN"
+            + (f"; the tags are {there}" if there else "; is it the right folder?")
+        )
     short = [sentence for sentence in sentences if len(sentence.words) <= SHORT]
-    if sections.keys() <= SAMPLE_SECTIONS:
+    dropped = contents.what_is_dropped()
+    if contents.is_sample:
         name = "NLTK's sample of the Penn Treebank"
-        notice = (
+        about = (
             f"{folder} is {name} ({len(files)} files, {len(sentences):,} sentences), not section 23: figures on it are "
             "not those of the papers, and Mikolov's training text contains its sections 00-01"
         )
-        return Treebank(name, {"sample": sentences, "wsj10": short}, checksums, notice)
-    splits = {
-        split: [sentence for section in numbers for sentence in sections[section]]
-        for split, numbers in SPLITS.items()
-        if sections.keys() >= set(numbers)
-    }
-    name = "Penn Treebank, Wall Street Journal"
-    return Treebank(name, {**splits, "wsj10": short}, checksums, _what_is_missing(folder, sections, splits))
+        return Treebank(name, {"sample": sentences, "wsj10": short}, checksums, _notice(about, dropped))
+    if contents.is_penn:
+        splits = {split: [one for section in SPLITS[split] for one in sections[section]] for split in contents.splits}
+        about = _about_penn(folder, contents, len(short))
+        name = "Penn Treebank, Wall Street Journal"
+        return Treebank(name, {**splits, "wsj10": short}, checksums, _notice(about, dropped))
+    about = (
+        f"{folder} is not the Penn Treebank by its tags and by the number of trees in its sections ({len(files)} "
+        f"file{'s' * (len(files) != 1)}, {len(sentences):,} sentences): figures on it are not those of the papers"
+    )
+    return Treebank(f"treebank in {folder}", {"all": sentences, "short": short}, checksums, _notice(about, dropped))
 
 
-def _read(files: Mapping[int, Path]) -> tuple[_Sections, dict[str, str]]:
-    """Sentences and checksums by section."""
+def _read(files: Mapping[int, Path]) -> tuple[_Sections, dict[str, str], Contents]:
+    """Sentences and checksums by section, and what they were made from."""
     sections: _Sections = {}
+    trees, counts = Counter[int](), Counter[str]()
     digests: dict[int, hashlib._Hash] = {}
     for number, path in files.items():
         section, content = number // 100, read_file(path)
         digests.setdefault(section, hashlib.sha256()).update(content)
-        prepared = map(gold_sentence, parse_mrg(content, str(path)))
+        nodes = parse_mrg(content, str(path))
+        trees[section] += len(nodes)
+        for node in nodes:
+            counts += tags(node)
+        prepared = map(gold_sentence, nodes)
         sections.setdefault(section, []).extend(sentence for sentence in prepared if sentence is not None)
-    return sections, {f"section {section:02d}": digest.hexdigest() for section, digest in digests.items()}
+    checksums = {f"section {section:02d}": digest.hexdigest() for section, digest in digests.items()}
+    return sections, checksums, Contents(trees, counts)
 
 
-def _what_is_missing(folder: Path, sections: _Sections, splits: _Splits) -> str:
-    """One line about missing sections or sentences; empty if there are none."""
-    missing = [f"{section:02d}" for section in SECTIONS if section not in sections]
-    if missing:
-        effects = [*(f"no split {split}" for split in SPLITS if split not in splits), "wsj10 is not the paper's"]
-        return f"{folder} lacks sections of the Penn Treebank ({', '.join(missing)}): {', '.join(effects)}"
-    if len(splits["test"]) != TEST_SENTENCES:
-        return f"{folder} has {len(splits['test']):,} sentences in section 23, where the papers have {TEST_SENTENCES:,}"
+def _about_penn(folder: Path, contents: Contents, short: int) -> str:
+    """One line about how the Penn Treebank in a folder differs from the papers'; empty if it does not."""
+    phrases = contents.what_is_missing()
+    if phrases:
+        effects = [*(f"no split {split}" for split in SPLITS if split not in contents.splits), "wsj10 not the paper's"]
+        return f"{folder} is not the whole Penn Treebank ({', '.join(phrases)}): {', '.join(effects)}"
+    if short != WSJ10_SENTENCES:
+        return f"{folder} has {short:,} sentences in wsj10, where the paper has {WSJ10_SENTENCES:,}"
     return ""
+
+
+def _notice(*phrases: str) -> str:
+    return "; ".join(phrase for phrase in phrases if phrase)
 
 
 def gold_sentence(node: Node, *, keep_all: bool = False) -> GoldSentence | None:

@@ -213,8 +213,8 @@ def treebank(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.filterwarnings("ignore:.*NLTK's sample:UserWarning")
-@pytest.mark.parametrize("split", [None, "sample", "wsj10"])
+@pytest.mark.filterwarnings("ignore:.*not the Penn Treebank:UserWarning")
+@pytest.mark.parametrize("split", [None, "all", "short"])
 def test_a_treebank_of_ones_own(tmp_path: Path, split: str | None) -> None:
     gold = [GoldSentence(("the", "cat", "sees", "a", "dog"), ((0, 1), (2, (3, 4))))] * 2
     watched = Validations(ParseLogging(str(treebank(tmp_path)), split), gold)
@@ -222,8 +222,8 @@ def test_a_treebank_of_ones_own(tmp_path: Path, split: str | None) -> None:
     assert watched.logged == approximately(watched.right)
 
 
-def test_it_says_that_a_sample_is_one(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="NLTK's sample"):
+def test_it_says_what_a_treebank_is(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="is not the Penn Treebank by its tags"):
         fit(Validations(ParseLogging(str(treebank(tmp_path)))), TinyText())
 
 
@@ -232,9 +232,9 @@ def test_a_split_of_no_treebank() -> None:
         ParseLogging(split="wsj10")
 
 
-@pytest.mark.filterwarnings("ignore:.*NLTK's sample:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*not the Penn Treebank:UserWarning")
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^[^\n]*'test'[^\n]*sample[^\n]*$"):
+    with pytest.raises(UserError, match=r"^[^\n]*'test'[^\n]*all[^\n]*$"):
         fit(Validations(ParseLogging(str(treebank(tmp_path)), "test")), TinyText())
 
 

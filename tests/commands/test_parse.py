@@ -111,7 +111,7 @@ def test_a_treebank_of_the_users(
 ) -> None:
     arguments = ("--treebank", "bank", "--output", str(tmp_path))
     assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
-    assert "not section 23" in capsys.readouterr().err
+    assert "bank is not the Penn Treebank" in capsys.readouterr().err
     assert (tmp_path / "gold.txt").read_text() == "((the cat) (sees (a red dog)))\n((the dog) sleeps)\nyes\n"
 
 
@@ -172,7 +172,7 @@ def test_perplexity_beside_the_optimum(
         (["--draw", "[41]"], r"--draw names sentence 41.*1 to 40"),
         (["--builder", "greedy"], r"--builder is 'greedy'.*shen2018, between_words"),
         (["--treebank", "nowhere"], r"nowhere: no such folder"),
-        (["--treebank", "bank", "--split", "dev"], r"no split 'dev'.*sample, wsj10"),
+        (["--treebank", "bank", "--split", "dev"], r"no split 'dev'.*all, short"),
         (["--experiment", "other"], r"runs/other/seed_0/best\.ckpt: no such file"),
         (["--ckpt_path", "tree.yaml"], r"tree\.yaml: not a checkpoint"),
         (["--ckpt_path", "code.ckpt"], r"code\.ckpt: holds code.*not opened"),
@@ -186,7 +186,7 @@ def test_perplexity_beside_the_optimum(
         (["--data", "datamodules.PTB", "--data.data_dir", "nowhere"], r"nowhere"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:bank is NLTK's sample:UserWarning")
+@pytest.mark.filterwarnings("ignore:bank is not the Penn Treebank:UserWarning")
 def test_one_line_for_a_mistake(
     trained: Path,
     arguments: list[str],

@@ -14,7 +14,7 @@ SENTENCES = [f"( (S (NP (DT The) (NN dog)) (VP (VBZ barks){' (RB now)' * length}
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A sample of twenty sentences, of 3 to 22 words."""
+    """A treebank of twenty sentences, of 3 to 22 words."""
     (tmp_path / "wsj_0001.mrg").write_text("\n".join(SENTENCES))
     return tmp_path
 
@@ -25,24 +25,24 @@ def read(folder):
 
     def make(split: str | None = None) -> WSJ:
         data = WSJ(str(folder), split)
-        with pytest.warns(UserWarning, match="not section 23"):
+        with pytest.warns(UserWarning, match="is not the Penn Treebank"):
             data.prepare()
         return data
 
     return make
 
 
-def test_the_sample_s_sentences_and_trees_are_there_with_their_notice(read):
+def test_the_sentences_and_trees_are_there_with_their_notice(read):
     data = read()
     assert [len(sentence.words) for sentence in data.sentences] == list(range(3, 23))
     assert data.sentences[0].words == ("the", "dog", "barks")
     assert data.sentences[0].tree == ((0, 1), 2)
-    assert data.sentences is data.treebank.splits["sample"]
+    assert data.sentences is data.treebank.splits["all"]
     assert data.checksums == data.treebank.checksums
 
 
 def test_a_split_can_be_chosen(read):
-    assert [len(sentence.words) for sentence in read("wsj10").sentences] == list(range(3, 11))
+    assert [len(sentence.words) for sentence in read("short").sentences] == list(range(3, 11))
 
 
 def test_the_files_are_read_once_and_the_notice_is_given_once(read, folder):
@@ -57,14 +57,14 @@ def test_the_files_are_read_once_and_the_notice_is_given_once(read, folder):
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_a_split_that_is_not_there_is_refused_with_those_that_are(folder, split):
     data = WSJ(str(folder), split)
-    with pytest.raises(UserError, match=f"NLTK's sample .*: there is no split '{split}'; choose from sample, wsj10$"):
+    with pytest.raises(UserError, match=f"treebank in .*: there is no split '{split}'; choose from all, short$"):
         data.setup()
 
 
 def test_an_empty_split_is_refused(folder):
     (folder / "wsj_0001.mrg").write_text(SENTENCES[-1])
-    with pytest.raises(UserError, match=r"there is no split 'wsj10'; choose from sample$"):
-        WSJ(str(folder), "wsj10").setup()
+    with pytest.raises(UserError, match=r"there is no split 'short'; choose from all$"):
+        WSJ(str(folder), "short").setup()
 
 
 def test_what_was_not_read_is_not_given(folder):

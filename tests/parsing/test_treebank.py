@@ -7,9 +7,11 @@ from helpers.needs import DATA, needs_data
 from hypothesis import given
 from hypothesis import strategies as st
 
+import app.parsing.penn_treebank as penn
 import app.parsing.treebank as module
 from app.common.errors import UserError
-from app.parsing.treebank import WORD_TAGS, gold_sentence, read_treebank
+from app.parsing.penn_treebank import WORD_TAGS
+from app.parsing.treebank import gold_sentence, read_treebank
 from app.parsing.trees import GoldSentence
 
 SENTENCE = """
@@ -63,7 +65,8 @@ def words(sentences: list[GoldSentence]) -> list[str]:
 @pytest.fixture
 def whole(tmp_path, monkeypatch) -> Path:
     """The folders of the whole treebank, with one short and one long sentence in each section."""
-    monkeypatch.setattr(module, "TEST_SENTENCES", 2)
+    monkeypatch.setattr(penn, "TREES", {(0, 0): 2, (2, 21): 40, (22, 22): 2, (23, 23): 2, (24, 24): 2})
+    monkeypatch.setattr(module, "WSJ10_SENTENCES", 25)
     files = {f"wsj/{n:02d}/wsj_{n:02d}01.mrg": plain(n, "a", "b " * 11) for n in range(25)}
     return write(tmp_path / "whole", files)
 
@@ -75,7 +78,7 @@ def test_there_are_thirty_six_tags_of_words():
 
 def test_a_sentence_is_prepared_as_by_hand(tmp_path):
     treebank = read_treebank(write(tmp_path, {"wsj_0001.mrg": SENTENCE}))
-    (sentence,) = treebank.splits["sample"]
+    (sentence,) = treebank.splits["all"]
     # 0 mr. 1 lee 2 N.N 3 years 4 old 5 paid 6 N,N 7 to 8 go 9 away
     assert " ".join(sentence.words) == "mr. lee N.N years old paid N,N to go away"
     assert sentence.tree == (((0, 1), ((2, 3), 4)), (5, 6, (7, (8, 9))))
@@ -159,7 +162,8 @@ def test_the_depth_of_a_tree_is_no_limit():
 
 
 @pytest.mark.parametrize("layout", ["wsj_{:02d}{:02d}.mrg", "WSJ/{0:02d}/WSJ_{0:02d}{1:02d}.MRG"])
-def test_the_sample_is_recognised_wherever_its_files_lie(tmp_path, layout):
+def test_the_sample_is_recognised_wherever_its_files_lie(tmp_path, layout, monkeypatch):
+    monkeypatch.setitem(penn.TREES, (0, 0), 2)
     contents = {layout.format(1, 3): plain(1, "c " * 10, "d " * 11), layout.format(0, 2): plain(0, "a", "b b")}
     treebank = read_treebank(write(tmp_path, contents | {"README": "no tree", "BROWN/ck01.mrg": "no tree either"}))
     assert words(treebank.splits["sample"]) == [
@@ -180,6 +184,59 @@ def test_the_sample_is_recognised_wherever_its_files_lie(tmp_path, layout):
     assert "\n" not in treebank.notice
 
 
+def test_the_numbers_of_trees_add_up_to_the_treebank_s():
+    """With the 1,993 of section 01; and the sample of 3,914 is sections 00 and 01."""
+    assert sum(penn.TREES.values()) + 1_993 == 49_208
+    assert penn.TREES[0, 0] + 1_993 == 3_914
+
+
+FRENCH = "( (SENT (NP (DET Le) (NC chat)) (VN (V dort)) (PONCT .)) )\n"
+GERMAN = "( (S (NP (ART Der) (NN Hund)) (VVFIN schlief) (ADV gestern) ($. .)) )\n"
+
+
+def test_a_file_of_the_treebank_s_name_is_not_the_treebank(tmp_path):
+    """Nor is a section 23 of three sentences section 23."""
+    treebank = read_treebank(write(tmp_path, {"wsj_2300.mrg": plain(23, "a a", "b b", "c " * 11)}))
+    assert treebank.name == f"treebank in {tmp_path}"
+    assert {name: len(sentences) for name, sentences in treebank.splits.items()} == {"all": 3, "short": 2}
+    assert treebank.default_split == "all"
+    assert treebank.notice == (
+        f"{tmp_path} is not the Penn Treebank by its tags and by the number of trees in its sections (1 file, 3 "
+        "sentences): figures on it are not those of the papers"
+    )
+
+
+def test_words_that_are_left_out_are_told_with_their_tags(tmp_path):
+    treebank = read_treebank(write(tmp_path, {"wsj_0001.mrg": GERMAN * 3}))
+    assert words(treebank.split()) == ["hund"] * 3  # of four words
+    assert treebank.notice.endswith(
+        "; 12 of 15 words (80.0%) are left out, because the Penn Treebank does not have their tags: $. 3, ADV 3, "
+        "ART 3, VVFIN 3"
+    )
+
+
+def test_only_some_tags_are_named(tmp_path):
+    signs = "".join(f"(T{number} a)" for number in range(20))
+    notice = read_treebank(write(tmp_path, {"wsj_0001.mrg": f"(S (NN a) {signs})"})).notice
+    assert "20 of 21 words (95.2%)" in notice
+    assert notice.endswith("T14 1, T15 1 and 12 tags more")
+
+
+def test_other_tags_make_another_treebank_whatever_its_size(whole):
+    for path in whole.rglob("*.mrg"):
+        path.write_text(path.read_text().replace("(NN b", "(NC b", 1))
+    treebank = read_treebank(whole)
+    assert list(treebank.splits) == ["all", "short"]
+    assert "25 of 300 words (8.3%) are left out" in treebank.notice
+
+
+def test_a_misprinted_tag_does_not(whole):
+    write(whole, {"wsj/24/wsj_2401.mrg": plain(24, "a", "b " * 2_000).replace("(NN a", "(NP a", 1)})
+    treebank = read_treebank(whole)
+    assert list(treebank.splits) == ["train", "valid", "test", "wsj10"]
+    assert "1 of 2,289 words (0.0%) are left out" in treebank.notice
+
+
 def test_the_whole_treebank_has_the_usual_splits(whole):
     treebank = read_treebank(whole)
     assert treebank.notice == ""
@@ -192,7 +249,8 @@ def test_the_whole_treebank_has_the_usual_splits(whole):
     }
 
 
-def test_sentences_come_from_the_sections_of_their_split(tmp_path):
+def test_sentences_come_from_the_sections_of_their_split(tmp_path, monkeypatch):
+    monkeypatch.setattr(penn, "TREES", {(0, 0): 1, (2, 21): 20, (22, 22): 1, (23, 23): 1, (24, 24): 1})
     letters = "abcdefghijklmnopqrstuvwxy"
     contents = {f"wsj_{n:02d}00.mrg": plain(n, letters[n] * 2) for n in reversed(range(25))}
     treebank = read_treebank(write(tmp_path, contents))
@@ -221,15 +279,28 @@ def test_missing_sections_are_told_and_their_splits_are_not_there(whole):
     treebank = read_treebank(whole)
     assert list(treebank.splits) == ["valid", "wsj10"]
     assert treebank.notice == (
-        f"{whole} lacks sections of the Penn Treebank (07, 23): no split train, no split test, wsj10 is not the paper's"
+        f"{whole} is not the whole Penn Treebank (no section 07, 23): no split train, no split test, wsj10 not the "
+        "paper's"
     )
-    with pytest.raises(UserError, match="section 23, the test split, is missing; choose from valid, wsj10"):
+    with pytest.raises(UserError, match="section 23, the test split, is missing or not whole; choose from valid, wsj"):
         treebank.split()
 
 
-def test_a_section_23_of_another_length_is_told(whole):
-    write(whole, {"wsj/23/wsj_2302.mrg": plain(23, "a")})
-    assert "3 sentences in section 23, where the papers have 2" in read_treebank(whole).notice
+def test_a_section_of_another_length_is_told_and_is_no_split(whole):
+    """Also where other sections are missing."""
+    write(whole, {"wsj/23/wsj_2302.mrg": plain(23, "a"), "wsj/05/wsj_0502.mrg": plain(5, "a")})
+    (whole / "wsj/00/wsj_0001.mrg").unlink()
+    treebank = read_treebank(whole)
+    assert list(treebank.splits) == ["valid", "wsj10"]
+    assert (
+        "(no section 00, sections 02-21 have 41 trees and not 40, section 23 has 3 trees and not 2): no split train, "
+        "no split test, wsj10 not the paper's"
+    ) in treebank.notice
+
+
+def test_a_wsj10_of_another_length_is_told(whole, monkeypatch):
+    monkeypatch.setattr(module, "WSJ10_SENTENCES", 26)
+    assert read_treebank(whole).notice == f"{whole} has 25 sentences in wsj10, where the paper has 26"
 
 
 def refusal(folder: Path) -> str:
@@ -266,9 +337,9 @@ def test_a_file_that_is_a_folder_is_named(tmp_path):
     assert f"{tmp_path / 'wsj_0001.mrg'}: cannot be read (Is a directory)" in refusal(tmp_path)
 
 
-def test_a_treebank_of_other_tags_is_refused(tmp_path):
-    write(tmp_path, {"wsj_0001.mrg": "(S (NOUN dogs) (VERB bark))"})
-    assert "no word has a tag of the treebank" in refusal(tmp_path)
+def test_a_treebank_without_any_of_the_tags_is_refused(tmp_path):
+    write(tmp_path, {"wsj_0001.mrg": FRENCH})
+    assert "no word has a tag of the Penn Treebank, such as NN; the tags are DET, NC, PONCT, V" in refusal(tmp_path)
 
 
 @needs_data("treebank")
