@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from app.common.errors import UserError
 from app.common.metrics import Metric, percentage
+from app.common.precision import mixed_precision
 from app.parsing import BUILDERS, GoldSentence, score
 from app.parsing.layers import MEAN, layer_trees
 from app.parsing.tree_files import write_trees
@@ -109,7 +110,8 @@ class ParseLogging(Callback):
         if not due:
             pl_module.log_dict(dict.fromkeys(names, math.nan), rank_zero_only=True)
             return
-        trees = layer_trees(self._distances(pl_module), self.builder)
+        with mixed_precision(trainer):
+            trees = layer_trees(self._distances(pl_module), self.builder)
         for name, layer in zip(names, trees, strict=False):
             pl_module.log(name, 100 * score(trees[layer], self._gold).sentence_f1, rank_zero_only=True)
         self._log_trees(trainer, {"gold": [sentence.tree for sentence in self._gold]} | trees)

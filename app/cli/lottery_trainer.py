@@ -9,6 +9,7 @@ from app.cli.context import Context
 from app.commands.parse import ParseOptions, TreeModel, parse_text, parse_treebank
 from app.commands.syntax import TABLE, TABLE_COLUMNS, SentenceScorer, SyntaxOptions, score_syntax
 from app.common.errors import UserError
+from app.common.precision import mixed_precision
 from app.lottery.command import run_lottery
 from app.lottery.settings import Pruning
 from app.runs.checkpoints import load_weights
@@ -72,12 +73,14 @@ class LotteryTrainer(Trainer):
         )
         self._load(model, datamodule, checkpoint)
         if text is not None:
-            parse_text(cast(TreeModel, model), text, options)
+            with mixed_precision(self):
+                parse_text(cast(TreeModel, model), text, options)
             return
         title, gold = gold_sentences(datamodule, treebank, split)
         if treebank is None and hasattr(datamodule, "vocabulary"):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
-        scores = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
+        with mixed_precision(self):
+            scores = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
         self._log_table("parse", *scores)
 
     def syntax(
@@ -111,7 +114,8 @@ class LotteryTrainer(Trainer):
         )
         stimuli = options.stimuli(datamodule)
         self._load(model, datamodule, checkpoint)
-        rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
+        with mixed_precision(self):
+            rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
         self._log_table(TABLE, TABLE_COLUMNS, rows)
 
     def _log_table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:

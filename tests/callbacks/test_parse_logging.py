@@ -277,3 +277,20 @@ def test_what_makes_no_sense(options: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError) as caught:
         ParseLogging(**options)
     assert str(caught.value) == f"ParseLogging: {said}"
+
+
+@pytest.mark.parametrize(("precision", "mixed"), [("32-true", False), ("bf16-mixed", True)])
+def test_sentences_are_read_in_the_precision_of_the_training(
+    precision: Any, mixed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    read = LanguageModel.distances
+
+    def distances(self: LanguageModel, sentences: Any) -> Any:
+        asked.append(torch.is_autocast_enabled("cpu"))
+        return read(self, sentences)
+
+    monkeypatch.setattr(LanguageModel, "distances", distances)
+    run = trainer(max_epochs=1, precision=precision, callbacks=[ParseLogging()])
+    run.fit(language_model(), datamodule=TinyTrees())
+    assert asked == [mixed]

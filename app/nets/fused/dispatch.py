@@ -56,12 +56,17 @@ def fusible(cell: Cell, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: T
         and all(forward_ad.unpack_dual(one).tangent is None for one in tensors)  # type: ignore[no-untyped-call]
         and x.dim() == 3
         and x.numel() > 0
-        and len(x) >= (FEWEST_STEPS if device.type == "cpu" else 1)
+        and len(x) >= _fewest_steps(device)
         and weight_ih.shape == (rows, x.size(2))
         and bias.shape == (rows,)
         and h.shape == c.shape == (x.size(1), hidden_size)
         and (device.type == "cpu" or available.usable(cell, hidden_size, device))
     )
+
+
+def _fewest_steps(device: torch.device) -> int:
+    """Under autocast one, since the eager operations would compute the gates in bfloat16."""
+    return FEWEST_STEPS if device.type == "cpu" and not torch.is_autocast_enabled("cpu") else 1
 
 
 def read(
