@@ -23,9 +23,10 @@ from app.cli.run_trainers import RunTrainers, as_list
 from app.cli.save_fit_config import SaveFitConfig
 from app.cli.trained_model import TrainedModel, check_model
 from app.cli.trainer_options import check_processes, check_trainer, let_speak, write_defaults_of_callbacks
-from app.common import gpu_kernels
+from app.common import float32_precision, gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI, read_counts_before_shares, requeue_signal, starts_by_spawning
+from app.common.ranks import is_first
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
@@ -146,7 +147,7 @@ class CLI(OpenCLI):
     @override
     def before_instantiate_classes(self) -> None:
         torch.set_num_threads(self.value("threads"))
-        torch.set_float32_matmul_precision(self.value("matmul_precision"))
+        float32_precision.choose(self.value("matmul_precision"), self.value("conv_precision"))
         gpu_kernels.choose(self.value("gpu_kernels"))
         trainer = self.value("trainer")
         if self.subcommand in ("fit", "lottery"):
@@ -161,6 +162,9 @@ class CLI(OpenCLI):
             super().instantiate_classes()
         if self.config.get("subcommand"):
             check_processes(self.trainer)
+            if self._parent is None and is_first():
+                chosen = self.value("matmul_precision"), self.value("conv_precision")
+                float32_precision.warn_without_effect(*chosen, self.trainer.strategy.root_device)
 
     @override
     def instantiate_trainer(self, **arguments: Any) -> Trainer:

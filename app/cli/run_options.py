@@ -1,10 +1,9 @@
 """The options of every command besides model, data and Trainer."""
 
-from typing import Literal
-
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser
 
+from app.common.float32_precision import ConvPrecision, MatmulPrecision
 from app.runs.best_validation import BestValidation
 
 
@@ -27,9 +26,16 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     )
     parser.add_argument(
         "--matmul_precision",
-        type=Literal["highest", "high", "medium"],
+        type=MatmulPrecision,
         default="highest",
-        help="Precision of float32 products, as for torch.set_float32_matmul_precision; high is TF32 on a GPU.",
+        help="Precision of float32 products, as for torch.set_float32_matmul_precision: highest is float32; high is "
+        "TF32, which few CPUs have; medium is bfloat16 on a CPU and TF32 on a GPU.",
+    )
+    parser.add_argument(
+        "--conv_precision",
+        type=ConvPrecision,
+        default="default",
+        help="Precision of float32 convolutions, by the same names; default is highest on a CPU and high on a GPU.",
     )
     parser.add_argument(
         "--gpu_kernels",

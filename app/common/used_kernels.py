@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from app.common.float32_precision import measured
 from app.common.kernel_sets import LIBRARIES
 from app.common.processor import instruction_set
 from app.common.protocols import WithKernels
@@ -15,7 +16,10 @@ LOWER_PRECISION = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def kernels(module: nn.Module, device: torch.device, precision: str = "32-true") -> dict[str, str]:
-    """The processor or GPU, the libraries, and the implementations that the submodules declare, by name.
+    """What computes a training, by name.
+
+    That is the processor or GPU, the libraries, the precision in which float32 is multiplied, and the implementations
+    that the submodules declare.
 
     Args:
         module: what is trained.
@@ -24,6 +28,7 @@ def kernels(module: nn.Module, device: torch.device, precision: str = "32-true")
     """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     found = {device.type: instruction_set() if device.type == "cpu" else name, LIBRARIES: libraries(device.type)}
+    found |= measured(device)
     with _autocast(device.type, precision):
         for each in module.modules():
             if isinstance(each, WithKernels):

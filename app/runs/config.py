@@ -44,6 +44,7 @@ WITHOUT_EFFECT = (
 # Newer options that an old run directory may lack, with the values that it was made with.
 BEFORE_OPTIONS: dict[str, Any] = {
     "matmul_precision": "highest",
+    "conv_precision": "default",
     "best.monitor": "val_loss",
     "best.mode": "min",
     "data.init_args.gray": False,

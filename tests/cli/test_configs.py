@@ -162,6 +162,7 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
         "checkpoint_seconds",
         "allow_other_kernels",
         "config",
+        "conv_precision",
         "data",
         "experiment",
         "gpu_kernels",

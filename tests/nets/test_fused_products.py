@@ -10,7 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.nets.fused import products
+from app.common.processor import flags
+from app.nets import LSTM
+from app.nets.fused import native, products
+from app.nets.fused.build import library
+from app.nets.fused.cells import Cell
 from app.nets.fused.products import onednn, product, repeated
 
 ZEROS = SimpleNamespace(
@@ -74,3 +78,36 @@ def test_without_the_operators(
     (told,) = caplog.messages
     assert says in told
     assert "\n" not in told
+
+
+def error(found: torch.Tensor, right: torch.Tensor) -> float:
+    return float((found.double() - right).norm() / right.norm())
+
+
+@pytest.mark.skipif(
+    {"avx512_bf16", "amx_bf16"}.isdisjoint(flags()) or onednn() is None, reason="a processor that multiplies bfloat16"
+)
+def test_the_chosen_precision_reaches_the_operators_and_not_the_compiled_steps() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(40, 96, generator=draw), torch.randn(64, 96, generator=draw)
+    right = x.double() @ weight.double().t()
+    cell, steps = LSTM(8, [24]).layers[0].cell, 6
+    gates = torch.randn(steps, 20, 96, generator=draw)
+    recurrent, (h, c) = torch.randn(96, 24, generator=draw) / 5, torch.zeros(2, 20, 24)
+    exact = native_or_none(cell, gates.double(), recurrent.double(), h.double(), c.double())
+    packed_before = repeated(weight, 40)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        for found in (product(x, weight), repeated(weight, 40)(x), packed_before(x)):
+            assert 1e-3 < error(found, right) < 4e-3
+        found = native_or_none(cell, gates.clone(), recurrent, h, c)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert error(product(x, weight), right) < 1e-6
+    if exact is not None and found is not None:
+        assert error(found, exact) < 1e-6
+
+
+def native_or_none(cell: Cell, *tensors: torch.Tensor) -> torch.Tensor | None:
+    """Outputs of the compiled steps; None where there is no compiler."""
+    return None if library() is None else native.forward_steps(cell, *tensors)[0]

@@ -30,6 +30,7 @@ CONFIG: dict[str, Any] = {
     "experiment": "e",
     "best": {"monitor": "val_loss", "mode": "min"},
     "matmul_precision": "highest",
+    "conv_precision": "default",
     "data": {"init_args": {"seed": 0, "gray": False}},
     "model": {"init_args": {"num_classes": 10, "channels_last": False}},
     "trainer": {
