@@ -30,6 +30,9 @@ os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())
 os.fsync = os.fstat
 # Every new Trainer would look through all installed packages for callbacks that they offer.
 callback_connector._load_external_callbacks = lambda group: []
+# In a job of SLURM the tests are no part of it; `SLURM_CONF` says where SLURM is, and not that this is a job.
+for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
+    del os.environ[name]
 library()  # compiled before any test, whose output would have a line about it
 settings.register_profile("tests", deadline=None)  # the first example pays for imports
 settings.load_profile("tests")

@@ -106,6 +106,8 @@ def quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
+    # It is said of every Trainer wherever SLURM is installed; processes that do not fit the Trainer are refused anyway.
+    warnings.filterwarnings("ignore", message=r"The `srun` command is available on your system but is not used")
     # The run directory is ours, and a training that goes on finds its checkpoints there.
     warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
     # Commands that only measure need the weights of a checkpoint and nothing of the callbacks that were there.

@@ -1,5 +1,6 @@
 """Several processes for a Trainer of one: each would write into the same run directory."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_tasks_that_do_not_fit_the_trainer_are_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert "ntasks-per-node=2" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_machine_that_has_srun_is_not_advised_to_use_it(tmp_path: Path) -> None:
+    """Lightning would, for every Trainer of one process."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/srun").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/srun").chmod(0o755)
+    done = in_process(*TINY, "--pruning.rounds", "0", cwd=tmp_path, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
