@@ -287,7 +287,7 @@ def test_what_the_code_tells_of_itself_is_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For example that it compiles, which takes seconds, or that it does without."""
-    tells = logging.getLogger("app.nets.fused.build")
+    tells = logging.getLogger("app.nets.compiled_library")
     monkeypatch.setattr(__main__, "dispatch", lambda argv: tells.info("compiling %s", "it"))
     assert __main__.main(["fit"]) == 0
     assert capsys.readouterr().err == "compiling it\n"

@@ -1,34 +1,22 @@
-"""Compiling the time steps, caching them, running without them, and the accuracy of their functions."""
+"""The compiled time steps: doing without them, and the accuracy of their functions."""
 
-import hashlib
 import logging
-import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from app.nets import LSTM, ONLSTM
-from app.nets.fused import build
+from app.nets import LSTM, ONLSTM, compiled_library
 from app.nets.fused.build import SOURCES, library
 
 needs_compiler = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 
 
 @pytest.fixture
-def real_library() -> Path:
-    """The compiled library in the user's cache."""
-    found = library()
-    assert found is not None
-    return Path(found._name)
-
-
-@pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache directory; the loaded library is forgotten after the test."""
-    monkeypatch.setattr(build, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(compiled_library, "cache", lambda: tmp_path / "cache")
     library.cache_clear()
     yield tmp_path / "cache"
     library.cache_clear()
@@ -47,72 +35,8 @@ def some_output() -> torch.Tensor:
 
 
 def test_the_sources_are_where_they_should_be() -> None:
-    assert {path.suffix for path in SOURCES.iterdir()} == {".cpp", ".h"}
-    assert SOURCES / "recurrent.cpp" in SOURCES.glob("*.cpp")
-
-
-def test_the_cache_is_the_users() -> None:
-    assert build._cache().name == "trees-and-tickets"
-    assert not build._cache().is_relative_to(SOURCES.parent)
-
-
-@needs_compiler
-def test_built_once_and_found_again(
-    real_library: Path,
-    elsewhere: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {real_library} $1"))
-    with caplog.at_level(logging.INFO, build.__name__):
-        for _ in range(3):
-            assert library() is not None
-            library.cache_clear()
-    assert (tmp_path / "log").read_text() == "built\n"
-    digest = hashlib.sha256(real_library.read_bytes()).hexdigest()[:16]
-    assert [path.name for path in elsewhere.iterdir()] == [f"recurrent-{build._key()}-{digest}.so"]
-    (told,) = caplog.messages
-    assert told.startswith("Compiling")
-
-
-@needs_compiler
-@pytest.mark.parametrize("left", [0, 1, 1_000, -1])
-def test_a_damaged_library_is_built_again(
-    left: int, real_library: Path, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Loading a library that was cut short kills the process with SIGBUS."""
-    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", f"echo built >> {tmp_path}/log; cp {real_library} $1"))
-    assert library() is not None
-    (built,) = elsewhere.iterdir()
-    whole = built.read_bytes()
-    # Not written in place: the file is mapped into this process.
-    damaged = tmp_path / "damaged"
-    damaged.write_bytes(whole[:left])
-    damaged.replace(built)
-    library.cache_clear()
-    assert library() is not None
-    assert (tmp_path / "log").read_text() == "built\nbuilt\n"
-    assert built.read_bytes() == whole
-    assert build.library_digest() == hashlib.sha256(whole).hexdigest()[:16]
-
-
-@needs_compiler
-def test_several_build_at_once_and_each_finds_a_whole_file(
-    real_library: Path, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No build sees the partial file of another, and one file remains."""
-    slowly = f"head -c 1000 {real_library} > $1; sleep 0.1; tail -c +1001 {real_library} >> $1"
-    monkeypatch.setenv("CXX", compiler(tmp_path / "c++", slowly))
-    seen = set()
-
-    def compile(_: int) -> None:
-        seen.add(build._build().read_bytes())
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(compile, range(4)))
-    assert seen == {real_library.read_bytes()}
-    assert len(list(elsewhere.iterdir())) == 1
+    assert {path.suffix for path in SOURCES.folder.iterdir()} == {".cpp", ".h"}
+    assert (SOURCES.folder / "recurrent.cpp").exists()
 
 
 @pytest.mark.parametrize(
@@ -130,9 +54,9 @@ def test_without_a_build_the_layers_read_all_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     library.cache_clear()
-    monkeypatch.setattr(build, "_cache", lambda: elsewhere)
+    monkeypatch.setattr(compiled_library, "cache", lambda: elsewhere)
     monkeypatch.setenv("CXX", "/nowhere/c++ -v" if does is None else compiler(tmp_path / "c++", does))
-    with caplog.at_level(logging.INFO, build.__name__):
+    with caplog.at_level(logging.INFO, compiled_library.__name__):
         found = some_output()
         assert library() is None
     assert says in caplog.messages[-1]
@@ -144,22 +68,6 @@ def test_without_a_build_the_layers_read_all_the_same(
 def test_a_folder_that_cannot_be_written(elsewhere: Path) -> None:
     elsewhere.write_text("a file")
     assert library() is None
-
-
-def test_the_name_tells_source_flags_and_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    names = {build._key(), build._key()}
-    assert len(names) == 1
-    monkeypatch.setattr(build, "FLAGS", ("-O0",))
-    names.add(build._key())
-    monkeypatch.setattr(build.platform, "machine", lambda: "another")
-    names.add(build._key())
-    shutil.copytree(SOURCES, tmp_path / "csrc")
-    monkeypatch.setattr(build, "SOURCES", tmp_path / "csrc")
-    assert build._key() in names
-    with (tmp_path / "csrc" / "cells.h").open("a") as file:
-        file.write("// changed\n")
-    names.add(build._key())
-    assert len(names) == 4
 
 
 @needs_compiler
