@@ -126,6 +126,10 @@ class ExperimentProgress(Callback):
         """Take over the iteration at which the training starts, which is above 0 if it is resumed."""
         self.reach(trainer.global_step, resumed=True)
 
+    def listens(self, trainer: Trainer) -> bool:
+        """Whether it is time to redraw."""
+        return self._clock() >= self._due
+
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

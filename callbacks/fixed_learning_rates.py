@@ -18,6 +18,10 @@ class FixedLearningRates(Callback):
     def __init__(self, rates: Sequence[Sequence[float]]) -> None:
         self.rates = rates
 
+    def listens(self, trainer: Trainer) -> bool:
+        """Whether a scheduler may have changed the rates; without one they stay what the first iteration made them."""
+        return bool(trainer.lr_scheduler_configs)
+
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         for optimizer, rates in zip(trainer.optimizers, self.rates, strict=True):

@@ -206,6 +206,13 @@ class IterativePruningCallback(Ticket, Callback):
         if self.first_batch is None and not isinstance(self.score, Magnitude):
             self.first_batch = batch
 
+    def listens(self, trainer: Trainer) -> bool:
+        """Whether the next iteration has something to note; who does it without hooks keeps masked weights at 0."""
+        wants_batch = self.first_batch is None and not isinstance(self.score, Magnitude)
+        ends_at = trainer.global_step + 1
+        notes_point = self.round == 0 and not self.rewind_point and ends_at >= self._rewind_iteration
+        return self._is_first or wants_batch or notes_point
+
     @override
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Zero the gradients of masked weights; Lightning clips after this hook, so they do not count in the norm."""

@@ -22,6 +22,10 @@ class LastLearningRates(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self.rates = [[float(group["lr"]) for group in each.param_groups] for each in trainer.optimizers]
 
+    def listens(self, trainer: Trainer) -> bool:
+        """Never: the rates are asked for after an iteration that has its hooks."""
+        return False
+
     @override
     def state_dict(self) -> dict[str, Any]:
         return {"rates": self.rates}

@@ -42,6 +42,10 @@ class ReportedProgress(Callback):
         """Report the first iteration, which is above 0 if the training is resumed."""
         self._listener.reach(trainer.global_step, resumed=True)
 
+    def listens(self, trainer: Trainer) -> bool:
+        """Whether the last report is old enough."""
+        return self._clock() >= self._due
+
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -103,6 +103,11 @@ class ResumeCheckpoint(Callback):
         if self._rng:
             set_rng_state(self._rng[trainer.global_rank % len(self._rng)], module)
 
+    def listens(self, trainer: Trainer) -> bool:
+        """Whether it is time to save after the next iteration, or it was asked to stop."""
+        due = time.monotonic() - self._last >= self.every_seconds
+        return due or self.stop() or trainer.global_step + 1 in self._moments
+
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

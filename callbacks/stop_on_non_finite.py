@@ -36,6 +36,10 @@ class StopOnNonFinite(Callback):
         else:
             self._loss = loss
 
+    def listens(self, trainer: Trainer) -> bool:
+        """Never: an iteration whose loss is not finite has its hooks in any case."""
+        return False
+
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit":

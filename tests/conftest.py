@@ -10,6 +10,7 @@ import torch
 from hypothesis import settings
 from lightning.pytorch.trainer.connectors import callback_connector
 
+from app.nets import feedforward
 from app.nets.fused.build import library
 
 # The slowest, so that no process waits for another at the end; pytest itself takes folders in alphabetical order.
@@ -33,7 +34,7 @@ callback_connector._load_external_callbacks = lambda group: []
 # In a job of SLURM the tests are no part of it; `SLURM_CONF` says where SLURM is, and not that this is a job.
 for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
     del os.environ[name]
-library()  # compiled before any test, whose output would have a line about it
+library(), feedforward.library()  # compiled before any test, whose output would have a line about it
 settings.register_profile("tests", deadline=None)  # the first example pays for imports
 settings.load_profile("tests")
 

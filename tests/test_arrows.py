@@ -32,8 +32,8 @@ ARROWS: dict[str, set[str]] = {
     "bench": {"callbacks", "cli", "datamodules", "lottery", "modules", "nets", "pruning", "runs", "training"},
     "__main__": {"authors", "bench", "cli", "commands", "report", "lottery"},
 }
-# The two files of `common` that are about Lightning: its rank, and its private parts.
-OF_LIGHTNING = ("ranks.py", "lightning_internals.py")
+# The files of `common` that are about Lightning: its rank, and its private parts.
+OF_LIGHTNING = ("ranks.py", "lightning_internals.py", "quiet_iterations.py")
 PURE = ("common", "nets", "stacked", "pruning", "parsing", "grammar", "logic", "syntax", "plotting")
 TOP = ("app", "callbacks", "datamodules")
 

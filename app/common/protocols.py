@@ -9,6 +9,7 @@
 | `final_metrics(datamodule)`        | module | none                                                                  |
 | `kernels(device)`                  | module | none; of every submodule                                              |
 | `stackable()`                      | module | none: its networks are trained one at a time                          |
+| `quiet_steps(optimizer, masks, clip)` | module | none: every iteration has Lightning's hooks                        |
 | `reseed(split=, order=)`           | data   | none: torch's global generator is seeded before every training        |
 | `iterations_per_epoch`             | data   | the length of its training loader                                     |
 | `whole()`, `rows()`, `batch_size`  | data   | none: networks are trained on it one at a time                        |
@@ -110,6 +111,43 @@ class Stackable(Protocol):
 
     def stackable(self) -> StackableParts:
         """Its parts; a UserError where it has something that this would leave out."""
+
+
+class QuietSteps(Protocol):
+    """Training iterations of a module between which nobody looks at it, several between `begin` and `end`."""
+
+    def begin(self) -> bool:
+        """Some iterations follow: whether everything is as it was when this was made."""
+
+    def __call__(self, batch: Any) -> Tensor | None:
+        """Train on a batch and return the loss; None if the module has to do this one by itself."""
+
+    def end(self) -> None:
+        """The iterations are done."""
+
+
+@runtime_checkable
+class QuietlyTrained(Protocol):
+    """A module that can do training iterations by itself, with the bits that they have with Lightning's hooks."""
+
+    def quiet_steps(
+        self, optimizer: Optimizer, masks: Mapping[str, Tensor], clip: Callable[[], None] | None
+    ) -> QuietSteps | None:
+        """Prepare such iterations; None if it cannot do them.
+
+        Args:
+            optimizer: of the training.
+            masks: bool, by plain parameter name, of the weights that are kept; the others stay 0.
+            clip: clips the gradients of the parameters, if they are to be clipped.
+        """
+
+
+@runtime_checkable
+class SometimesListening(Protocol):
+    """A callback with hooks around iterations that have something to do in some of them only."""
+
+    def listens(self, trainer: Any) -> bool:
+        """Whether the hooks around the next iteration have to be called."""
 
 
 @runtime_checkable

@@ -1,21 +1,24 @@
 """Image classification with any network."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
 from app.common import metrics, protocols
 from app.common.errors import UserError
 from app.common.lightning_internals import is_attached
+from app.common.states import plain_parameters
 from app.modules.low_overhead_module import LowOverheadModule
 from app.modules.train_means import TrainMeans, means
 from app.modules.warmup_multi_step_lr import WarmupMultiStepLR
+from app.nets import feedforward
 
 STAGES = ("val", "test")
 
@@ -38,6 +41,9 @@ class Classifier(LowOverheadModule):
         num_classes: number of classes.
         channels_last: give the network its images with the channels as the fastest dimension in memory, which torch's
             convolutions then keep. Faster for some networks; results differ in rounding. Weights stay as they are.
+        compiled: let compiled code train a network of linear layers with ReLU between them on a CPU (`app.nets.LeNet`,
+            or an `nn.Sequential` of `Flatten`, `Linear` and `ReLU`), where there is a compiler. Faster; results differ
+            in rounding.
     """
 
     metric_schema = (
@@ -57,12 +63,14 @@ class Classifier(LowOverheadModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         num_classes: int = 10,
         channels_last: bool = False,
+        compiled: bool = True,
     ) -> None:
         super().__init__()
         self.net = net
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.channels_last = channels_last
+        self.compiled = compiled
         self.val_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.test_right = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self._accuracies = {"val": self.val_right, "test": self.test_right}
@@ -141,6 +149,8 @@ class Classifier(LowOverheadModule):
         images = self._laid_out(images)
         if torch.is_grad_enabled():
             return self.net(images)  # type: ignore[no-any-return]
+        if (layers := self._compiled_layers(images)) is not None:
+            return feedforward.logits_of(layers, images)
         parts = torch.split(images, AT_ONCE.get(images.device.type, len(images)))
         return torch.cat([self.net(part) for part in parts])
 
@@ -157,10 +167,42 @@ class Classifier(LowOverheadModule):
     @override
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
-        logits = self.net(self._laid_out(images))
-        loss = F.cross_entropy(logits, labels)
+        loss, logits = self._loss(images, labels)
         self._train_means.add(loss, logits, labels)
         return loss
+
+    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy and logits of a batch."""
+        if (layers := self._compiled_layers(images)) is not None:
+            found = feedforward.cross_entropy(layers, images, labels)
+            if found is not None:
+                return found
+        logits = self.net(self._laid_out(images))
+        return F.cross_entropy(logits, labels), logits
+
+    def _compiled_layers(self, images: Tensor) -> list[nn.Linear] | None:
+        """The layers of the network if compiled code computes it for these images, else None."""
+        return feedforward.layers_for(self.net, images) if self.compiled else None
+
+    def quiet_steps(
+        self, optimizer: Optimizer, masks: Mapping[str, Tensor], clip: Callable[[], None] | None
+    ) -> "ClassifierSteps | None":
+        """Iterations by compiled code, where nobody listens to them (`app.common.protocols.QuietlyTrained`)."""
+        layers = feedforward.linear_layers(self.net) if self.compiled and type(self) is Classifier else None
+        if layers is None or feedforward.library() is None:
+            return None
+        parameters = plain_parameters(self)
+        kept: dict[Tensor, Tensor] = {parameters[name]: mask for name, mask in masks.items()}
+        if not feedforward.takes(optimizer, layers, kept):
+            return None
+        return ClassifierSteps(feedforward.Steps(layers, optimizer, kept, clip), self._train_means)
+
+    def kernels(self, device: str) -> dict[str, str]:
+        """What computes a network of linear layers on a type of device; nothing where the network is another."""
+        if device != "cpu" or feedforward.linear_layers(self.net) is None:
+            return {}
+        found = feedforward.library() if self.compiled and not torch.is_autocast_enabled("cpu") else None
+        return {"linear layers": "PyTorch" if found is None else f"compiled {found.digest}"}
 
     @override
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -251,3 +293,33 @@ class Classifier(LowOverheadModule):
             self._train_means.load(checkpoint["train_means"])
             if is_attached(self) and not self.trainer.is_global_zero:
                 self._train_means.clear()
+
+
+class ClassifierSteps:
+    """Iterations of a classifier by compiled code.
+
+    Args:
+        steps: of its network.
+        means: of its training.
+    """
+
+    def __init__(self, steps: feedforward.Steps, means: TrainMeans) -> None:
+        self._steps, self._means = steps, means
+        self.begin, self.end = steps.begin, steps.end
+
+    def __call__(self, batch: Any) -> Tensor | None:
+        """Train on images and labels; None where they are something else."""
+        if (
+            not isinstance(batch, list | tuple)
+            or len(batch) != 2
+            or not all(isinstance(each, Tensor) for each in batch)
+        ):
+            return None
+        images, labels = batch
+        found = self._steps(images, labels)
+        if found is None:
+            return None
+        loss, logits = found
+        value = logits.new_tensor(loss)
+        self._means.add(value, logits, labels)
+        return value

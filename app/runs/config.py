@@ -49,10 +49,14 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "best.mode": "min",
     "data.init_args.gray": False,
     "model.init_args.channels_last": False,
+    "model.init_args.compiled": False,
     "pruning.score": "magnitude",
     "pruning.resume_schedule": False,
     "pruning.least_per_layer": 0,
 }
+
+# Those that change some networks only, with the names of their classes.
+OF_NETWORKS = {"model.init_args.compiled": ("LeNet", "Sequential")}
 
 # Options that have Lightning's own defaults now; before run directories had a schema.json, every training had the
 # defaults of a lottery.
@@ -100,9 +104,10 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], free: Collec
     before, after = (
         {key: value for key, value in effective(each).items() if not _is_in(key, free)} for each in (theirs, ours)
     )
+    network = str(after.get("model.init_args.net.class_path", "")).rpartition(".")[2]
     for key, value in BEFORE_OPTIONS.items():
         if key in after:
-            before.setdefault(key, value)
+            before.setdefault(key, value if network in OF_NETWORKS.get(key, (network,)) else after[key])
     return _changes(before, after)
 
 

@@ -14,6 +14,7 @@ from app.common import protocols
 from app.common.errors import RunError
 from app.common.files import remove
 from app.common.metrics import Metric, Schema
+from app.common.quiet_iterations import train_quietly
 from app.common.ranks import is_first
 from app.common.used_kernels import kernels
 from app.runs.best_validation import BestValidation
@@ -24,6 +25,7 @@ from app.training.described_checkpoint import describe_in_plain_names, loading_p
 from app.training.kernel_record import KernelRecord
 from app.training.library_errors import library_errors_named
 from app.training.measure import measure
+from app.training.quiet import Quiet
 from app.training.run_checkpoint_io import RunCheckpointIO
 from app.training.trainer_factory import TrainerFactory
 from callbacks import (
@@ -215,6 +217,7 @@ class Training:
             arguments["enable_checkpointing"] = True
             callbacks.append(BestCheckpoint(self.files, self.best))
         trainer = self.make_trainer(self.files.root, callbacks, self.loggers, **arguments)
+        train_quietly(trainer, Quiet().prepare)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # the user has not asked for another
             trainer.strategy.checkpoint_io = RunCheckpointIO()
         return trainer

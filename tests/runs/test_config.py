@@ -32,7 +32,14 @@ CONFIG: dict[str, Any] = {
     "matmul_precision": "highest",
     "conv_precision": "default",
     "data": {"init_args": {"seed": 0, "gray": False}},
-    "model": {"init_args": {"num_classes": 10, "channels_last": False}},
+    "model": {
+        "init_args": {
+            "net": {"class_path": "app.nets.LeNet"},
+            "num_classes": 10,
+            "channels_last": False,
+            "compiled": False,
+        }
+    },
     "trainer": {
         "max_steps": 9,
         "logger": False,
@@ -222,6 +229,14 @@ def test_a_directory_that_is_older_than_an_option(run: RunLayout, key: str) -> N
     assert f"{key}: {BEFORE_OPTIONS[key]} -> other" in refusal(run, changed(key, "other"))
     # A command that has no such option, as `fit` has none of pruning's, is not told of it.
     assert differences(before, before) == []
+
+
+def test_an_old_directory_of_a_network_that_an_option_does_not_change(run: RunLayout) -> None:
+    for network, goes_on in (("app.nets.LeNet", False), ("torch.nn.Sequential", False), ("app.nets.Conv6", True)):
+        config = changed("model.init_args.net.class_path", network)
+        before = drop(config, "model.init_args.compiled")
+        config["model"]["init_args"]["compiled"] = True
+        assert (differences(config, before) == []) == goes_on
 
 
 @pytest.mark.parametrize("scope", ["layerwise", "global"])
