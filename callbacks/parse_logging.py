@@ -13,6 +13,7 @@ from typing_extensions import override
 from app.common.errors import UserError
 from app.common.metrics import Metric, percentage
 from app.common.precision import mixed_precision
+from app.common.spelling import MIKOLOV
 from app.parsing import BUILDERS, GoldSentence, score
 from app.parsing.layers import MEAN, layer_trees
 from app.parsing.tree_files import write_trees
@@ -83,7 +84,9 @@ class ParseLogging(Callback):
 
     def _read(self, trainer: Trainer) -> Sequence[GoldSentence]:
         if self.treebank is not None:
-            treebank = read_treebank(Path(self.treebank))
+            vocabulary = getattr(trainer.datamodule, "vocabulary", None)  # type: ignore[attr-defined]
+            spelling = MIKOLOV if vocabulary is None else vocabulary.spelling
+            treebank = read_treebank(Path(self.treebank), spelling)
             if treebank.notice:
                 rank_zero_warn(treebank.notice)
             return treebank.split(self.split)

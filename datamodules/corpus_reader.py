@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from app.common.errors import UserError
+from app.common.spelling import split_words
 from app.common.vocabulary import EOS, UNK, Vocabulary
 
 LONGEST_LINE = 1 << 20  # bytes of a sentence
@@ -65,7 +66,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """
     words = []
     for number, line in enumerate(_decoded(path), start=1):
-        parts = line.split()
+        parts = split_words(line)
         if len(parts) != 1:
             raise UserError(f"{path}, line {number}: has {len(parts)} words; expected one on every line")
         words.append(parts[0])
@@ -80,7 +81,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
 def _lines(path: Path) -> Iterator[list[str]]:
     """The words of each line, without `<eos>`."""
     for number, line in enumerate(_decoded(path), start=1):
-        words = line.split()
+        words = split_words(line)
         if words and words[-1] == EOS:
             words.pop()
         if EOS in words:

@@ -7,12 +7,14 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule
 
 from app.common.errors import UserError
+from app.common.spelling import MIKOLOV, Spelling
 from app.parsing import GoldSentence
 from app.parsing.treebank import read_treebank
+from datamodules.wsj import WSJ
 
 
 def gold_sentences(
-    data: LightningDataModule, treebank: str | None, split: str | None
+    data: LightningDataModule, treebank: str | None, split: str | None, spelling: Spelling = MIKOLOV
 ) -> tuple[str, Sequence[GoldSentence]]:
     """Read the gold sentences.
 
@@ -20,6 +22,7 @@ def gold_sentences(
         data: the data module; its `sentences` are used if no treebank is given.
         treebank: folder with .mrg files.
         split: of the treebank; None for its default split.
+        spelling: of a treebank's words.
 
     Returns:
         A short description of the source, and its sentences.
@@ -28,13 +31,15 @@ def gold_sentences(
         UserError: there are no gold trees, or the treebank has no such split.
     """
     if treebank is not None:
-        bank = read_treebank(Path(treebank))
+        bank = read_treebank(Path(treebank), spelling)
         if bank.notice:
             warnings.warn(bank.notice, stacklevel=2)
         return f"{bank.name}, {split or bank.default_split}", bank.split(split)
     if split is not None:
         raise UserError(f"--split is {split!r}, but no treebank is given; name its folder with --treebank")
     data.prepare_data()
+    if isinstance(data, WSJ):
+        data.spelling = spelling
     data.setup("predict")
     sentences: Sequence[GoldSentence] | None = getattr(data, "sentences", None)
     if sentences is None:

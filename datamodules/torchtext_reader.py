@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.common.errors import UserError
+from app.common.spelling import split_words
 from app.common.text_files import read_bytes
 from app.common.vocabulary import EOS, UNK, Vocabulary
 
@@ -55,7 +56,7 @@ def _field() -> Any:
     """A field that splits at white space, without `<pad>`, for which torchtext would add a row to the embedding."""
     from torchtext.data import Field
 
-    return Field(pad_token=None, unk_token=UNK, eos_token=EOS)
+    return Field(tokenize=split_words, pad_token=None, unk_token=UNK, eos_token=EOS)
 
 
 def _check(path: Path) -> None:
@@ -69,7 +70,7 @@ def _check(path: Path) -> None:
     if not text.strip():
         raise UserError(f"{path}: is empty; expected a text, one sentence per line")
     for row, sentence in enumerate(io.StringIO(text, newline=None), start=1):
-        words = sentence.split()
+        words = split_words(sentence)
         if not words:
             raise UserError(f"{path}, line {row}: is empty; expected a sentence on every line")
         if EOS in words:

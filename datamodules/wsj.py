@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule
 
 from app.common.errors import UserError
+from app.common.spelling import MIKOLOV, Spelling
 from app.parsing.treebank import Treebank, read_treebank
 from app.parsing.trees import GoldSentence
 
@@ -37,8 +38,9 @@ class SentenceGroups:
 class WSJ(LightningDataModule):
     """The Wall Street Journal part of the Penn Treebank, NLTK's sample of it, or a treebank in files of the same names.
 
-    Words are preprocessed as in Mikolov's text: lower case, `N` for digits, no punctuation. The files are read once,
-    even if several Trainers prepare the data; a warning reports if they are not the whole treebank.
+    Words are preprocessed as in Mikolov's text, lower case, `N` for digits, no punctuation, or in the `spelling` of the
+    vocabulary that a module predicts with. The files are read once for a spelling, even if several Trainers prepare the
+    data; a warning reports if they are not the whole treebank.
 
     Args:
         data_dir: the folder of the .mrg files, or a folder above it.
@@ -51,25 +53,27 @@ class WSJ(LightningDataModule):
         super().__init__()
         self.data_dir = data_dir
         self.split = split
+        self.spelling = MIKOLOV
         self._treebank: Treebank | None = None
+        self._read_in: Spelling | None = None
 
     def prepare(self) -> None:
         """Set up the data without a Trainer."""
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the treebank, unless that has been done.
+        """Read the treebank, unless that has been done in the same spelling.
 
         Raises:
             UserError: the folder has no treebank, one of its files is damaged, or it has no such split.
         """
-        if self._treebank is not None:
+        if self._read_in == self.spelling:
             return
-        treebank = read_treebank(Path(self.data_dir))
+        treebank = read_treebank(Path(self.data_dir), self.spelling)
         treebank.split(self.split)  # raises here if there is no such split
-        if treebank.notice:
+        if treebank.notice and self._treebank is None:
             warnings.warn(treebank.notice, stacklevel=2)
-        self._treebank = treebank
+        self._treebank, self._read_in = treebank, self.spelling
 
     @property
     def treebank(self) -> Treebank:
@@ -89,6 +93,10 @@ class WSJ(LightningDataModule):
         return dict(self.treebank.checksums)
 
     def predict_dataloader(self) -> SentenceGroups:
-        """The words of the chosen split's sentences, in order."""
+        """The words of the chosen split's sentences, in order, in the spelling of the module's vocabulary if any."""
+        vocabulary = getattr(self.trainer.lightning_module, "vocabulary", None) if self.trainer else None
+        if vocabulary is not None:
+            self.spelling = vocabulary.spelling
+            self.setup()
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return SentenceGroups([sentence.words for sentence in self.sentences], rank=rank, world_size=world_size)

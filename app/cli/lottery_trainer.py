@@ -10,6 +10,8 @@ from app.commands.parse import ParseOptions, TreeModel, parse_text, parse_treeba
 from app.commands.syntax import TABLE, TABLE_COLUMNS, SentenceScorer, SyntaxOptions, score_syntax
 from app.common.errors import UserError
 from app.common.precision import mixed_precision
+from app.common.spelling import MIKOLOV
+from app.common.vocabulary import Vocabulary
 from app.lottery.command import run_lottery
 from app.lottery.settings import Pruning
 from app.runs.checkpoints import load_weights
@@ -76,7 +78,9 @@ class LotteryTrainer(Trainer):
             with mixed_precision(self):
                 parse_text(cast(TreeModel, model), text, options)
             return
-        title, gold = gold_sentences(datamodule, treebank, split)
+        vocabulary: Vocabulary | None = getattr(model, "vocabulary", None)
+        spelling = MIKOLOV if vocabulary is None else vocabulary.spelling
+        title, gold = gold_sentences(datamodule, treebank, split, spelling)
         if treebank is None and hasattr(datamodule, "vocabulary"):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
         with mixed_precision(self):

@@ -1,6 +1,5 @@
 """`python -m app parse`: parses with a language model, scores the trees against a treebank and draws them."""
 
-import re
 import sys
 import warnings
 from collections import defaultdict
@@ -32,11 +31,6 @@ SCORES, GOLD = "scores.csv", "gold.txt"
 OPTION = "--output"
 DRAWN = 3  # number of sentences drawn by default
 DRAWN_WORDS = range(6, 16)  # their length: long enough to be interesting, short enough for a page
-# Without "%" and "&", which are words of the treebank, and the apostrophe, which is part of some words.
-PUNCTUATION = (
-    '!"#$()*+,-./:;<=>?@[]^_`{|}~'
-    + "\N{HORIZONTAL ELLIPSIS}\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
-)
 
 
 class TreeModel(Protocol):
@@ -73,11 +67,12 @@ class ParseOptions:
 
 
 def words_of(text: str, vocabulary: Vocabulary) -> list[str]:
-    """Preprocess a sentence like the treebank: lower case, digits as `N`, no punctuation except as part of a word.
+    """The words of a sentence, in the spelling of a vocabulary.
 
     Args:
         text: words separated by white space.
-        vocabulary: decides what is a word: "mr." is in it, "cat." is not.
+        vocabulary: decides on upper case, numbers, contractions and punctuation, and what is a word: "mr." is in it,
+            "cat." is not.
 
     Raises:
         UserError: fewer than two words are left, or the text is not UTF-8.
@@ -86,19 +81,10 @@ def words_of(text: str, vocabulary: Vocabulary) -> list[str]:
         text.encode()
     except UnicodeEncodeError:
         raise UserError("--text is not UTF-8; use a terminal with UTF-8 encoding") from None
-    tokens = re.sub("[0-9]+", "N", text.lower()).split()
-    words = [word for token in tokens if (word := _without_punctuation(token, vocabulary))]
+    words = vocabulary.words_of(text)
     if len(words) < 2:
         raise UserError(f"--text has {len(words)} word{'s' * (len(words) != 1)}; a tree needs two or more")
     return words
-
-
-def _without_punctuation(token: str, vocabulary: Vocabulary) -> str:
-    right = token.rstrip(PUNCTUATION)
-    for word in (token, token.lstrip(PUNCTUATION), right):
-        if word in vocabulary:
-            return word
-    return right.lstrip(PUNCTUATION)
 
 
 def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:

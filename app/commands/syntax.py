@@ -14,6 +14,7 @@ from rich.table import Table
 from app.commands.progress import progress
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.spelling import split_words
 from app.common.vocabulary import EOS, Vocabulary
 from app.plotting.bars import bars
 from app.plotting.canvas import render
@@ -33,6 +34,8 @@ SENTENCES = "sentences.csv"
 ACCURACY, KINDS = "accuracy", ("svg", "png")  # the picture
 OPTION = "--output"
 FULL_STOP = "."
+ENDS = (FULL_STOP, "?", "!")  # of a sentence, where the vocabulary has a full stop
+CLOSING = ("''", '"', ")", "-RRB-")  # may follow the end
 CHANCE = 0.5
 NAMED = 10  # most unknown words listed
 WIDTH = 160  # characters, enough for every table
@@ -105,7 +108,9 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
     check_output(options.output, files, OPTION)
     texts = list(dict.fromkeys(sentence for item in stimuli.items for sentence in item.sentences))
     end = sentence_end(model.vocabulary)
-    sentences = [ended(text.split(), end) for text in texts]
+    own = options.pairs is not None  # templates are spelt as the papers' models need them
+    spelt = _spelt(stimuli, model.vocabulary) if own else {text: split_words(text) for text in texts}
+    sentences = [ended(spelt[text], end) for text in texts]
     unknown = _unknown(texts, sentences, model.vocabulary)
     log_probability = dict(zip(texts, _scored(model, sentences), strict=True))
     scores = score_conditions(stimuli, log_probability, unknown)
@@ -134,8 +139,9 @@ def sentence_end(vocabulary: Vocabulary) -> str:
 
 
 def ended(words: list[str], end: str) -> list[str]:
-    """Append the end token, unless the sentence has it already."""
-    return words if words[-1] == end else [*words, end]
+    """Append the end token, unless the sentence has it already; nothing follows a question or exclamation mark."""
+    last = next((word for word in reversed(words) if word not in CLOSING), "")
+    return words if last in ((end,) if end != FULL_STOP else ENDS) else [*words, end]
 
 
 def print_table(table: Table) -> None:
@@ -165,6 +171,25 @@ def draw(models: Mapping[str, Sequence[SyntaxRow]], path: Path) -> None:
 def names_of_drawing(stem: str) -> list[str]:
     """The names of the files that `draw` writes."""
     return [f"{stem}.{kind}" for kind in KINDS]
+
+
+def _spelt(stimuli: Stimuli, vocabulary: Vocabulary) -> dict[str, list[str]]:
+    """The words of each sentence of the user's, in the spelling of the vocabulary.
+
+    Raises:
+        UserError: a sentence has no words, or two of an item have the same.
+    """
+    spelt = {sentence: vocabulary.words_of(sentence) for item in stimuli.items for sentence in item.sentences}
+    for number, item in enumerate(stimuli.items, start=1):
+        read = [" ".join(spelt[sentence]) for sentence in item.sentences]
+        if not all(read):
+            raise UserError(f"{stimuli.source}, item {number}: a sentence has no words; punctuation is no word here")
+        if len(set(read)) < len(read):
+            raise UserError(
+                f"{stimuli.source}, item {number}: two sentences are the same to the model, {read[0]!r}; its "
+                "vocabulary does not have what they differ in"
+            )
+    return spelt
 
 
 def _scored(model: SentenceScorer, sentences: Sequence[Sequence[str]]) -> list[float]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from app.common.errors import UserError
+from app.common.spelling import Spelling
 
 EOS = "<eos>"  # follows every line, and precedes a sentence that is read by itself
 UNK = "<unk>"  # replaces words that are not in the vocabulary
@@ -14,13 +15,15 @@ class Vocabulary:
 
     Args:
         words: the words in the order of the embedding's rows.
+        spelling: how words are spelt; None to take it from the words.
 
     Raises:
         UserError: a word occurs twice, or `<eos>` is missing.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], spelling: Spelling | None = None) -> None:
         self.words = list(words)
+        self.spelling = spelling or Spelling.of(self.words)
         self._index = {word: number for number, word in enumerate(self.words)}
         if len(self._index) != len(self.words):
             twice = next(word for number, word in enumerate(self.words) if self._index[word] != number)
@@ -51,6 +54,10 @@ class Vocabulary:
                 f"{', '.join(unknown)}: not in the vocabulary, which has no {UNK} to stand for unknown words"
             )
         return [self._index.get(word, self._index.get(UNK, -1)) for word in words]
+
+    def words_of(self, text: str) -> list[str]:
+        """The words of a user's text in the spelling of the vocabulary; see `Spelling.words`."""
+        return self.spelling.words(text, self)
 
     def unknown(self, words: Iterable[str]) -> list[str]:
         """The distinct words that are not in the vocabulary, in order of appearance."""

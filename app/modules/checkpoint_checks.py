@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from app.common.errors import UserError
+from app.common.spelling import Spelling
 from app.common.vocabulary import Vocabulary
 
 
@@ -27,13 +28,16 @@ def saved_vocabulary(saved: Any) -> Vocabulary:
     """The vocabulary of a checkpoint.
 
     Args:
-        saved: the checkpoint's entry "vocabulary": a dictionary with the words and their SHA-256.
+        saved: the checkpoint's entry "vocabulary": a dictionary with the words, their SHA-256 and their spelling, which
+            an old checkpoint does not have.
 
     Raises:
-        UserError: the entry has another form, or the words do not have the SHA-256 saved with them.
+        UserError: the entry has another form, the spelling is none, or the words do not have the SHA-256 saved with
+            them.
     """
     try:
-        vocabulary, sha256 = Vocabulary(saved["words"]), saved["sha256"]
+        spelling = Spelling.read(saved["spelling"]) if "spelling" in saved else None
+        vocabulary, sha256 = Vocabulary(saved["words"], spelling), saved["sha256"]
     except (TypeError, KeyError, AttributeError):
         raise UserError(
             "the checkpoint's vocabulary is not a list of words; was the checkpoint made by another program?"

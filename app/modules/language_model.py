@@ -263,7 +263,11 @@ class LanguageModel(SentenceReader):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.vocabulary is not None:
-            checkpoint["vocabulary"] = {"words": self.vocabulary.words, "sha256": self.vocabulary.sha256}
+            checkpoint["vocabulary"] = {
+                "words": self.vocabulary.words,
+                "sha256": self.vocabulary.sha256,
+                "spelling": self.vocabulary.spelling.as_dict(),
+            }
         if not is_attached(self):
             return
         checkpoint["train_sums"] = self._train_sums.over_ranks(self.trainer)

@@ -86,7 +86,7 @@ class SentenceReader(LowOverheadModule):
             self.train(training)
 
     def set_vocabulary(self, vocabulary: Vocabulary, source: str) -> None:
-        """Set the vocabulary; once it is set, check that it stays the same.
+        """Set the vocabulary; once it is set, check that it stays the same, and keep its spelling.
 
         Args:
             vocabulary: V words.
@@ -100,4 +100,4 @@ class SentenceReader(LowOverheadModule):
                 f"the vocabulary of {source} is not the one this model knows (SHA-256 {vocabulary.sha256[:12]}, not "
                 f"{self.vocabulary.sha256[:12]}); use the data that it was trained on"
             )
-        self.vocabulary = vocabulary
+        self.vocabulary = self.vocabulary or vocabulary

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.common.errors import UserError
+from app.common.spelling import MIKOLOV, Spelling
 from app.parsing.mrg import parse_mrg
 from app.parsing.penn_treebank import NAMED, SPLITS, WORD_TAGS, Contents, tags
 from app.parsing.scores import SHORT
@@ -17,7 +18,6 @@ from app.parsing.treebank_files import find_files, read_file
 from app.parsing.trees import GoldSentence, Node, Tree
 
 WSJ10_SENTENCES = 7_422  # of the paper, by Shen et al. (2019, Table 2)
-_DIGITS = re.compile("[0-9]+")
 _FUNCTION = re.compile("(?<=.)[-=].*", re.DOTALL)  # keeps -NONE- and -LRB- whole
 
 _Sections: TypeAlias = dict[int, list[GoldSentence]]
@@ -67,7 +67,7 @@ class Treebank:
         return self.splits[chosen]
 
 
-def read_treebank(folder: Path) -> Treebank:
+def read_treebank(folder: Path, spelling: Spelling = MIKOLOV) -> Treebank:
     """Read the Penn Treebank, NLTK's sample of it, or another treebank in files of the same names.
 
     Which one it is follows from the tags of the words and the number of trees in each section. The Penn Treebank has
@@ -79,12 +79,13 @@ def read_treebank(folder: Path) -> Treebank:
 
     Args:
         folder: with the .mrg files, in itself or in folders below it.
+        spelling: of the words, that of the model's vocabulary.
 
     Raises:
         UserError: no such folder, no .mrg files, a file that is not in the treebank's format, or no words at all.
     """
     files = find_files(folder)
-    sections, checksums, contents = _read(files)
+    sections, checksums, contents = _read(files, spelling)
     sentences = list(chain.from_iterable(sections.values()))
     if not sentences:
         there = ", ".join(sorted(contents.foreign)[:NAMED])
@@ -113,7 +114,7 @@ def read_treebank(folder: Path) -> Treebank:
     return Treebank(f"treebank in {folder}", {"all": sentences, "short": short}, checksums, _notice(about, dropped))
 
 
-def _read(files: Mapping[int, Path]) -> tuple[_Sections, dict[str, str], Contents]:
+def _read(files: Mapping[int, Path], spelling: Spelling) -> tuple[_Sections, dict[str, str], Contents]:
     """Sentences and checksums by section, and what they were made from."""
     sections: _Sections = {}
     trees, counts = Counter[int](), Counter[str]()
@@ -125,7 +126,7 @@ def _read(files: Mapping[int, Path]) -> tuple[_Sections, dict[str, str], Content
         trees[section] += len(nodes)
         for node in nodes:
             counts += tags(node)
-        prepared = map(gold_sentence, nodes)
+        prepared = (gold_sentence(node, spelling=spelling) for node in nodes)
         sections.setdefault(section, []).extend(sentence for sentence in prepared if sentence is not None)
     checksums = {f"section {section:02d}": digest.hexdigest() for section, digest in digests.items()}
     return sections, checksums, Contents(trees, counts)
@@ -146,16 +147,18 @@ def _notice(*phrases: str) -> str:
     return "; ".join(phrase for phrase in phrases if phrase)
 
 
-def gold_sentence(node: Node, *, keep_all: bool = False) -> GoldSentence | None:
+def gold_sentence(node: Node, *, keep_all: bool = False, spelling: Spelling = MIKOLOV) -> GoldSentence | None:
     """Preprocess a labelled tree for scoring, as the authors' `data_ptb.py` does.
 
     Words whose tag is not in `WORD_TAGS` are removed; the others become lower case with `N` for every run of digits
-    ("1.5" becomes "N.N"). Phrases without words are removed, and unary phrases are collapsed in the unlabelled tree.
-    Labels lose their function tags: NP-SBJ-1 and NP=2 become NP. Safe for trees of any depth, because nothing recurses.
+    ("1.5" becomes "N.N"), unless the spelling is another. Phrases without words are removed, and unary phrases are
+    collapsed in the unlabelled tree. Labels lose their function tags: NP-SBJ-1 and NP=2 become NP. Safe for trees of
+    any depth, because nothing recurses.
 
     Args:
         node: a tree in which each word is under its tag.
         keep_all: keep every word unchanged, whatever its tag.
+        spelling: of the words that are not kept unchanged.
 
     Returns:
         The sentence, its constituents in the order of their ends; None if no word is left.
@@ -173,7 +176,7 @@ def gold_sentence(node: Node, *, keep_all: bool = False) -> GoldSentence | None:
         elif child is not None:
             if keep_all or label in WORD_TAGS:
                 made.append(len(words))
-                words.append(child if keep_all else _DIGITS.sub("N", child.lower()))
+                words.append(child if keep_all else spelling.of_tree(child))
         else:
             begun.pop()
             if label and len(words) - start > 1:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.common.errors import UserError
+from app.common.spelling import split_words
 from app.common.text_files import read_lines
 from app.syntax.stimuli import Construction, Item, Stimuli
 
@@ -18,7 +19,7 @@ def read_pairs(path: Path) -> Stimuli:
 
     The first line may be a header that includes `grammatical` and `ungrammatical`; it can change the order of the
     columns and add `case`, `condition` and `ungrammatical_2`, the third sentence of a triple. Every case is a row of
-    the table. Sentences are words separated by white space, spelled as in the model's training text.
+    the table. Sentences are words separated by white space.
 
     Raises:
         UserError: the file cannot be read, is not UTF-8 or is empty, or a line is not a pair; names the line.
@@ -47,7 +48,7 @@ def _items(path: Path, lines: Sequence[str], columns: Sequence[str], *, first: i
                 f"{path}, line {number}: {len(cells)} column{'s' * (len(cells) != 1)}, expected {len(columns)} "
                 f"separated by tabs: {columns_named}"
             )
-        row = {name: " ".join(cell.split()) for name, cell in zip(columns, cells, strict=False)}
+        row = {name: " ".join(split_words(cell)) for name, cell in zip(columns, cells, strict=False)}
         sentences = tuple(row[name] for name in (GRAMMATICAL, *OTHERS) if row.get(name) or name != OTHERS[1])
         if not all(sentences):
             raise UserError(f"{path}, line {number}: a sentence is empty; write words in both columns")

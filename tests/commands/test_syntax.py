@@ -45,6 +45,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "own.txt").write_text(TEMPLATES)
     (directory / "own.tsv").write_text(PAIRS)
     (directory / "bad.tsv").write_text("a\n")
+    (directory / "same.tsv").write_text("The cat.\tthe cat\n")
+    (directory / "signs.tsv").write_text("the cat\t...\n")
     (directory / "empty.txt").write_text("[short] order\ncase simple\none: [ | sees]\n")
     return directory
 
@@ -87,6 +89,20 @@ def test_templates_are_scored_with_the_models_probabilities(
     polarity = found["polarity, intrusive vs. ungrammatical", "intrusive vs. ungrammatical"]
     right = [log_p(f"a the {cat}") > log_p(f"mat mat {cat}") for cat in ("cat", "dog", "zebra")]
     assert int(polarity["right"]) == sum(right)
+
+
+def test_pairs_are_read_in_the_spelling_of_the_vocabulary(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (trained / "spelt.tsv").write_text("The cat sees a DOG!\tCat, the sees a dog?\n")
+    (trained / "plain.tsv").write_text("the cat sees a dog\tcat the sees a dog\n")
+    found = []
+    for name in ("spelt", "plain"):
+        arguments = ("--pairs", f"{name}.tsv", "--output", str(tmp_path / name))
+        assert main("syntax", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+        with open(tmp_path / name / "sentences.csv") as file:
+            found.append([row["log_probability"] for row in csv.DictReader(file)])
+    assert found[0] == found[1]
 
 
 def test_pairs_of_ones_own(trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -144,6 +160,8 @@ def test_models_side_by_side(
     [
         ([], r"tiny\.pcfg has no minimal pairs; name a file of some in its words with --pairs"),
         (["--pairs", "own.tsv", "--templates", "own.txt"], r"--pairs and --templates are both given"),
+        (["--pairs", "same.tsv"], r"same\.tsv, item 1: two sentences are the same to the model, 'the cat'"),
+        (["--pairs", "signs.tsv"], r"signs\.tsv, item 1: a sentence has no words"),
         (["--pairs", "none.tsv"], r"none\.tsv: cannot be read"),
         (["--pairs", "bad.tsv"], r"bad\.tsv, line 1: 1 column"),
         (["--templates", "own.tsv"], r"own\.tsv, line 1: .* is not understood"),
@@ -177,6 +195,9 @@ def test_what_ends_a_sentence() -> None:
     assert sentence_end(Vocabulary([EOS, "a"])) == EOS
     assert sentence_end(Vocabulary([EOS, ".", "a"])) == "."
     assert ended(["a"], ".") == ended(["a", "."], ".") == ["a", "."]
+    for whole in (["a", "?"], ["a", "!"], ["a", "?", "''"]):
+        assert ended(whole, ".") == whole
+    assert ended(["a", "?"], EOS) == ["a", "?", EOS]
 
 
 def test_the_grammar_has_pairs_of_its_own() -> None:

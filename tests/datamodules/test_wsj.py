@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from app.common.errors import UserError
+from app.common.vocabulary import Vocabulary
 from datamodules.wsj import GROUP_SIZE, WSJ, SentenceGroups
 
 SENTENCES = [f"( (S (NP (DT The) (NN dog)) (VP (VBZ barks){' (RB now)' * length}) (. .)) )" for length in range(20)]
@@ -87,6 +88,18 @@ def test_the_processes_share_every_sentence_once(count, world_size):
     groups = [group for share in shares for group in share]
     assert sorted(sentence for group in groups for sentence in group) == sorted(sentences)
     assert all(0 < len(group) <= GROUP_SIZE for group in groups)
+
+
+def test_a_module_reads_the_words_in_the_spelling_of_its_vocabulary(read):
+    class Words(LightningModule):
+        vocabulary = Vocabulary(["<eos>", "The", "dog"])
+
+        def predict_step(self, batch: list[tuple[str, ...]]) -> tuple[str, ...]:
+            return batch[0]
+
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    (first, _) = trainer.predict(Words(), datamodule=read())
+    assert first == ("The", "dog", "barks")
 
 
 def test_a_trainer_predicts_group_by_group_in_order(read):

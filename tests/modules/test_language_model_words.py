@@ -21,6 +21,8 @@ from helpers.language import (
 from helpers.tiny import Probe, same, weights
 
 from app.common.errors import UserError
+from app.common.spelling import Spelling
+from app.common.vocabulary import Vocabulary
 from app.modules import LanguageModel
 from app.runs.checkpoints import load_weights
 
@@ -109,7 +111,25 @@ def test_the_words_are_in_the_checkpoint(tmp_path: Path) -> None:
     path = saved(language_model(), tmp_path / "2.ckpt")
     data = TinyText()
     data.prepare()
-    assert torch.load(path, weights_only=True)["vocabulary"] == {"words": WORDS, "sha256": data.vocabulary.sha256}
+    assert torch.load(path, weights_only=True)["vocabulary"] == {
+        "words": WORDS,
+        "sha256": data.vocabulary.sha256,
+        "spelling": {"lower_case": True, "numbers": False, "contractions": False},
+    }
+
+
+def test_the_spelling_of_the_checkpoint_is_kept_and_an_old_one_follows_from_its_words(tmp_path: Path) -> None:
+    path = saved(language_model(), tmp_path / "2.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    cased = Spelling(lower_case=False, numbers=False, contractions=False)
+    for spelling, expected in ((cased.as_dict(), cased), (None, Spelling.of(WORDS))):
+        entry = {name: value for name, value in checkpoint["vocabulary"].items() if name != "spelling"}
+        entry |= {"spelling": spelling} if spelling else {}
+        torch.save(checkpoint | {"vocabulary": entry}, path)
+        load_weights(model := language_model(), path)
+        model.set_vocabulary(Vocabulary(WORDS), "the data")
+        assert model.vocabulary is not None
+        assert model.vocabulary.spelling == expected
     model = language_model(seed=1)
     assert model.vocabulary is None
     load_weights(model, path)
