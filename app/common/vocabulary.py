@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from app.common.errors import UserError
 from app.common.spelling import Spelling
@@ -41,6 +42,10 @@ class Vocabulary:
     def sha256(self) -> str:
         """SHA-256 of the words joined by newlines, hexadecimal."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The words, their SHA-256 and their spelling, for a checkpoint."""
+        return {"words": self.words, "sha256": self.sha256, "spelling": self.spelling.as_dict()}
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """The numbers of words; an unknown word gets the number of `<unk>`.

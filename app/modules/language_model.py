@@ -25,6 +25,8 @@ from app.nets import RecurrentNet, State
 from app.nets.dropout import embed, locked_dropout
 from app.nets.softmax import implementations, softmax_loss
 
+AR_OUTPUTS = ("dropped", "undropped")
+
 
 class LanguageModel(SentenceReader):
     """A recurrent language model trained as Merity et al. (2018) and Shen et al. (2019, section 5.1) do.
@@ -47,13 +49,15 @@ class LanguageModel(SentenceReader):
         dropout_embedding: share of words dropped; a dropped word is dropped everywhere in the window.
         dropout_input: locked dropout on the embeddings.
         dropout_output: locked dropout on the net's output.
-        alpha: AR, the weight of the mean square of the dropped output.
+        alpha: AR, the weight of the mean square of the output.
         beta: TAR, the weight of the mean square of the output's change from step to step.
         lr_scheduler: makes the learning-rate scheduler from the optimiser; it steps after every validation; a
             plateau scheduler monitors `val_loss`.
+        ar_output: which output AR is of: "dropped", as by Merity et al., or "undropped", as in the code of Shen
+            et al. (2019), where it is 1 - dropout_output times as large in the mean.
 
     Raises:
-        UserError: a dropout outside [0, 1), a vocabulary size below 1, or sizes that cannot be tied.
+        UserError: a dropout outside [0, 1), vocabulary size below 1, unknown `ar_output`, or sizes that cannot be tied.
     """
 
     metric_schema = (
@@ -76,6 +80,7 @@ class LanguageModel(SentenceReader):
         alpha: float = 0.0,
         beta: float = 0.0,
         lr_scheduler: LRSchedulerCallable | None = None,
+        ar_output: str = "dropped",
     ) -> None:
         super().__init__()
         dropouts = {"embedding": dropout_embedding, "input": dropout_input, "output": dropout_output}
@@ -84,6 +89,8 @@ class LanguageModel(SentenceReader):
                 raise UserError(f"dropout_{place} is {p}; expected a probability in [0, 1)")
         if vocabulary_size < 1:
             raise UserError(f"vocabulary_size is {vocabulary_size}; expected the number of words in the data")
+        if ar_output not in AR_OUTPUTS:
+            raise UserError(f"ar_output is {ar_output!r}; expected {' or '.join(AR_OUTPUTS)}")
         if not isinstance(net, RecurrentNet):
             raise UserError(f"net is {type(net).__name__}; expected app.nets.ONLSTM or app.nets.LSTM")
         if tied and net.output_size != net.input_size:
@@ -101,6 +108,7 @@ class LanguageModel(SentenceReader):
         self.dropouts = dropouts
         self.alpha = alpha
         self.beta = beta
+        self.ar_output = ar_output
         self.vocabulary: Vocabulary | None = None
         self._state: State | None = None  # after the last window of the current stage
         self._train_state: State | None = None  # that of the training, during a validation
@@ -202,7 +210,8 @@ class LanguageModel(SentenceReader):
         loss = self._loss(dropped, batch.targets)
         self._train_sums.add(loss, batch.targets.numel())
         if self.alpha:
-            loss = loss + self.alpha * dropped.square().mean()
+            penalised = dropped if self.ar_output == "dropped" else output
+            loss = loss + self.alpha * penalised.square().mean()
         if self.beta and len(output) > 1:
             loss = loss + self.beta * output.diff(dim=0).square().mean()
         return loss
@@ -263,11 +272,7 @@ class LanguageModel(SentenceReader):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.vocabulary is not None:
-            checkpoint["vocabulary"] = {
-                "words": self.vocabulary.words,
-                "sha256": self.vocabulary.sha256,
-                "spelling": self.vocabulary.spelling.as_dict(),
-            }
+            checkpoint["vocabulary"] = self.vocabulary.as_dict()
         if not is_attached(self):
             return
         checkpoint["train_sums"] = self._train_sums.over_ranks(self.trainer)

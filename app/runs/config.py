@@ -50,6 +50,7 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "data.init_args.gray": False,
     "model.init_args.channels_last": False,
     "model.init_args.compiled": False,
+    "model.init_args.ar_output": "dropped",
     "pruning.score": "magnitude",
     "pruning.resume_schedule": False,
     "pruning.least_per_layer": 0,

@@ -145,7 +145,7 @@ class PlainModel:
         output, dropped, state = self.read(window.inputs, state)
         log_p = F.log_softmax(dropped @ self.decoder.weight.T + self.decoder.bias, -1)
         loss = -log_p.gather(-1, window.targets.unsqueeze(-1)).mean()
-        ar = (dropped**2).mean()
+        ar = ((dropped if self.model.ar_output == "dropped" else output) ** 2).mean()
         tar = ((output[1:] - output[:-1]) ** 2).mean()
         return loss, loss + self.model.alpha * ar + self.model.beta * tar, state
 

@@ -25,6 +25,7 @@ from helpers.tiny import Probe, same, weights
 from lightning.pytorch import Callback
 from torch import Tensor
 
+from app.common.errors import UserError
 from app.modules import LanguageModel
 from callbacks import MetricsRecorder
 from datamodules import Window
@@ -40,9 +41,10 @@ def gradients(loss: Tensor, model: LanguageModel) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("ar_output", ["dropped", "undropped"])
 @pytest.mark.parametrize(("alpha", "beta"), [(2.0, 1.0), (0.0, 1.0), (3.0, 0.0), (0.0, 0.0)])
-def test_the_loss_of_a_window(alpha: float, beta: float, tied: bool) -> None:
-    model = language_model(lstm(**NET_DROPOUTS), alpha=alpha, beta=beta, tied=tied)
+def test_the_loss_of_a_window(alpha: float, beta: float, ar_output: str, tied: bool) -> None:
+    model = language_model(lstm(**NET_DROPOUTS), alpha=alpha, beta=beta, ar_output=ar_output, tied=tied)
     twin = PlainModel(copy.deepcopy(model), training=True)
     state: Any = None
     for number, window in enumerate(train_windows(1)[0][:3]):
@@ -55,6 +57,25 @@ def test_the_loss_of_a_window(alpha: float, beta: float, tied: bool) -> None:
         torch.testing.assert_close(found, gradients(right, twin.model), rtol=0, atol=1e-12)
     assert len(found) == 10 + (0 if tied else 1)
     assert all(gradient.any() for gradient in found)
+
+
+def test_ar_of_the_undropped_output_is_smaller_by_the_share_that_is_kept() -> None:
+    """Kept values are divided by the share that is kept, 1 - p, so that the mean square is 1 / (1 - p) as large."""
+    window, penalties = train_windows(1)[0][0], dict.fromkeys(("dropped", "undropped"), 0.0)
+    for ar_output in penalties:
+        for seed in range(400):
+            losses = []
+            for alpha in (0.0, 1.0):
+                model = language_model(lstm(), alpha=alpha, beta=0.0, ar_output=ar_output, dropout_output=0.45)
+                torch.manual_seed(seed)
+                losses.append(model.training_step(window, 0).item())
+            penalties[ar_output] += losses[1] - losses[0]
+    assert penalties["dropped"] / penalties["undropped"] == pytest.approx(1 / 0.55, rel=0.05)
+
+
+def test_an_unknown_output_is_refused() -> None:
+    with pytest.raises(UserError, match="ar_output is 'both'; expected dropped or undropped"):
+        language_model(ar_output="both")
 
 
 def test_a_window_of_one_word_has_no_change_from_step_to_step() -> None:

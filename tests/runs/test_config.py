@@ -38,6 +38,7 @@ CONFIG: dict[str, Any] = {
             "num_classes": 10,
             "channels_last": False,
             "compiled": False,
+            "ar_output": "dropped",
         }
     },
     "trainer": {
