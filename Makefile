@@ -1,14 +1,16 @@
 # Two commands do everything on a machine with Python 3.11 or later:
 #   make run     draw lottery tickets on embedded digits, and grow trees from sentences of an embedded grammar
 #   make test    the whole test suite
-# and `make results` makes again what docs/results.md shows of the grammar, in less than ten minutes.
+# `make results` makes again what docs/results.md shows of the grammar, in less than ten minutes, and `make lowest` runs
+# the tests with the lowest versions that pyproject.toml allows, in an environment of their own.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+LOWEST := .venv-lowest
 GRAMMAR := configs/grammar/on_lstm.yaml
 
-.PHONY: run test lint results setup clean
+.PHONY: run test lint results lowest setup clean
 
 run: $(READY)
 	$(BIN)/python -m app lottery --config configs/quickstart.yaml
@@ -28,6 +30,9 @@ lint: $(READY)
 results: $(READY)
 	$(BIN)/python docs/results.py
 
+lowest: $(LOWEST)/ready
+	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
 setup: $(READY)
 
 # The last thing that is made: an installation that was cut short begins again.
@@ -37,5 +42,12 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo]'
 	@touch $@
 
+$(LOWEST)/ready: pyproject.toml .ci/lowest.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python .ci/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt \
+	    --editable '.[dev,demo]'
+	@touch $@
+
 clean:
-	rm -rf .venv
+	rm -rf .venv $(LOWEST)

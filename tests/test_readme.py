@@ -37,6 +37,14 @@ def test_links_lead_somewhere(link: str) -> None:
     assert (REPOSITORY / link).exists()
 
 
+def test_the_contents_are_the_headings() -> None:
+    """In their order, each with the anchor that a heading of Markdown has."""
+    headings = re.findall(r"^## (.+)$", re.sub(r"```.*?```", "", README, flags=re.DOTALL), re.MULTILINE)
+    contents = README[: README.index("\n## ")]
+    anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    assert re.findall(r"\[(.+?)\]\(#(.+?)\)", contents) == list(zip(headings, anchors, strict=True))
+
+
 def test_every_subcommand_has_an_example() -> None:
     ours = ("lottery", "report", "status", "stability", "parse", "syntax", "bench", "import-authors")
     for command in (*ours, "fit", "test", "validate", "predict"):

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.cli.shipped_configs import CONFIG, ENDINGS
 from app.common.text_files import read_yaml
-
-_CONFIG = ("--config", "-c")
-_ENDINGS = (".yaml", ".yml")
 
 
 def check_config_files(argv: Sequence[str]) -> None:
@@ -29,17 +27,17 @@ def check_config_files(argv: Sequence[str]) -> None:
         if not path.is_file() or path in seen:
             continue
         seen.add(path)
-        waiting += [path.parent / name for name in _texts(read_yaml(path)) if name.endswith(_ENDINGS)]
+        waiting += [path.parent / name for name in _texts(read_yaml(path)) if name.endswith(ENDINGS)]
 
 
 def _named(argv: Sequence[str]) -> Iterator[Path]:
     for before, argument in zip(["", *argv], argv, strict=False):
         option, equals, value = argument.partition("=")
-        if before in _CONFIG:
+        if before in CONFIG:
             yield Path(argument)
-        elif equals and (option in _CONFIG or value.endswith(_ENDINGS)):
+        elif equals and (option in CONFIG or value.endswith(ENDINGS)):
             yield Path(value)
-        elif argument.endswith(_ENDINGS):
+        elif argument.endswith(ENDINGS):
             yield Path(argument)
 
 

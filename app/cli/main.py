@@ -10,6 +10,7 @@ from typing import Any
 from app.cli.config_files import check_config_files
 from app.cli.mistakes import user_error
 from app.cli.parser import CLI, MEASURES
+from app.cli.shipped_configs import with_paths
 from app.cli.trained_model import TrainedModel, trained_model
 from app.common.errors import UserError
 from app.lottery.experiment import Experiment
@@ -27,6 +28,7 @@ def main(argv: list[str]) -> None:
     Raises:
         UserError: for what the command line or a configuration file gets wrong.
     """
+    argv = with_paths(argv)
     check_config_files(argv)
     argv, trained = _named_network(argv)
     # Lightning warns where arguments come from two places.
