@@ -5,6 +5,12 @@ from helpers.fits import write_fit, write_parse
 from helpers.made_up_run import write_run
 
 
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are composed, but not painted, which takes most of the time of a report: for tests of all else in it."""
+    monkeypatch.setattr("app.plotting.canvas.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
+
+
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Like the quickstart: 6 rounds, 2 replicates, one control. Read only."""

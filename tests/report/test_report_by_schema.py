@@ -124,6 +124,7 @@ def with_sentences(row: MetricsRow) -> MetricsRow:
     return {**row, "test_sentences": 50 + 40 * row["test_accuracy"]}
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_metric_of_the_users_has_its_label_and_its_unit(tmp_path: Path):
     write_run(tmp_path / "run", rounds=3, replicates=1, measure=with_sentences, metrics=[*METRICS, SENTENCES])
     files = report([tmp_path / "run"])

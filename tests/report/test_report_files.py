@@ -97,6 +97,7 @@ def test_a_report_of_the_user_s_own_is_not_replaced(small_run: Path, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_report_of_an_earlier_version_is_replaced(small_run: Path, tmp_path: Path):
     report([small_run], tmp_path)
     (tmp_path / WRITTEN).unlink()
@@ -107,6 +108,7 @@ def test_a_report_of_an_earlier_version_is_replaced(small_run: Path, tmp_path: P
         report([small_run], tmp_path)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_weights_are_not_needed_and_nothing_else_is_touched(tmp_path: Path):
     run = tmp_path / "run"
     write_run(run, rounds=1, replicates=1)

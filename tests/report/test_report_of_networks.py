@@ -18,6 +18,7 @@ def stems(document: Document) -> list[str]:
     return [picture.stem for picture in document.pictures]
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_lottery_tells_what_it_was_made_with_and_by(tmp_path: Path):
     run = tmp_path / "run"
     write_run(run, rounds=1, replicates=2)
@@ -68,6 +69,7 @@ def test_one_network_of_a_lottery_is_reported_like_a_training(key: NetworkKey, t
     assert ("SHA-256 of train.txt", DATA["train.txt"]) in made.rows
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_networks_and_trainings_may_be_compared_but_not_with_whole_lotteries(tmp_path: Path):
     run = tmp_path / "lottery"
     write_run(run, rounds=0, replicates=1, measure=as_language_model, metrics=LANGUAGE_METRICS)
