@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import SMALL, in_process, needs_digits, start
-from helpers.waiting import wait_until
+from helpers.command import PATH, SMALL, in_process, needs_digits
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from app import __main__
@@ -24,7 +24,7 @@ from app.common.processor import instruction_set
 from app.common.signals import StoppedAtOnce
 from app.runs import config
 from app.runs.checksums import record
-from app.runs.layout import RunLayout
+from app.runs.layout import NetworkKey, RunLayout
 from app.runs.tensors import digest, load_tensors, save_tensors
 
 pytestmark = needs_digits
@@ -154,27 +154,46 @@ def test_another_directory_is_not_taken_for_a_run(tmp_path: Path) -> None:
     assert "is no run directory" in done.stderr
 
 
-def test_a_second_process_in_the_same_run_is_refused(tmp_path: Path) -> None:
-    long = ("--trainer.max_steps", "100000")
-    first = start("lottery", *SMALL, *long, cwd=tmp_path)
-    try:
-        wait_until(lambda: list(tmp_path.rglob("metrics.csv")), first)
-        second = in_process("lottery", *SMALL, *long, cwd=tmp_path)
+# Does nothing but hold the directory that it is told.
+AT_WORK = """
+import sys
+from pathlib import Path
+
+from app.runs.layout import NetworkKey, RunLayout
+from app.runs.lock import locked
+
+with locked(RunLayout(Path(sys.argv[1]))):
+    print("at work", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_in_the_same_run_is_refused(finished: Path, tmp_path: Path) -> None:
+    there = shutil.copytree(finished, tmp_path / "there")
+    before = contents(there / "runs")
+    RunLayout(there / "runs/quickstart").network(NetworkKey(0, "iterative", 1)).done.unlink()
+    command = [sys.executable, "-c", AT_WORK, "runs/quickstart"]
+    environment = {**os.environ, "PYTHONPATH": PATH}
+    with subprocess.Popen(
+        command, cwd=there, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "at work\n"
+        second = in_process("lottery", *TINY, cwd=there)
         assert second.returncode == 2
         assert f"process {first.pid} is at work in runs/quickstart" in second.stderr
-        view = in_process("status", "runs/quickstart", cwd=tmp_path)
+        assert len(second.stderr.splitlines()) == 1
+        view = in_process("status", "runs/quickstart", cwd=there)
         assert "a process is at work" in view.stdout
         assert "(running)" in view.stdout
-
-        first.send_signal(signal.SIGINT)
-        _, stderr = first.communicate()
-        assert first.returncode == 130, stderr
-        assert "the same command goes on" in stderr
-        assert "Traceback" not in stderr
-        assert list(tmp_path.rglob("last.ckpt")), "nothing to go on from"
-    finally:
-        first.kill()
         first.communicate()
+    assert first.returncode == 0
+    view = in_process("status", "runs/quickstart", cwd=there)
+    assert "no process is at work" in view.stdout
+    assert "(begun)" in view.stdout
+    again = in_process("lottery", *TINY, cwd=there)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert contents(there / "runs").keys() == before.keys()
 
 
 def test_renamed_parameters_are_refused(finished: Path, tmp_path: Path) -> None:

@@ -1,11 +1,22 @@
 import hashlib
 import math
+from collections.abc import Iterator
+from functools import cache
 
+import pytest
 import torch
 from torch import nn
 
 from datamodules import Synthetic10
 from datamodules.synthetic10 import ANGLES, SIDE, WAVES, draw
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """All 5,000 images take a second; that they are always the same has a test of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datamodules.synthetic10.draw", cache(draw))
+        yield
 
 
 def test_parts_are_disjoint_and_the_test_images_always_the_same() -> None:

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
 from pathlib import Path
 
 from app.runs.layout import RunLayout
@@ -21,16 +18,6 @@ TINY = (
     *("--pruning.random_reinit", "1", "--pruning.keep", "[final, start]", "--pruning.oversubscribe", "true"),
 )
 TWO = ("--pruning.workers", "2")
-
-
-def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    """Wait for its end: exit code, standard output, standard error."""
-    try:
-        stdout, stderr = process.communicate()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    return process.returncode, stdout, stderr
 
 
 def wait_until_free(run: RunLayout) -> None:

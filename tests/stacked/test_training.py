@@ -16,7 +16,7 @@ from app.nets import LeNet
 from app.stacked import Clipping, EvaluationSet, Orders, StackedTraining, evaluate, stack, stacked_optimizer
 
 CPU = torch.device("cpu")
-IMAGES, BATCH, ITERATIONS = 70, 16, 50  # five batches an epoch, the last of them shorter
+IMAGES, BATCH, ITERATIONS = 70, 16, 20  # five batches an epoch, the last of them shorter
 NETWORKS = 3
 
 
