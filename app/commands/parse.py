@@ -18,7 +18,7 @@ from app.common.files import write_atomically
 from app.common.vocabulary import Vocabulary
 from app.parsing import BASELINES, BUILDERS, GoldSentence, Tree, baseline_trees
 from app.parsing.builders import build_tree
-from app.parsing.layers import MEAN, by_layer, layer_trees
+from app.parsing.layers import MEAN, by_layer, layer_trees, ties
 from app.parsing.table import ParseRow, parse_row, parse_table, score_rows, to_csv
 from app.parsing.tree_files import write_trees
 from app.plotting.trees import Panel, draw_trees, save_drawing
@@ -96,7 +96,8 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
     if model.vocabulary is None:
         raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
     words = words_of(text, model.vocabulary)
-    values = by_layer(model.distances([words])[0])
+    distances = model.distances([words])
+    values = by_layer(distances[0])
     if unknown := model.vocabulary.unknown(words):
         warnings.warn(f"not in the vocabulary, read as <unk>: {', '.join(unknown)}", stacklevel=2)
     chosen = [_name(options.layer, list(values))] if options.layer is not None else [n for n in values if n != MEAN]
@@ -105,6 +106,7 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
         tree = build_tree(values[name], options.builder)
         print(f"{name}: {write_trees([(words, tree)]).strip()}")
         panels.append(Panel(title=name, words=words, tree=tree, distances=values[name]))
+    _print_ties(distances)
     _save(draw_trees(panels, options.builder), options.output / "text")
 
 
@@ -145,6 +147,7 @@ def parse_treebank(
                 rows[builder, layer] = parse_row(f"{layer}, {builder}", predicted, gold)
                 bars.advance(scoring)
     _print(parse_table(baselines, list(rows.values()), title=title))
+    _print_ties(distances)
     layer = _drawn_layer(options, rows)
     _write(gold, trees, to_csv([*baselines, *rows.values()]), options.output)
     for number in options.draw or _some(gold):
@@ -182,6 +185,17 @@ def _print_unknown(model: TreeModel, gold: Sequence[GoldSentence]) -> None:
     unknown = sum(word not in model.vocabulary for word in words) if model.vocabulary is not None else 0
     if unknown:
         print(f"{unknown:,} of {len(words):,} words ({unknown / len(words):.1%}) are read as <unk>")
+
+
+def _print_ties(distances: Sequence[Tensor]) -> None:
+    """Say in how many sentences distances are equal, where trees are the builder's rather than the model's."""
+    for layer, (some, all_words) in ties(distances).items():
+        if some:
+            whole = f", of all words in {all_words:,}" if all_words else ""
+            print(
+                f"{layer}: equal distances in {some:,} of {len(distances):,} sentences{whole}; builders make equal "
+                "ones right-branching, whatever the model has learnt"
+            )
 
 
 def _print(table: object) -> None:

@@ -42,11 +42,15 @@ def main(argv: Sequence[str]) -> None:
         type=Path,
         required=True,
         metavar=("PREDICTED", "GOLD"),
-        help="two files of trees over the same sentences, one per line: ((the cat) sat)",
+        help="two files of trees over the same sentences, one per line: ((the cat) sat), or with labels: "
+        "(S (NP (DT the) (NN cat)) (VBD sat))",
     )
     predicted_path, gold_path = parser.parse_args(argv).score
     predicted, gold = read_trees(predicted_path), read_trees(gold_path)
     _check_same(predicted, gold, predicted_path, gold_path)
+    for path, sentences in ((predicted_path, predicted), (gold_path, gold)):
+        if any(sentence.constituents for sentence in sentences):
+            print(f"{path}: labels are not words; every other word counts, punctuation too")
     trees = [sentence.tree for sentence in predicted]
     table = _table(score(trees, gold), score(trees, gold, max_words=SHORT))
     Console(highlight=False, markup=False, emoji=False).print(table)

@@ -3,6 +3,7 @@
 # T time, B batch, V vocabulary, D features of an embedding. Time-major throughout.
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -113,7 +114,7 @@ class LanguageModel(SentenceReader):
         self._state: State | None = None  # after the last window of the current stage
         self._train_state: State | None = None  # that of the training, during a validation
         self._train_sums, self._eval_sums = LossSums(), LossSums()
-        self._lr_scale = 1.0
+        self._lr_scales: list[float] = []  # of the windows since the last step
         self._columns = 0  # of the text that is evaluated
         self.reset_softmax()
 
@@ -179,11 +180,16 @@ class LanguageModel(SentenceReader):
 
     @override
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """One step, with the learning rate scaled by the length sampled for the window."""
+        """One step, with the learning rate scaled by the length sampled for the window.
+
+        Where the gradients of several windows are accumulated, it is scaled by the mean of their scales.
+        """
+        scale = fmean(self._lr_scales)
+        self._lr_scales = []
         groups = self.trainer.optimizers[0].param_groups
         rates = [group["lr"] for group in groups]
         for group in groups:
-            group["lr"] = group["lr"] * self._lr_scale  # not in place: a rate may be a tensor
+            group["lr"] = group["lr"] * scale  # not in place: a rate may be a tensor
         try:
             super().optimizer_step(*args, **kwargs)
         finally:
@@ -193,6 +199,7 @@ class LanguageModel(SentenceReader):
     @override
     def on_train_start(self) -> None:
         self._train_state = None  # left over where a training was interrupted during a validation
+        self._lr_scales = []
         self._train_sums.values = self._train_sums.values.to(self.device)
         if self.global_step == 0:
             self._train_sums.reset(self.device)
@@ -201,7 +208,7 @@ class LanguageModel(SentenceReader):
     def on_train_batch_start(self, batch: TextWindow, batch_idx: int) -> None:
         if batch_idx == 0:  # every epoch begins at the start of the text
             self._state = None
-        self._lr_scale = batch.drawn / batch.bptt
+        self._lr_scales.append(batch.drawn / batch.bptt)
 
     @override
     def training_step(self, batch: TextWindow, batch_idx: int) -> Tensor:

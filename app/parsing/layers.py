@@ -20,6 +20,28 @@ def by_layer(distances: Tensor) -> dict[str, list[float]]:
     return named | ({MEAN: distances.mean(0).tolist()} if len(distances) > 1 else {})
 
 
+def ties(distances: Sequence[Tensor]) -> dict[str, tuple[int, int]]:
+    """Number of sentences of three words or more with equal distances, by layer, named as in `by_layer`.
+
+    Both builders split at the first of the greatest distances, so that words with equal distances are right-branching,
+    whatever the model has learnt.
+
+    Args:
+        distances: (L, n) for each sentence of n words.
+
+    Returns:
+        For each layer, sentences in which two words or more have the same distance, and those in which all words have.
+    """
+    counts: dict[str, tuple[int, int]] = {}
+    for sentence in distances:
+        for name, values in by_layer(sentence).items():
+            different = len(set(values))
+            some, all_words = counts.get(name, (0, 0))
+            long = len(values) > 2
+            counts[name] = some + (long and different < len(values)), all_words + (long and different == 1)
+    return counts
+
+
 def layer_trees(distances: Sequence[Tensor], builder: str = "shen2018") -> dict[str, list[Tree]]:
     """The trees of all sentences by layer, named as in `by_layer`.
 

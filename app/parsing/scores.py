@@ -27,7 +27,8 @@ class Scores:
         sentences: number of sentences scored.
         sentence_f1: mean of the sentences' F1, as in the authors' script (Shen et al. 2018,
             `test_phrase_grammar.py`): 1 where neither tree has a bracket, so that sentences of one or two words count
-            as right. The numbers in the paper's Table 2 follow this convention.
+            as right. The baselines in the paper's Table 2 follow this convention; of the models' numbers there the
+            first author says that they are evalb's.
         sentence_f1_kim: the same without sentences of one word (Kim et al. 2019, `compare_trees.py`).
         corpus_f1: F1 of the brackets of all sentences together; sentences of one word have none.
         corpus_f1_root: the same with the brackets around whole sentences, as in evalb.

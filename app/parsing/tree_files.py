@@ -6,10 +6,13 @@ errors are three lines that do not tell how many brackets are open.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.common.errors import UserError
 from app.common.text_files import read_bytes
+from app.parsing.mrg import parse_mrg
+from app.parsing.treebank import gold_sentence
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_tokens, tokens
 
 # How the Penn Treebank spells brackets in words.
@@ -52,7 +55,7 @@ def _unescape(word: str) -> str:
 
 
 def read_trees(path: Path) -> list[GoldSentence]:
-    """Read the sentences of a tree file: sentence i is in line i + 1. They have no labels.
+    """Read the sentences of a tree file: sentence i is in line i + 1. Labels are read as labels, where there are any.
 
     Raises:
         UserError: the file cannot be read or is too large, or a line is not a tree.
@@ -62,6 +65,9 @@ def read_trees(path: Path) -> list[GoldSentence]:
 
 def parse_trees(content: bytes, name: str) -> list[GoldSentence]:
     """Parse the content of a tree file; brackets around a single tree or word are removed.
+
+    The trees have labels, "(S (NP (DT the) (NN cat)) (VBD sat))", if those of all lines have this form, some phrase has
+    two children or more, and no label has a lower-case letter. Every word is kept then, whatever its tag.
 
     Args:
         content: UTF-8, one tree per line; the last line break is optional.
@@ -75,10 +81,15 @@ def parse_trees(content: bytes, name: str) -> list[GoldSentence]:
         lines.pop()
     if not lines:
         raise UserError(f"{name}: the file is empty; expected one tree per line, such as ((the cat) sat)")
-    return [_parse(line, f"{name}, line {number}") for number, line in enumerate(lines, start=1)]
+    places = [f"{name}, line {number}" for number in range(1, len(lines) + 1)]
+    spelt = [_spelt(line, where) for line, where in zip(lines, places, strict=True)]
+    if _are_labelled(spelt):
+        return [_labelled(line, where) for line, where in zip(lines, places, strict=True)]
+    return [_unlabelled(each) for each in spelt]
 
 
-def _parse(line: bytes, where: str) -> GoldSentence:
+def _spelt(line: bytes, where: str) -> list[str]:
+    """The brackets and words of a line that is exactly one tree."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -87,6 +98,43 @@ def _parse(line: bytes, where: str) -> GoldSentence:
     if not spelt:
         raise UserError(f"{where}: the line is empty; every line is one tree, so delete it")
     _check(spelt, where)
+    return spelt
+
+
+def _are_labelled(lines: Sequence[Sequence[str]]) -> bool:
+    """Whether the first word of every bracket is its label; an outermost one may have none."""
+    branching = False
+    for spelt in lines:
+        inside: list[list[str]] = []  # of each open bracket: its words, and OPEN for a bracket
+        for token in spelt:
+            if token == OPEN:
+                if inside:
+                    inside[-1].append(OPEN)
+                inside.append([])
+            elif token != CLOSE:
+                if not inside or (token != token.upper() and not inside[-1]):
+                    return False
+                inside[-1].append(token)
+            else:
+                label, *children = inside.pop()
+                brackets = children.count(OPEN)
+                if label == OPEN:
+                    if inside or children:
+                        return False
+                elif (brackets != len(children) and len(children) != 1) or not children:
+                    return False
+                branching |= label != OPEN and brackets > 1
+    return branching
+
+
+def _labelled(line: bytes, where: str) -> GoldSentence:
+    (node,) = parse_mrg(line, where)
+    sentence = gold_sentence(node, keep_all=True)
+    assert sentence is not None, "every tree has words"
+    return replace(sentence, words=tuple(map(_unescape, sentence.words)))
+
+
+def _unlabelled(spelt: Sequence[str]) -> GoldSentence:
     words: list[str] = []
     tree = from_tokens(_number(spelt, words), lambda children: children[0] if len(children) == 1 else tuple(children))
     return GoldSentence(tuple(words), tree)

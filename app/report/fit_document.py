@@ -125,6 +125,10 @@ def _reading(fits: Sequence[FitRun], figures: dict[str, list[Metric]]) -> list[s
     trainings = [training for fit in fits for training in fit.trainings]
     if infinite := sorted(set().union(*(training.infinite for training in trainings))):
         notes.append(f"Infinite values, as of a training that diverges, are left out: {', '.join(infinite)}.")
+    if left_out := [name for fit in fits for name in fit.left_out]:
+        notes.append(
+            f"Left out, because no validation has a finite value of what decides on the best: {', '.join(left_out)}."
+        )
     if any(len(fit.trainings) > 1 for fit in fits):
         notes.append(
             "Lines are means over the seeds of an experiment, bands reach from the least to the greatest value. Seeds "

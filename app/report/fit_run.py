@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,13 @@ class FitRun:
         name: of the experiment.
         trainings: at least one.
         noun: what tells them apart: "seed", or "network" for a network of a lottery.
+        left_out: directories of trainings that are left out, because no validation has a value of what decides.
     """
 
     name: str
     trainings: list[TrainedNetwork]
     noun: str = "seed"
+    left_out: tuple[str, ...] = ()
 
     @property
     def best_by(self) -> BestValidation:
@@ -102,10 +104,16 @@ class FitRun:
         return f", {self.noun} {training.seed}" if self.noun == "seed" else ""
 
 
+class _NoValueError(UserError):
+    """A training without a finite value of the metric that decides."""
+
+
 def read_fits(run_dirs: Sequence[Path]) -> list[FitRun]:
     """Read the trainings of some directories, and group them by experiment.
 
-    Directories of one experiment's name are pooled, wherever they lie; each seed may then come from one only.
+    Directories of one experiment's name are pooled, wherever they lie; each seed may then come from one only. A
+    training that has diverged from the start, so that no validation has a value of what decides, is left out; the
+    first experiment names it.
 
     Args:
         run_dirs: directories of single trainings, such as runs/x/seed_0, of experiments, which hold such, or of single
@@ -113,13 +121,19 @@ def read_fits(run_dirs: Sequence[Path]) -> list[FitRun]:
             first name them.
 
     Raises:
-        UserError: no row yet, a file that is missing or broken, a seed that comes twice, or seeds whose validations
-            do not belong together.
+        UserError: no row yet, a file that is missing or broken, a seed that comes twice, seeds whose validations do
+            not belong together, or nothing but trainings that have diverged.
     """
     experiments: dict[str, dict[int, TrainedNetwork]] = {}
     nouns: dict[str, str] = {}
+    left_out: dict[str, _NoValueError] = {}
     for root in (each for given in run_dirs for each in seed_directories(given) or [given]):
-        name, training = _name(root), _read(root)
+        name = _name(root)
+        try:
+            training = _read(root)
+        except _NoValueError as error:
+            left_out[str(root)] = error
+            continue
         nouns[name] = "network" if run_of(root) else "seed"
         trainings = experiments.setdefault(name, {})
         if training.seed in trainings:
@@ -132,9 +146,11 @@ def read_fits(run_dirs: Sequence[Path]) -> list[FitRun]:
         FitRun(name=name, trainings=[trainings[seed] for seed in sorted(trainings)], noun=nouns[name])
         for name, trainings in experiments.items()
     ]
+    if not made:
+        raise next(iter(left_out.values()))
     for experiment in made:
         _check_together(experiment)
-    return made
+    return [replace(made[0], left_out=tuple(left_out)), *made[1:]]
 
 
 def _name(root: Path) -> str:
@@ -162,7 +178,8 @@ def _read(root: Path) -> TrainedNetwork:
     if best.monitor not in rows[0]:
         raise UserError(f"{layout.metrics}: no column {best.monitor}; was it edited by hand?")
     if not _measured(rows, best.monitor):
-        raise UserError(f"{layout.metrics}: no validation has a value of {best.monitor}, by which the best is chosen")
+        reason = f"no validation has a value of {best.monitor}, by which the best is chosen"
+        raise _NoValueError(f"{layout.metrics}: {reason}; has the training diverged?")
     metrics = described(schema, [name for name in rows[0] if name != ITERATION])
     for row in rows:
         _check(row, metrics, schema, layout.metrics)

@@ -115,6 +115,27 @@ def test_a_treebank_of_the_users(
     assert (tmp_path / "gold.txt").read_text() == "((the cat) (sees (a red dog)))\n((the dog) sleeps)\nyes\n"
 
 
+def test_a_collapsed_model_is_told(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = torch.load(trained / RUN / "best.ckpt", weights_only=True)
+    for name, value in checkpoint["state_dict"].items():
+        if name.startswith("net."):
+            value.zero_()
+    torch.save(
+        {"state_dict": checkpoint["state_dict"], **{k: checkpoint[k] for k in ("vocabulary",)}}, tmp_path / "c.ckpt"
+    )
+    arguments = ("--ckpt_path", str(tmp_path / "c.ckpt"), "--output", str(tmp_path))
+    assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+    said = capsys.readouterr().out
+    (layer_1,) = re.findall(r"layer 1: equal distances in (\d+) of 40 sentences, of all words in (\d+);", said)
+    assert layer_1[0] == layer_1[1]
+    long = [s for s in read_trees(tmp_path / "gold.txt") if len(s.words) > 2]
+    assert int(layer_1[0]) == len(long)
+    assert main("parse", *CONFIG, "--output", str(tmp_path / "b"), monkeypatch=monkeypatch, cwd=trained) == 0
+    assert "equal distances" not in capsys.readouterr().out
+
+
 @pytest.mark.filterwarnings("always")
 def test_a_sentence_of_ones_own(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -59,6 +59,24 @@ def mean_depth(text: str) -> float:
     return sum(means) / len(means)
 
 
+LABELLED = """( (S (NP-SBJ (DT the) (NN cat)) (VP (VBD sat) (PP (IN on) (NP (DT the) (NN mat))))) )
+(INTJ (UH yes))
+(S (X a) (X b) (NP (X c) (X d)))
+(S (X a) (X b) (X c) (X d) (X e) (X f) (X g) (X h) (X i) (NP (X j) (X k)))
+"""
+
+
+def test_labels_are_no_words(files, capsys):
+    predicted, gold = files
+    main(["--score", str(predicted), str(gold)])
+    plain = capsys.readouterr().out
+    gold.write_text(LABELLED)
+    main(["--score", str(predicted), str(gold)])
+    said, rest = capsys.readouterr().out.split("\n", 1)
+    assert said == f"{gold}: labels are not words; every other word counts, punctuation too"
+    assert rest == plain
+
+
 def refused(argv: list[str]) -> str:
     with pytest.raises(UserError) as caught:
         main(argv)

@@ -150,8 +150,15 @@ class PlainModel:
         return loss, loss + self.model.alpha * ar + self.model.beta * tar, state
 
 
-def plain_training(model: LanguageModel, epochs: list[list[Window]]) -> list[tuple[float, int]]:
+def plain_training(
+    model: LanguageModel, epochs: list[list[Window]], *, accumulated: int = 1
+) -> list[tuple[float, int]]:
     """Truncated back-propagation through time, clipping and SGD, in plain torch.
+
+    Args:
+        model: is trained.
+        epochs: the windows of each.
+        accumulated: windows of one step, whose mean gradient is taken at their mean rate.
 
     Returns:
         The cross entropy of each window and how many words it predicted.
@@ -160,15 +167,18 @@ def plain_training(model: LanguageModel, epochs: list[list[Window]]) -> list[tup
     twin, taken = PlainModel(model, training=True), []
     for windows in epochs:
         state: Any = None
-        for window in windows:
+        for first in range(0, len(windows), accumulated):
             model.zero_grad()
-            cross_entropy, loss, state = twin.losses(window, state)
-            taken.append((cross_entropy.item(), window.targets.numel()))
-            loss.backward()
+            together = windows[first : first + accumulated]
+            for window in together:
+                cross_entropy, loss, state = twin.losses(window, state)
+                taken.append((cross_entropy.item(), window.targets.numel()))
+                (loss / accumulated).backward()
+            scale = sum(window.drawn / window.bptt for window in together) / len(together)
             parameters = list(model.parameters())
             norm = math.sqrt(sum(float((p.grad**2).sum()) for p in parameters))
             with torch.no_grad():
                 for p in parameters:
                     gradient = p.grad * min(1.0, CLIP / (norm + 1e-6)) + DECAY * p
-                    p -= LR * window.drawn / window.bptt * gradient
+                    p -= LR * scale * gradient
     return taken

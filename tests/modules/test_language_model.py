@@ -88,19 +88,21 @@ def test_a_window_of_one_word_has_no_change_from_step_to_step() -> None:
     assert losses[0] == losses[1]
 
 
+@pytest.mark.parametrize("accumulated", [1, 3])
 @pytest.mark.parametrize("every", [None, 2], ids=["no validation", "validation within epochs"])
-def test_training_is_that_of_a_plain_loop(every: int | None) -> None:
+def test_training_is_that_of_a_plain_loop(every: int | None, accumulated: int) -> None:
+    """Also where the windows of a step have different lengths, and the last step of an epoch has fewer."""
     epochs = train_windows(2)
     assert len({window.drawn for windows in epochs for window in windows}) > 4
     assert {len(window.inputs) == window.drawn for windows in epochs for window in windows} == {True, False}
     right, model = (language_model(lstm(**NET_DROPOUTS)) for _ in range(2))
     start = weights(model)
     torch.manual_seed(11)
-    plain_training(right, epochs)
+    plain_training(right, epochs, accumulated=accumulated)
 
     torch.manual_seed(11)
     validating = {"limit_val_batches": 0} if every is None else {"val_check_interval": every}
-    trainer(max_epochs=2, **validating).fit(model, TinyText())
+    trainer(max_epochs=2, accumulate_grad_batches=accumulated, **validating).fit(model, TinyText())
     for name, value in weights(model).items():
         torch.testing.assert_close(value, weights(right)[name], rtol=0, atol=1e-12)
         assert not value.equal(start[name])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.parsing import BUILDERS, build_tree
-from app.parsing.layers import MEAN, by_layer, layer_trees
+from app.parsing.layers import MEAN, by_layer, layer_trees, ties
 
 
 @st.composite
@@ -62,3 +62,19 @@ def test_a_model_that_has_diverged() -> None:
 def test_no_such_builder() -> None:
     with pytest.raises(UserError, match=r"^builder is 'mine'; [^\n]+$"):
         layer_trees([torch.rand(1, 3)], "mine")
+
+
+def test_ties_are_counted_by_layer() -> None:
+    sentences = [
+        torch.tensor([[0.5, 0.5, 0.5], [0.1, 0.2, 0.3]]),
+        torch.tensor([[0.1, 0.3, 0.3], [0.1, 0.2, 0.2]]),
+        torch.tensor([[0.5, 0.5], [0.5, 0.5]]),  # has one tree only
+    ]
+    assert ties(sentences) == {"layer 1": (2, 1), "layer 2": (1, 0), "mean of layers": (1, 0)}
+
+
+def test_equal_distances_are_right_branching() -> None:
+    """What the count of ties is told with."""
+    equal = [torch.full((1, 5), 0.5)]
+    for builder in BUILDERS:
+        assert layer_trees(equal, builder)["layer 1"] == [(0, (1, (2, (3, 4))))]

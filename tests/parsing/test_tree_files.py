@@ -161,3 +161,27 @@ def test_a_file_is_read(tmp_path: Path):
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str):
     with pytest.raises(UserError, match=f"^{tmp_path / name}: cannot be read"):
         read_trees(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(A (B (C D)))",  # a chain, which right-branching trees over words have as well
+        "(A (B C) d (E F))",  # a word beside brackets
+        "(a (B C) (D E))",  # a label in lower case
+        "((A B) (C D))",
+        "(A (B C) (D E F))",
+    ],
+)
+def test_trees_without_labels_stay_so(line: str) -> None:
+    (sentence,) = parse_trees(line.encode(), "x")
+    assert sentence.constituents == ()
+    assert list(sentence.words) == line.replace("(", " ").replace(")", " ").split()
+
+
+def test_labels_need_to_be_in_every_line() -> None:
+    labelled, plain = b"(S (NP (DT the) (NN -LRB-)) (VB sat))", b"(S (NP T))\n(a b)"
+    (sentence,) = parse_trees(labelled, "x")
+    assert (sentence.words, sentence.tree) == (("the", "(", "sat"), ((0, 1), 2))
+    assert sentence.constituents == (("NP", 0, 2), ("S", 0, 3))
+    assert [each.constituents for each in parse_trees(labelled + b"\n" + plain, "x")] == [()] * 3

@@ -168,6 +168,17 @@ def test_values_that_are_not_finite_are_left_out(
     assert any(note.startswith("Infinite values") and name in note for note in document.reading) == (value == "inf")
 
 
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_training_that_has_diverged_does_not_keep_others_from_a_report(value: float, tmp_path: Path) -> None:
+    kept, diverged = write_fit(tmp_path, "e", validations=2), tmp_path / "d/seed_0"
+    write_rows(diverged, [{"iteration": 5, "val_loss": value, "val_acc": 0.5}])
+    write_notes(diverged)
+    document = report([diverged, kept], tmp_path / "out").document
+    assert [section.name for section in document.sections] == [report([kept], tmp_path / "x").document.sections[0].name]
+    (note,) = [note for note in document.reading if note.startswith("Left out")]
+    assert str(diverged) in note
+
+
 def test_a_training_without_any_value_of_what_decides_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
