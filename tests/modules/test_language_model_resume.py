@@ -28,6 +28,7 @@ MODES: dict[str, dict[str, Any]] = {
         "max_epochs": -1, "max_steps": 14, "val_check_interval": 3, "check_val_every_n_epoch": None,
     },
     "two windows a step": {"max_epochs": 5, "accumulate_grad_batches": 2},
+    "bfloat16": {"max_epochs": 6, "precision": "bf16-mixed"},  # has dropout masks of its own
     "the average begun anew": {"max_epochs": 6},
     "an epoch of one window": {"max_epochs": 6},
 }  # fmt: skip
@@ -41,6 +42,8 @@ class Process:
     def __init__(self, mode: str, sink: Rows, *callbacks: Callback, seed: int = 99, **arguments: Any) -> None:
         which = "LSTM" if "every iteration" in mode else "ON-LSTM"
         self.module = language_model(NETS[which](**NET_DROPOUTS), seed=seed)
+        if "bfloat16" in mode:
+            self.module.float()
         self.averaging = NTASGD(nonmono=1, **OPTIONS.get(mode, {}))
         parsing = ParseLogging(every=2)
         recorder = MetricsRecorder(sink, NAMES)
@@ -106,7 +109,9 @@ class Copies(Callback):
     on_train_batch_end = on_validation_end = on_train_end = _copy
 
 
-@pytest.mark.parametrize("mode", ["validation within epochs", "validation by iterations", "two windows a step"])
+@pytest.mark.parametrize(
+    "mode", ["validation within epochs", "validation by iterations", "two windows a step", "bfloat16"]
+)
 def test_killed_after_any_save(tmp_path: Path, mode: str) -> None:
     whole, whole_rows = never_stopped(mode)
     path, rows = tmp_path / "last.ckpt", Rows()
