@@ -14,10 +14,11 @@ from typing_extensions import override
 
 from app.common.errors import RunError, UserError
 from app.common.lightning_internals import average_from, is_resuming, state_key
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parts
 from app.common.states import check_state, load_plain_state, plain_parameters, plain_state
 from app.pruning import Magnitude, Score, rewind, rewind_iteration
 from app.pruning.masks import check_names, dense_masks
+from app.pruning.parts import kinds_of
 from app.pruning.rates import check_kinds
 from callbacks.first_random_numbers import FirstRandomNumbers
 from callbacks.fit_reset import end_fit, reset_fit
@@ -49,8 +50,8 @@ class IterativePruningCallback(Ticket, Callback):
     others since. A fit that an exception ended is begun again by the next one, unless that resumes a checkpoint.
 
     Frankle & Carbin, section 2 ("iterative pruning"). The module may declare what is pruned by a method
-    `prunable_parameters()`, which returns a dictionary from parameter names to layer kinds; without it, all weights
-    except those of embeddings and norms are pruned.
+    `prunable_parameters()`, which returns a dictionary from parameter names to layer kinds, or kinds of their rows;
+    without it, all weights except those of embeddings and norms are pruned.
 
     Args:
         rates: share of the surviving weights removed per round, by layer kind, such as `{"fc": 0.2, "output": 0.1}`;
@@ -160,11 +161,12 @@ class IterativePruningCallback(Ticket, Callback):
             raise self._refusal
         self._resumes, self._refusal = resumes, None
         self._weights.put_modes(pl_module)
-        kinds = prunable_parameters(pl_module)
+        parts = prunable_parts(pl_module)
+        kinds = kinds_of(parts)
         check_kinds(kinds, self.rates_for(kinds))
         if not self.masks:
             parameters = plain_parameters(pl_module)
-            self.masks = dense_masks({name: parameters[name] for name in kinds})
+            self.masks = dense_masks({part.parameter: parameters[part.parameter] for part in parts.values()})
         elif not resumes:
             self._weights.put_given(pl_module)
         check_names(self.masks, pl_module, "the ticket")

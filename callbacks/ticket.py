@@ -9,11 +9,12 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.plugins import build
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parts
 from app.common.states import check_state, plain_parameters
 from app.pruning import SCORES, Masks, Score, When, rewind, usual_rates
 from app.pruning.masks import check_names, density, survivors, weight_sizes
-from app.pruning.pools import SCOPES, after_pruning, in_steps, pools, pools_to_keep
+from app.pruning.parts import joined, kinds_of, part_pools_to_keep, split
+from app.pruning.pools import SCOPES, after_pruning, in_steps, pools
 from app.pruning.rates import check_kinds, check_rates
 from app.pruning.scores import checked_scores
 from app.pruning.select import keep_in_pools
@@ -28,7 +29,8 @@ class Ticket:
         scope: "layerwise", "kind" or "global".
         rewind_to: the moment to rewind to.
         score: decides which weights are kept.
-        least_per_layer: number of weights that every tensor keeps, or all where it has fewer.
+        least_per_layer: number of weights that every tensor keeps, or all where it has fewer; where its rows are of
+            several kinds, those of each.
 
     Attributes:
         round: the number of prunings; 0 is the dense network.
@@ -96,8 +98,8 @@ class Ticket:
 
         Args:
             module: holds the trained weights; the weights that it has now are pruned.
-            survivors_to_keep: the exact number of weights to keep in each tensor, or in all of them together, where all
-                are ranked together; by default it follows from rates and scope.
+            survivors_to_keep: the exact number of weights to keep in each tensor or each of its parts, or in all of
+                them together, where all are ranked together; by default it follows from rates and scope.
             score: replaces the callback's own score.
             make_batch: returns a batch of training data, for scores that need gradients; by default the first batch of
                 the last training.
@@ -113,10 +115,11 @@ class Ticket:
             raise UserError(f"there is nothing to rewind to: training has not passed {self.rewind_to} yet; fit first")
         check_names(self.masks, module, "the ticket")
         check_state(self.rewind_point, module, "the weights to rewind to")
-        parameters, before, kinds = plain_parameters(module), survivors(self.masks), prunable_parameters(module)
+        parameters, parts = plain_parameters(module), prunable_parts(module)
+        kinds, before = kinds_of(parts), survivors(split(self.masks, parts))
         least = 0 if isinstance(survivors_to_keep, Mapping) else self.least_per_layer
         if survivors_to_keep is not None:
-            counts = pools_to_keep(survivors_to_keep, before)
+            counts = part_pools_to_keep(survivors_to_keep, before, survivors(self.masks), parts)
             left = {pool: sum(before[name] for name in pool) for pool in counts}
         else:
             check_kinds(kinds, self.rates_for(kinds))
@@ -126,15 +129,15 @@ class Ticket:
         score, masks = score or self.score, self.masks
         for each in in_steps(left, counts, score.steps):
             gradients = LossGradients(module, make_batch or (lambda: self.first_batch), masks)
-            masks = keep_in_pools(
-                checked_scores(score, weights, self.rewind_point, masks, gradients), masks, each, least
-            )
+            scores = checked_scores(score, weights, self.rewind_point, masks, gradients)
+            masks = joined(masks, keep_in_pools(split(scores, parts), split(masks, parts), each, least), parts)
         self.masks = masks
         self.round, self.trained = self.round + 1, False
         rewind(module, self.rewind_point, self.masks)
         after = survivors(self.masks)
         rank_zero_info(
-            f"round {self.round}: {sum(before.values()):,} -> {sum(after.values()):,} weights, "
+            f"round {self.round}: {sum(before.values()):,} -> "
+            f"{sum(survivors(split(self.masks, parts)).values()):,} weights, "
             f"{density(weight_sizes(module), after):.2%} remaining"
         )
 
@@ -142,7 +145,7 @@ class Ticket:
         """The rate of every layer kind.
 
         Args:
-            kinds: layer kinds by parameter name.
+            kinds: layer kinds by name of the parameter or its part.
         """
         return self.rates if self.rates is not None else usual_rates(kinds, self.scope)
 

@@ -20,7 +20,7 @@ from helpers.command import forget_modules_elsewhere, in_process, needs_digits
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from app.__main__ import main
-from app.common import protocols
+from app.common import protocols, prunable
 from app.parsing import BUILDERS, build_tree
 from app.runs.tensors import load_tensors
 
@@ -163,7 +163,7 @@ def test_what_the_module_and_the_data_declare_is_asked_for(command: Callable[...
     import mine
 
     network, data = mine.DeclaredNet(), mine.SeededDigits()
-    assert isinstance(network, protocols.Prunable)
+    assert isinstance(network, prunable.Prunable)
     assert isinstance(network, protocols.Resettable)
     assert isinstance(network, protocols.Measured)
     assert isinstance(network, protocols.FinallyMeasured)

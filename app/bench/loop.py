@@ -19,7 +19,7 @@ from app.bench.rows import BenchRow, Comparison
 from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import Contestant, take_turns
 from app.bench.timing_callbacks import EvaluationTimes
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parameters
 from app.common.seeds import derive_seed, generator, seeded
 from app.modules import Classifier
 from app.nets import LeNet

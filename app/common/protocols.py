@@ -21,32 +21,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from app.common.errors import UserError
 from app.common.metrics import SUPERMASK, Metric
-from app.common.states import plain_name, plain_parameters
 
-NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
-EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-CONVOLUTIONS = (
-    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
-    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-)
-OUTPUT = "output"
 # Where modules keep sums over the training since the last validation in checkpoints: a tensor, or tensors by name. A
 # ticket that goes on from a later moment than iteration 0 begins them anew.
 TRAIN_SUMS = ("train_sums", "train_means")
-
-
-@runtime_checkable
-class Prunable(Protocol):
-    """A module that declares its prunable parameters."""
-
-    def prunable_parameters(self) -> Mapping[str, str]:
-        """Layer kinds by parameter name, such as {"fc1.weight": "fc", "output.weight": "output"}."""
 
 
 @runtime_checkable
@@ -180,89 +162,6 @@ class StatefulLoader(Protocol):
 
     def load_state_dict(self, state_dict: Any) -> None:
         """Resume at a position."""
-
-
-def prunable_parameters(module: nn.Module) -> dict[str, str]:
-    """The prunable parameters of a module: plain names and layer kinds ("fc", "conv", "output", ...).
-
-    Raises:
-        UserError: the module declares unknown names, or something other than names and kinds, or has no prunable
-            parameters, or lazy ones.
-    """
-    if lazy := [name for name, parameter in module.named_parameters() if is_lazy(parameter)]:
-        raise UserError(
-            f"{type(module).__name__}: {lazy[0]} has no shape before the first batch; give its layer the sizes"
-        )
-    whose = f"{type(module).__name__}.prunable_parameters()"
-    if isinstance(module, Prunable) and not callable(module.prunable_parameters):
-        raise UserError(f"{whose[:-2]} is a {type(module.prunable_parameters).__name__}; expected a method")
-    declared = module.prunable_parameters() if isinstance(module, Prunable) else None
-    if declared is not None and not isinstance(declared, Mapping):
-        raise UserError(f"{whose} returns a {type(declared).__name__}; expected {{parameter name: layer kind}}")
-    for entry in (declared or {}).items():
-        if not all(isinstance(each, str) for each in entry):
-            found = " to ".join(type(each).__name__ for each in entry)
-            raise UserError(f"{whose} maps {found}; expected {{parameter name: layer kind}}, both text")
-    kinds = {plain_name(name): kind for name, kind in (declared or default_prunable(module)).items()}
-    parameters = plain_parameters(module)
-    if unknown := [name for name in kinds if name not in parameters]:
-        raise UserError(
-            f"{whose} names {', '.join(unknown)}; "
-            f"its parameters are {', '.join(parameters)} (a tied tensor goes by its first name)"
-        )
-    if not kinds:
-        raise UserError(
-            f"{type(module).__name__} has no weights to prune"
-            + (
-                "; give it a method prunable_parameters() that returns {parameter name: layer kind}"
-                if parameters
-                else " and no parameters at all before the training; make its layers in __init__"
-            )
-        )
-    return kinds
-
-
-def declares_prunable(module: nn.Module) -> bool:
-    """Whether the module declares its prunable parameters itself."""
-    return isinstance(module, Prunable) and bool(module.prunable_parameters())
-
-
-def default_prunable(module: nn.Module) -> dict[str, str]:
-    """Every trainable weight of two or more dimensions, except embeddings and norms, with the kind of its layer.
-
-    The kinds are "conv", "fc", "ih" and "hh" of recurrent layers, and "weight" for all others. The weight of the last
-    linear layer is "output". A weight that is tied to an embedding counts as an embedding.
-    """
-    owners: dict[int, list[tuple[nn.Module, str]]] = {}
-    for owner in module.modules():
-        for leaf, parameter in owner.named_parameters(recurse=False):
-            owners.setdefault(id(parameter), []).append((owner, leaf))
-    kinds: dict[str, str] = {}
-    last_linear = None
-    for name, parameter in plain_parameters(module).items():
-        mine = owners[id(parameter)]
-        if parameter.ndim < 2 or not parameter.requires_grad:
-            continue
-        if any(isinstance(owner, EMBEDDINGS + NORMS) for owner, _ in mine):
-            continue
-        owner, leaf = mine[0]
-        kinds[name] = _kind(owner, leaf)
-        if isinstance(owner, nn.Linear):
-            last_linear = name
-    if last_linear is not None:
-        kinds[last_linear] = OUTPUT
-    return kinds
-
-
-def _kind(owner: nn.Module, leaf: str) -> str:
-    if isinstance(owner, CONVOLUTIONS):
-        return "conv"
-    if isinstance(owner, nn.Linear | nn.Bilinear):
-        return "fc"
-    for kind in ("ih", "hh"):
-        if kind in leaf.split("_"):
-            return kind
-    return "weight"
 
 
 def reset_parameters(module: nn.Module) -> None:

@@ -12,6 +12,7 @@ from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers
 from app.common.lightning_internals import requeue_signal
+from app.common.prunable import declares_prunable, prunable_parts
 from app.common.ranks import is_first
 from app.common.used_kernels import kernels
 from app.lottery.experiment import Experiment
@@ -27,7 +28,8 @@ from app.lottery.stacks.group import Place
 from app.lottery.stacks.limits import check_stack
 from app.lottery.stacks.trial import seconds_at_once
 from app.lottery.workers.limits import check_workers
-from app.pruning import check_kinds, rewind_iteration, weight_sizes
+from app.pruning import check_kinds, rewind_iteration
+from app.pruning.parts import kinds_of, part_sizes
 from app.runs.best_validation import configured_best
 from app.runs.config import claim, read_config
 from app.runs.layout import NetworkKey, RunLayout
@@ -107,7 +109,7 @@ def _experiment(
     """The experiment that the options describe; refused where they do not go with the module or the data."""
     arguments = context.config["trainer"]
     iterations = training_iterations(arguments, data, trainer.world_size)
-    kinds = protocols.prunable_parameters(model)
+    kinds = kinds_of(prunable_parts(model))
     check_kinds(kinds, settings.rates_for(kinds))
     steps = steps_per_epoch(arguments, data, trainer.world_size)
     rewound = rewind_iteration(settings.rewind_to, iterations=iterations, iterations_per_epoch=steps)
@@ -176,16 +178,16 @@ def _make_layers(model: LightningModule, data: LightningDataModule, trainer: Tra
 
 def _print_prunable(model: LightningModule, settings: Pruning) -> None:
     """Print what is pruned and how much, if the module does not declare it or no rates are given."""
-    if protocols.declares_prunable(model) and settings.rates is not None:
+    if declares_prunable(model) and settings.rates is not None:
         return
-    kinds = protocols.prunable_parameters(model)
-    sizes, rates = weight_sizes(model), settings.rates_for(kinds)
+    kinds = kinds_of(prunable_parts(model))
+    sizes, rates = part_sizes(model), settings.rates_for(kinds)
     by_kind: dict[str, list[str]] = {}
     for name, kind in kinds.items():
         by_kind.setdefault(kind, []).append(name)
     whose = (
         ""
-        if protocols.declares_prunable(model)
+        if declares_prunable(model)
         else (f"{type(model).__name__} does not declare what may be pruned: all weights but embeddings and norms are. ")
     )
     told = "; ".join(
@@ -205,8 +207,8 @@ def _plan(experiment: Experiment, place: Place | None) -> Plan:
     moments = {key.method: moment_of(settings, key) for key in settings.networks()}
     plan = Plan(
         settings=settings,
-        sizes=weight_sizes(model),
-        kinds=protocols.prunable_parameters(model),
+        sizes=part_sizes(model),
+        kinds=kinds_of(prunable_parts(model)),
         state_bytes=sum(value.numel() * value.element_size() for value in model.state_dict().values()),
         metrics=len(declared) if declared is not None else 4,
         iterations=iterations,

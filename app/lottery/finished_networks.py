@@ -9,13 +9,15 @@ from torch import Tensor
 
 from app.common import protocols
 from app.common.errors import UserError
+from app.common.prunable import prunable_parameters, prunable_parts
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed, generator, seeded
 from app.common.states import plain_state
 from app.lottery.methods import dense_key
 from app.lottery.moments import rewound_to
 from app.lottery.settings import Pruning
-from app.pruning import Masks, When, dense_masks, schedule, weight_sizes
+from app.pruning import Masks, When, dense_masks, schedule
+from app.pruning.parts import kinds_of, part_sizes, split
 from app.runs.checkpoints import read_checkpoint, training_weights
 from app.runs.checksums import missing, record, recorded
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
@@ -100,7 +102,11 @@ class FinishedNetworks:
     def dense_masks(self, replicate: int) -> Masks:
         """Masks of which nothing is missing."""
         start = self.initial(replicate)
-        return dense_masks({name: start[name] for name in self._kinds})
+        return dense_masks({name: start[name] for name in prunable_parameters(self.model)})
+
+    def parts(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Views of tensors, such as masks, in parts of one layer kind each."""
+        return split(tensors, prunable_parts(self.model))
 
     def last_learning_rates(self, replicate: int) -> list[list[float]]:
         """The rates of the dense training's last iteration, by optimiser and parameter group.
@@ -111,14 +117,14 @@ class FinishedNetworks:
         return last_learning_rates(self.layout.network(dense_key(replicate)))
 
     def scheduled_survivors(self, round: int) -> dict[str, int]:
-        """How many weights of each tensor the rates leave after so many layer-wise prunings."""
+        """How many weights of each part the rates leave after so many layer-wise prunings."""
         kinds, settings = self._kinds, self.settings
-        sizes = {name: size for name, size in weight_sizes(self.model).items() if name in kinds}
+        sizes = {name: size for name, size in part_sizes(self.model).items() if name in kinds}
         return schedule(sizes, kinds, settings.rates_for(kinds), round, settings.least_per_layer)[round]
 
     def scheduled_total(self, round: int) -> int:
-        """How many prunable weights the rates leave after so many prunings, of all tensors together."""
-        return sum(self.settings.pool_schedule(weight_sizes(self.model), self._kinds, round)[round].values())
+        """How many prunable weights the rates leave after so many prunings, in all."""
+        return sum(self.settings.pool_schedule(part_sizes(self.model), self._kinds, round)[round].values())
 
     def fresh_weights(self, key: NetworkKey) -> dict[str, Tensor]:
         """A state drawn for this network alone."""
@@ -130,7 +136,7 @@ class FinishedNetworks:
 
     @property
     def _kinds(self) -> Mapping[str, str]:
-        return protocols.prunable_parameters(self.model)
+        return kinds_of(prunable_parts(self.model))
 
     def _seed(self, key: NetworkKey) -> int:
         return derive_seed(self.seed, key.replicate, f"{key.method}/round_{key.round:02d}/{key.branch}")

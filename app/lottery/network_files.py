@@ -11,11 +11,13 @@ from torch import Tensor
 
 from app.common import protocols
 from app.common.files import sync, write_atomically
+from app.common.prunable import prunable_parameters, prunable_parts
 from app.common.states import plain_state
 from app.lottery.job import Job
 from app.lottery.moments import Moments
 from app.lottery.settings import Pruning
 from app.pruning import When, collapsed, density, masked, survivors, weight_sizes
+from app.pruning.parts import part_sizes, split
 from app.runs.best_validation import BestValidation
 from app.runs.checksums import check_file, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout, run_of
@@ -158,13 +160,20 @@ class NetworkWriter:
         record(self.layout.replicate(replicate), checksums)
 
     def _report(self, job: Job, result: Result) -> dict[str, Any]:
-        sizes, kinds = weight_sizes(self.model), protocols.prunable_parameters(self.model)
-        counts = survivors(job.ticket.masks)
+        sizes, kinds = weight_sizes(self.model), prunable_parameters(self.model)
+        counts, parts = survivors(job.ticket.masks), prunable_parts(self.model)
+        part_counts = survivors(split(job.ticket.masks, parts))
+        pruned = {name: size for name, size in part_sizes(self.model).items() if name in parts}
+        by_part = {
+            name: {"kind": part.kind, "weights": pruned[name], "survivors": part_counts[name]}
+            for name, part in parts.items()
+            if part.rows is not None
+        }
         return {
             "result": result.flat(),
             "collapsed": collapsed(job.ticket.masks),
             "density": result.density,
-            "density_prunable": density({name: sizes[name] for name in kinds}, counts),
+            "density_prunable": density(pruned, part_counts),
             "layers": {
                 name: {"kind": kinds.get(name), "weights": size, "survivors": counts.get(name, size)}
                 for name, size in sizes.items()
@@ -174,7 +183,9 @@ class NetworkWriter:
             "seeds": job.seeds,
             "versions": versions(),
             "threads": self.threads,
-        } | ({"source": _source(job.source)} if job.source is not None else {})
+            **({"parts": by_part} if by_part else {}),
+            **({"source": _source(job.source)} if job.source is not None else {}),
+        }
 
     def _checksums(self, files: TrainingLayout, job: Job, final: dict[str, Tensor]) -> dict[str, Any]:
         return {

@@ -24,8 +24,8 @@ class Plan:
 
     Args:
         settings: which networks.
-        sizes: of all weight tensors.
-        kinds: layer kinds of the prunable ones.
+        sizes: of all weight tensors, of prunable ones by part.
+        kinds: layer kinds of the prunable parts.
         state_bytes: one copy of the weights.
         metrics: how many are measured at each validation.
         iterations: length of the dense training.

@@ -3,7 +3,7 @@
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.common.errors import UserError
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parameters
 from app.common.seeds import seeded
 from app.common.states import plain_parameters, plain_state
 from app.lottery.methods import AtInitialisation

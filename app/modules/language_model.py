@@ -14,10 +14,12 @@ from typing_extensions import override
 from app.common import metrics
 from app.common.errors import UserError
 from app.common.lightning_internals import is_attached
+from app.common.prunable import OUTPUT, Declared
 from app.common.states import check_shapes
 from app.common.vocabulary import Vocabulary
 from app.modules.checkpoint_checks import check_tied, saved_vocabulary
 from app.modules.language_losses import LossSums, text_losses
+from app.modules.prunable_kinds import EMBEDDING, chosen_kinds
 from app.modules.recurrent_state import detached, gather_state, scatter_state
 from app.modules.sentence_reader import SentenceReader
 from app.modules.text_window import TextWindow
@@ -56,9 +58,13 @@ class LanguageModel(SentenceReader):
             plateau scheduler monitors `val_loss`.
         ar_output: which output AR is of: "dropped", as by Merity et al., or "undropped", as in the code of Shen
             et al. (2019), where it is 1 - dropout_output times as large in the mean.
+        prunable: the kinds of weights that a lottery prunes: ih and hh (of a layer's input and of its state), of an
+            ON-LSTM also master_ih and master_hh (their rows of the master gates), embedding (with the softmax, where
+            they are tied), output (the softmax, where not); all but the embedding where it is left out.
 
     Raises:
-        UserError: a dropout outside [0, 1), vocabulary size below 1, unknown `ar_output`, or sizes that cannot be tied.
+        UserError: a dropout outside [0, 1), vocabulary size below 1, unknown `ar_output`, sizes that cannot be tied, or
+            kinds of weights that it does not have.
     """
 
     metric_schema = (
@@ -82,6 +88,7 @@ class LanguageModel(SentenceReader):
         beta: float = 0.0,
         lr_scheduler: LRSchedulerCallable | None = None,
         ar_output: str = "dropped",
+        prunable: list[str] | None = None,
     ) -> None:
         super().__init__()
         dropouts = {"embedding": dropout_embedding, "input": dropout_input, "output": dropout_output}
@@ -110,6 +117,8 @@ class LanguageModel(SentenceReader):
         self.alpha = alpha
         self.beta = beta
         self.ar_output = ar_output
+        self.prunable = prunable
+        self.prunable_parameters()  # refuses kinds that there are not
         self.vocabulary: Vocabulary | None = None
         self._state: State | None = None  # after the last window of the current stage
         self._train_state: State | None = None  # that of the training, during a validation
@@ -117,6 +126,15 @@ class LanguageModel(SentenceReader):
         self._lr_scales: list[float] = []  # of the windows since the last step
         self._columns = 0  # of the text that is evaluated
         self.reset_softmax()
+
+    def prunable_parameters(self) -> dict[str, Declared]:
+        """Kinds by parameter name, or of its rows, as far as the argument `prunable` names them."""
+        kinds = {"embedding.weight": EMBEDDING} | {
+            f"net.{name}": k for name, k in self.net.prunable_parameters().items()
+        }
+        if self.decoder.weight is not self.embedding.weight:
+            kinds["decoder.weight"] = OUTPUT
+        return chosen_kinds(kinds, self.prunable)
 
     def reset_parameters(self) -> None:
         """Initialise all weights anew from torch's global generator."""

@@ -51,6 +51,10 @@ def drop_weight(weight: Tensor, p: float, *, training: bool, inverted: bool = Fa
     The ON-LSTM authors' form, the default, masks in training and multiplies by 1 - p in evaluation. AWD-LSTM's form,
     `inverted`, divides the kept weights by 1 - p in training and changes nothing in evaluation.
 
+    Every entry is drawn by itself, so the dropout is among a ticket's survivors alone: a pruned weight is 0 whatever is
+    drawn for it, each survivor becomes 0 with probability p, and the share of survivors that do is p on average, as of
+    the weights of a dense network.
+
     Under autocast to bfloat16 on a CPU with fast products of it, another generator draws the mask
     (`app/nets/fused/dropout.py`): torch's takes longer than all products of the layer.
 

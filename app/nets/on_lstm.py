@@ -94,6 +94,11 @@ class ONLSTMLayer(RecurrentLayer):
             nn.init.uniform_(bias, -bound, bound)
 
     @override
+    def prefixed_rows(self) -> list[tuple[str, int]]:
+        masters = 2 * (self.hidden_size // self.chunk_size)
+        return [("master_", masters), ("", len(self.weight_hh) - masters)]
+
+    @override
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return on_lstm_step(gates, c, self.chunk_size)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from app.common.errors import UserError
+from app.common.prunable import Declared
 from app.nets.dropout import drop_weight, locked_dropout
 from app.nets.fused.cells import Cell
 from app.nets.fused.dispatch import fusible, implementations, read
@@ -58,6 +59,10 @@ class RecurrentLayer(nn.Module, ABC):
     @abstractmethod
     def reset_parameters(self) -> None:
         """Initialise all parameters anew from torch's global generator."""
+
+    def prefixed_rows(self) -> list[tuple[str, int]]:
+        """What the kinds of rows begin with before "ih" or "hh", with numbers of rows, in order; "" for usual gates."""
+        return [("", len(self.weight_hh))]
 
     @abstractmethod
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -173,6 +178,14 @@ class RecurrentNet(nn.Module):
         """Initialise all parameters anew from torch's global generator."""
         for layer in self.layers:
             layer.reset_parameters()
+
+    def prunable_parameters(self) -> dict[str, Declared]:
+        """Both weights of every layer: kinds "ih" and "hh", for rows of master gates "master_ih" and "master_hh"."""
+        return {
+            f"layers.{depth}.weight_{kind}": [(prefix + kind, rows) for prefix, rows in layer.prefixed_rows()]
+            for depth, layer in enumerate(self.layers)
+            for kind in ("ih", "hh")
+        }
 
     def initial_state(self, batch_size: int) -> State:
         """A state of zeros: h and c, each one (B, H_l) tensor per layer."""

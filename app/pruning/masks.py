@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from app.common.errors import UserError
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parameters
 from app.common.states import plain_parameters
 
 Masks = dict[str, Tensor]

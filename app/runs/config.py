@@ -59,6 +59,10 @@ BEFORE_OPTIONS: dict[str, Any] = {
 # Those that change some networks only, with the names of their classes.
 OF_NETWORKS = {"model.init_args.compiled": ("LeNet", "Sequential")}
 
+# Lotteries of an ON-LSTM ranked the master gates' weights with those of the other gates before they had kinds of their
+# own, which no value of the option says.
+PRUNABLE = "model.init_args.prunable"
+
 # Options that have Lightning's own defaults now; before run directories had a schema.json, every training had the
 # defaults of a lottery.
 FORMER_DEFAULTS = (
@@ -109,6 +113,8 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], free: Collec
     for key, value in BEFORE_OPTIONS.items():
         if key in after:
             before.setdefault(key, value if network in OF_NETWORKS.get(key, (network,)) else after[key])
+    if PRUNABLE in after and network == "ONLSTM" and any(key.startswith("pruning.") for key in after):
+        before.setdefault(PRUNABLE, "ih and hh of all gates together")
     return _changes(before, after)
 
 

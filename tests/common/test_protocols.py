@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.metrics import loss
+from app.common.prunable import declares_prunable, default_prunable, prunable_parameters
 from app.modules import Classifier
 
 
@@ -38,7 +39,7 @@ def test_weights_by_the_kinds_of_their_layers() -> None:
         for way in ("", "_reverse")
         for kind in ("ih", "hh")
     }
-    assert protocols.default_prunable(Everything()) == {
+    assert default_prunable(Everything()) == {
         "table": "weight",
         "conv.weight": "conv",
         "up.weight": "conv",
@@ -53,12 +54,12 @@ def test_weights_by_the_kinds_of_their_layers() -> None:
     "make", [nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d]
 )
 def test_every_convolution(make: Any) -> None:
-    assert protocols.default_prunable(make(1, 2, 3)) == {"weight": "conv"}
+    assert default_prunable(make(1, 2, 3)) == {"weight": "conv"}
 
 
 @pytest.mark.parametrize("cell", [nn.LSTMCell, nn.GRUCell, nn.RNNCell])
 def test_recurrent_cells(cell: Any) -> None:
-    assert protocols.default_prunable(cell(3, 4)) == {"weight_ih": "ih", "weight_hh": "hh"}
+    assert default_prunable(cell(3, 4)) == {"weight_ih": "ih", "weight_hh": "hh"}
 
 
 def tied(*pair: str) -> nn.Module:
@@ -71,29 +72,29 @@ def tied(*pair: str) -> nn.Module:
 
 def test_a_weight_tied_to_an_embedding_is_spared() -> None:
     # The last linear layer is then no output layer of its own.
-    assert protocols.default_prunable(tied("embedding", "last")) == {"first.weight": "fc", "second.weight": "output"}
+    assert default_prunable(tied("embedding", "last")) == {"first.weight": "fc", "second.weight": "output"}
 
 
 def test_an_embedding_that_comes_second_spares_it_too() -> None:
     net = nn.ModuleDict({"decoder": nn.Linear(4, 7), "other": nn.Linear(4, 4), "embedding": nn.Embedding(7, 4)})
     net["embedding"].weight = net["decoder"].weight
-    assert protocols.default_prunable(net) == {"other.weight": "output"}
+    assert default_prunable(net) == {"other.weight": "output"}
 
 
 def test_tied_linear_layers_are_one_tensor() -> None:
-    assert protocols.default_prunable(tied("first", "second")) == {"first.weight": "fc", "last.weight": "output"}
+    assert default_prunable(tied("first", "second")) == {"first.weight": "fc", "last.weight": "output"}
 
 
 def test_a_layer_that_is_used_twice_is_one_tensor() -> None:
     layer = nn.Linear(3, 3)
-    assert protocols.default_prunable(nn.Sequential(layer, nn.ReLU(), layer)) == {"0.weight": "output"}
+    assert default_prunable(nn.Sequential(layer, nn.ReLU(), layer)) == {"0.weight": "output"}
 
 
 def test_frozen_weights_are_spared() -> None:
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
     net[0].requires_grad_(False)
     net[2].requires_grad_(False)
-    assert protocols.default_prunable(net) == {"1.weight": "output"}
+    assert default_prunable(net) == {"1.weight": "output"}
 
 
 def test_a_compiled_net_inside_has_plain_names() -> None:
@@ -101,8 +102,8 @@ def test_a_compiled_net_inside_has_plain_names() -> None:
     compiled.net = torch.compile(compiled.net, backend="eager")
     assert any("_orig_mod" in name for name, _ in compiled.named_parameters())
     assert (
-        protocols.default_prunable(compiled)
-        == protocols.default_prunable(plain)
+        default_prunable(compiled)
+        == default_prunable(plain)
         == {
             "net.fc.weight": "fc",
             "net.output.weight": "output",
@@ -119,7 +120,7 @@ def test_what_a_compiled_module_declares_has_plain_names() -> None:
         def prunable_parameters(self) -> dict[str, str]:
             return {name: "fc" for name, value in self.named_parameters() if value.ndim > 1}
 
-    assert protocols.prunable_parameters(Wrapper()) == {"net.weight": "fc"}
+    assert prunable_parameters(Wrapper()) == {"net.weight": "fc"}
 
 
 class Undeclared(nn.Module):
@@ -132,16 +133,16 @@ class Undeclared(nn.Module):
 
 
 def test_what_is_declared_comes_before_the_default() -> None:
-    assert protocols.prunable_parameters(Declaring()) == {"fc.weight": "fc", "output.weight": "output"}
-    assert protocols.declares_prunable(Declaring())
-    assert not protocols.declares_prunable(nn.Linear(2, 2))
-    assert not protocols.declares_prunable(Undeclared())
-    assert protocols.prunable_parameters(Undeclared()) == {"fc.weight": "fc", "output.weight": "output"}
+    assert prunable_parameters(Declaring()) == {"fc.weight": "fc", "output.weight": "output"}
+    assert declares_prunable(Declaring())
+    assert not declares_prunable(nn.Linear(2, 2))
+    assert not declares_prunable(Undeclared())
+    assert prunable_parameters(Undeclared()) == {"fc.weight": "fc", "output.weight": "output"}
 
 
 def refusal(module: nn.Module) -> str:
     with pytest.raises(UserError) as raised:
-        protocols.prunable_parameters(module)
+        prunable_parameters(module)
     assert "\n" not in str(raised.value)
     return str(raised.value)
 

@@ -1,6 +1,7 @@
 """A lottery small enough for a second: a tiny network on made-up images."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,12 @@ def make_trainer(root: Path, callbacks: list[Callback], logger: list[Logger], **
     return Trainer(**options | arguments)
 
 
-def lottery(root: Path, seed: int = 0, make_loggers: Any = list, **settings: Any) -> Lottery:
+def lottery(
+    root: Path, seed: int = 0, make_loggers: Any = list, net: Callable[[], nn.Module] = TinyNet, **settings: Any
+) -> Lottery:
     """A lottery in `root`, with fresh objects as a fresh process would have them."""
     options = Pruning(**{"rounds": 2, "rates": {"fc": 0.25, "output": 0.1}} | settings)
-    model, data, layout = Classifier(TinyNet(), num_classes=3), Blobs(batch_size=30), RunLayout(root)
+    model, data, layout = Classifier(net(), num_classes=3), Blobs(batch_size=30), RunLayout(root)
     training = NetworkTraining(
         model=model,
         data=data,

@@ -89,6 +89,9 @@ class Fake:
     def dense_masks(self, replicate: int) -> State:
         return {name: torch.ones(shape, dtype=torch.bool) for name, shape in SHAPES.items()}
 
+    def parts(self, tensors: State) -> State:
+        return {name: tensors[name] for name in SHAPES}
+
     def scheduled_survivors(self, round: int) -> dict[str, int]:
         return {"fc": 20 - 3 * round, "output": 12 - round}
 

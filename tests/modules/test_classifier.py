@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parameters
 from app.modules import Classifier
 from app.nets import LeNet
 from callbacks import MetricsRecorder

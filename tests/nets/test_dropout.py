@@ -73,6 +73,18 @@ def test_drop_connect(inverted: bool, in_training: float, in_evaluation: float) 
     torch.testing.assert_close(evaluated, weight * in_evaluation, rtol=1e-15, atol=0)
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_of_a_ticket_the_share_of_survivors_is_dropped_and_no_pruned_weight_returns(autocast: bool) -> None:
+    torch.manual_seed(4)
+    mask = torch.rand(200, 150) < 0.1
+    weight = (torch.rand(200, 150) + 0.5) * mask
+    # With fast products in bfloat16 another generator draws.
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = drop_weight(weight, P, training=True)
+    assert not found[~mask].any()
+    assert share_of_zeros(found[mask]) == pytest.approx(P, abs=0.04)
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 def test_the_default_is_the_authors(inverted: bool) -> None:
     weight = torch.ones(4, 4)

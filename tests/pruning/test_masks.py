@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from app.common.errors import UserError
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parameters
 from app.pruning import dense_masks, density, rewind, survivors, weight_sizes
 from app.pruning.masks import as_bits, check_names, clear_
 

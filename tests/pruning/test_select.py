@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.common.errors import RunError, UserError
-from app.common.protocols import prunable_parameters
+from app.common.prunable import prunable_parameters
 from app.nets import LeNet
 from app.pruning import (
     Masks,

@@ -222,6 +222,17 @@ def drop(config: dict[str, Any], key: str) -> dict[str, Any]:
     return config
 
 
+@pytest.mark.parametrize(("net", "refused"), [("app.nets.ONLSTM", True), ("app.nets.LSTM", False)])
+def test_an_older_lottery_of_an_on_lstm_is_refused_and_nothing_else_is(net: str, refused: bool) -> None:
+    """Its master gates had no kinds of their own; an LSTM has none, and a training without pruning ranks nothing."""
+    before = {"model": {"init_args": {"net": {"class_path": net}}}, "pruning": {"scope": "kind"}}
+    now = deepcopy(before)
+    now["model"]["init_args"]["prunable"] = None
+    assert bool(differences(now, before)) is refused
+    assert not differences({"model": now["model"]}, {"model": before["model"]})
+    assert not differences(now, now)
+
+
 @pytest.mark.parametrize("key", BEFORE_OPTIONS)
 def test_a_directory_that_is_older_than_an_option(run: RunLayout, key: str) -> None:
     before = drop(CONFIG, key)

@@ -44,7 +44,7 @@ class AtInitialisation(Method):
     @override
     def origin(self, key: NetworkKey, finished: Finished) -> Origin:
         if Iterative.name in finished.methods:
-            total = sum(survivors(finished.mask(ticket_key(key))).values())
+            total = sum(survivors(finished.parts(finished.mask(ticket_key(key)))).values())
         else:
             total = finished.scheduled_total(key.round)
         return Origin(

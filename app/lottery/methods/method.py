@@ -23,8 +23,8 @@ class Origin:
         weights: the state that the survivors return to, by name.
         masks: the weights that may survive.
         trained: the state whose weights are scored; `weights` where it is left out.
-        survivors: exactly how many weights stay of each tensor; or of all together, which are ranked together then; as
-            many as the rates say where it is left out.
+        survivors: exactly how many weights stay of each tensor, or of each part (`Finished.parts`); or of all together,
+            which are ranked together then; as many as the rates say where it is left out.
         score: which weights stay; the configured score where it is left out.
         scored_from: the earlier state that scores may compare the trained weights with; `weights` where it is left
             out.
@@ -66,11 +66,18 @@ class Finished(Protocol):
     def dense_masks(self, replicate: int) -> Masks:
         """Masks of which nothing is missing."""
 
+    def parts(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Views of tensors, such as masks, in parts of one layer kind each: whole tensors, or the rows of a kind.
+
+        Args:
+            tensors: all prunable ones at least, by name.
+        """
+
     def scheduled_survivors(self, round: int) -> dict[str, int]:
-        """How many weights of each tensor the rates leave after so many layer-wise prunings."""
+        """How many weights of each part the rates leave after so many layer-wise prunings."""
 
     def scheduled_total(self, round: int) -> int:
-        """How many prunable weights the rates leave after so many prunings, of all tensors together."""
+        """How many prunable weights the rates leave after so many prunings, in all."""
 
     def fresh_weights(self, key: NetworkKey) -> dict[str, Tensor]:
         """A state drawn for this network alone, from a seed of its own."""

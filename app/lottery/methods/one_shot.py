@@ -31,7 +31,7 @@ class OneShot(Method):
     @override
     def origin(self, key: NetworkKey, finished: Finished) -> Origin:
         if Iterative.name in finished.methods:
-            counts = survivors(finished.mask(ticket_key(key)))
+            counts = survivors(finished.parts(finished.mask(ticket_key(key))))
         else:
             counts = finished.scheduled_survivors(key.round)
         return Origin(

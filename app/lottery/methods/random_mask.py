@@ -22,7 +22,7 @@ class RandomMask(Control):
         """How many weights survive in each layer.
 
         Args:
-            ticket: the masks of the ticket.
+            ticket: the masks of the ticket, by part.
         """
         return survivors(ticket)
 
@@ -31,6 +31,6 @@ class RandomMask(Control):
         return Origin(
             weights=self.weights(key, finished),
             masks=finished.dense_masks(key.replicate),
-            survivors=self.counts(self.ticket(key, finished)),
+            survivors=self.counts(finished.parts(self.ticket(key, finished))),
             score=RandomOrder(finished.generator(key)),
         )

@@ -22,8 +22,10 @@ class Reshuffled(Control):
     @override
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
         start, draw = finished.rewind_point(key.replicate, self.of), finished.generator(key)
-        for name, mask in sorted(self.ticket(key, finished).items()):
-            values = start[name][mask]
-            start[name] = start[name].clone()
-            start[name][mask] = values[torch.randperm(len(values), generator=draw)]
+        ticket = self.ticket(key, finished)
+        start |= {name: start[name].clone() for name in ticket}
+        parts = finished.parts(start)
+        for name, mask in sorted(finished.parts(ticket).items()):
+            values = parts[name][mask]
+            parts[name][mask] = values[torch.randperm(len(values), generator=draw)]
         return start

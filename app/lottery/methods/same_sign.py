@@ -21,4 +21,8 @@ class SameSignReinit(Control):
     @override
     def weights(self, key: NetworkKey, finished: Finished) -> dict[str, Tensor]:
         start, fresh = finished.rewind_point(key.replicate, self.of), finished.fresh_weights(key)
-        return start | {name: fresh[name].abs().copysign(start[name]) for name in self.ticket(key, finished)}
+        start |= {name: start[name].clone() for name in self.ticket(key, finished)}
+        magnitudes = finished.parts(fresh)
+        for name, part in finished.parts(start).items():
+            part.copy_(magnitudes[name].abs().copysign(part))
+        return start

@@ -23,8 +23,7 @@ class ShuffledMask(Control):
     @override
     def origin(self, key: NetworkKey, finished: Finished) -> Origin:
         draw = finished.generator(key)
-        masks = {
-            name: mask.flatten()[torch.randperm(mask.numel(), generator=draw)].view_as(mask)
-            for name, mask in sorted(self.ticket(key, finished).items())
-        }
+        masks = {name: mask.clone() for name, mask in self.ticket(key, finished).items()}
+        for _, part in sorted(finished.parts(masks).items()):
+            part.copy_(part.flatten()[torch.randperm(part.numel(), generator=draw)].view_as(part))
         return Origin(weights=self.weights(key, finished), masks=masks, survivors=survivors(masks))

@@ -5,6 +5,7 @@ import time
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
+from app.common.prunable import prunable_parameters
 from app.common.states import plain_parameters
 from app.lottery.job import Job
 from app.lottery.plan import Plan
@@ -25,7 +26,8 @@ def seconds_at_once(plan: Plan, model: LightningModule, data: LightningDataModul
     """
     ticket = IterativePruningCallback(plan.settings.rates, plan.settings.scope)
     parameters = plain_parameters(model)
-    half = {name: torch.arange(plan.sizes[name]).view(parameters[name].shape) % 2 == 0 for name in plan.kinds}
+    pruned = {name: parameters[name] for name in prunable_parameters(model)}
+    half = {name: torch.arange(weight.numel()).view(weight.shape) % 2 == 0 for name, weight in pruned.items()}
     ticket.adopt(half, round=1)
     job = Job(key=NetworkKey(0, "dense", 0), start={}, ticket=ticket, seeds={"split": 0, "order": 0})
     stretch = -(-plan.iterations // max(1, plan.rows - 1))
