@@ -118,15 +118,23 @@ def test_rewound_to_the_beginning_it_changes_nothing(tmp_path: Path) -> None:
         assert files.final.read_bytes() == other.network(key).final.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunLayout]:
+    """Lotteries that nothing ended, by where they are rewound to."""
+    made = {point: RunLayout(tmp_path_factory.mktemp(point) / "whole") for point in ("5it", "4it")}
+    for point, layout in made.items():
+        run(layout.root, rewind_to=point)
+    return made
+
+
 @pytest.mark.parametrize("rewind_to", ["5it", "4it"])
 @pytest.mark.parametrize(
     "die_at", [("dense 0", 2), ("dense 0", 5), ("dense 0", 9), ("iterative 1", 5), ("iterative 1", 9)]
 )
 def test_a_training_that_was_ended_goes_on_to_the_same_bits(
-    tmp_path: Path, rewind_to: str, die_at: tuple[str, int]
+    wholes: dict[str, RunLayout], tmp_path: Path, rewind_to: str, die_at: tuple[str, int]
 ) -> None:
-    whole, ended = RunLayout(tmp_path / "whole"), RunLayout(tmp_path / "ended")
-    run(whole.root, rewind_to=rewind_to)
+    whole, ended = wholes[rewind_to], RunLayout(tmp_path / "ended")
     drawn, _ = watched(ended.root, rewind_to=rewind_to, die_at=die_at)
     with pytest.raises((KeyboardInterrupt, SystemExit, Interrupted)):
         drawn.run()
