@@ -2,13 +2,13 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
-from lightning.pytorch.trainer.connectors import callback_connector
 
 from app.nets import feedforward
 from app.nets.fused.build import library
@@ -29,8 +29,6 @@ os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())
 # What tests write they read again through the same system, before any of it is on the disk; waiting for the disk takes
 # longer than half of the tests. Commands in processes of their own do wait.
 os.fsync = os.fstat
-# Every new Trainer would look through all installed packages for callbacks that they offer.
-callback_connector._load_external_callbacks = lambda group: []
 # In a job of SLURM the tests are no part of it; `SLURM_CONF` says where SLURM is, and not that this is a job.
 for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
     del os.environ[name]
@@ -41,6 +39,14 @@ settings.load_profile("tests")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    # Every new Trainer would look through all installed packages for callbacks that they offer. Lightning is there if a
+    # test imports it; imported at the top it would import Triton before its variable is set.
+    connector = sys.modules.get("lightning.pytorch.trainer.connectors.callback_connector")
+    if connector is not None:
+        connector._load_external_callbacks = lambda group: []  # type: ignore[attr-defined]
 
 
 def _place(item: pytest.Item) -> int:
