@@ -24,11 +24,15 @@ usage: python -m app COMMAND ...
   validate, test, predict
   parse      trees of a language model: scored against a treebank, drawn; or --score two tree files
   syntax     which of two sentences a language model prefers; or --compare the scores of several models
+  surprisal  how much each word of a text surprises a language model, and what it expects next
+  generate   sentences drawn from a language model
+  states     hidden states of a language model for every word of a text, for probing
   bench      how fast this machine is at the layer and the loop, and how equal the results are
   import-authors   convert a checkpoint of the ON-LSTM authors' code
   completion       a script that completes commands and options in bash, zsh or tcsh
 
-validate, test, predict, parse and syntax take a run directory: python -m app parse runs/grammar_on_lstm/seed_0
+validate, test, predict, parse, syntax, surprisal, generate and states take a run directory, as in
+python -m app parse runs/grammar_on_lstm/seed_0
 python -m app COMMAND --help tells the options; the README has an example of each. python -m app --version tells the
 version.
 """
@@ -127,6 +131,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "predict": _lightning,
     "parse": _parse,
     "syntax": _syntax,
+    "surprisal": _lightning,
+    "generate": _lightning,
+    "states": _lightning,
     "bench": _bench,
     "import-authors": _import_authors,
     "completion": _completion,

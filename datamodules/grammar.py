@@ -1,12 +1,13 @@
 """Sentences sampled from a probabilistic grammar, with known trees and known probabilities; needs no data files."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -119,6 +120,11 @@ class Grammar(TextDataModule):
             part: float(-inside.log_probabilities(sentences).sum() / sum(len(words) + 1 for words in sentences))
             for part, sentences in lines.items()
         }
+
+    def accepts(self, sentences: Iterable[Sequence[str]]) -> list[bool]:
+        """Whether the grammar has a derivation of each sentence."""
+        found: list[bool] = np.isfinite(Inside(self.pcfg).log_probabilities(sentences)).tolist()
+        return found
 
     def predict_dataloader(self) -> SentenceGroups:
         """The words of the test sentences, in order."""

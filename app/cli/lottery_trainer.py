@@ -6,7 +6,10 @@ from typing import Any, cast
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from app.cli.context import Context
+from app.commands.generate import GenerateOptions, Sampler, generate
 from app.commands.parse import ParseOptions, TreeModel, parse_text, parse_treebank
+from app.commands.states import StateModel, write_states
+from app.commands.surprisal import Reader, SurprisalOptions, measure_surprisal
 from app.commands.syntax import TABLE, TABLE_COLUMNS, SentenceScorer, SyntaxOptions, score_syntax
 from app.common.errors import UserError
 from app.common.precision import mixed_precision
@@ -121,6 +124,103 @@ class LotteryTrainer(Trainer):
         with mixed_precision(self):
             rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
         self._log_table(TABLE, TABLE_COLUMNS, rows)
+
+    def surprisal(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        input: str,
+        ckpt_path: str | None = None,
+        carry: bool = False,
+        draw: list[int] | None = None,
+        output: str | None = None,
+    ) -> None:
+        """The surprisal of each word of a text to a language model, in bits, and the entropy of the next.
+
+        Args:
+            model: a module that has readings.
+            datamodule: names the words where the weights do not.
+            input: a text file, a sentence a line; blank lines separate texts, tabs the regions of a sentence.
+            ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
+                left out.
+            carry: carry the model's state from sentence to sentence of a text; each is read by itself where it is left
+                out.
+            draw: lines of the file to draw in one picture.
+            output: directory of tables and pictures; surprisal/ beside the checkpoint where it is left out.
+        """
+        if not hasattr(model, "readings"):
+            raise UserError(f"{type(model).__name__} has no readings; surprisal takes a language model")
+        checkpoint = self.context.checkpoint(ckpt_path)
+        self._load(model, datamodule, checkpoint)
+        options = SurprisalOptions(
+            input=Path(input),
+            output=Path(output) if output else checkpoint.parent / "surprisal",
+            carry=carry,
+            draw=draw or (),
+        )
+        with mixed_precision(self):
+            measure_surprisal(cast(Reader, model), options)
+
+    def generate(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        ckpt_path: str | None = None,
+        number: int = 20,
+        temperature: float = 1.0,
+        longest: int = 100,
+        seed: int = 0,
+        output: str | None = None,
+    ) -> None:
+        """Sentences drawn from a language model, and how many of them its grammar accepts, where it has one.
+
+        Args:
+            model: a module that can sample.
+            datamodule: names the words where the weights do not; its grammar judges the sentences.
+            ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
+                left out.
+            number: of sentences.
+            temperature: 1 for the model's own probabilities, less for likelier words.
+            longest: words after which a sentence is cut off.
+            seed: of the random numbers.
+            output: a file for the sentences; they are printed where it is left out.
+        """
+        if not hasattr(model, "sample"):
+            raise UserError(f"{type(model).__name__} cannot sample; generate takes a language model")
+        self._load(model, datamodule, self.context.checkpoint(ckpt_path))
+        options = GenerateOptions(
+            number=number,
+            temperature=temperature,
+            longest=longest,
+            seed=seed,
+            output=Path(output) if output else None,
+        )
+        with mixed_precision(self):
+            generate(cast(Sampler, model), datamodule, options)
+
+    def states(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        input: str,
+        output: str,
+        ckpt_path: str | None = None,
+    ) -> None:
+        """The hidden states of all layers for every word of a text, as safetensors.
+
+        Args:
+            model: a module that has hidden_states.
+            datamodule: names the words where the weights do not.
+            input: a text file, a sentence a line.
+            output: the file to be written.
+            ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
+                left out.
+        """
+        if not hasattr(model, "hidden_states"):
+            raise UserError(f"{type(model).__name__} has no hidden_states; states takes a language model")
+        self._load(model, datamodule, self.context.checkpoint(ckpt_path))
+        with mixed_precision(self):
+            write_states(cast(StateModel, model), Path(input), Path(output))
 
     def _log_table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Log a table to the loggers that take one; others may be there for `fit` with the same configuration."""

@@ -38,11 +38,11 @@ from app.training.pruning_callback import tell_of_pruning
 from app.training.requirements import check_counts
 from app.training.users_callbacks import check_callbacks
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict", "lottery", "parse", "syntax")
-
 # Subcommands that only measure; Lightning runs the first three, ours look for their checkpoint themselves.
 LIGHTNINGS_MEASURES = ("validate", "test", "predict")
-MEASURES = (*LIGHTNINGS_MEASURES, "parse", "syntax")
+OUR_MEASURES = ("parse", "syntax", "surprisal", "generate", "states")
+MEASURES = (*LIGHTNINGS_MEASURES, *OUR_MEASURES)
+SUBCOMMANDS = ("fit", *LIGHTNINGS_MEASURES, "lottery", *OUR_MEASURES)
 
 # Of numpy's and Lightning's seeds.
 LARGEST_SEED = 2**32 - 1
@@ -108,7 +108,7 @@ class CLI(OpenCLI):
     @staticmethod
     @override
     def subcommands() -> dict[str, set[str]]:
-        ours = {name: {"model", "datamodule"} for name in ("lottery", "parse", "syntax")}
+        ours = {name: {"model", "datamodule"} for name in ("lottery", *OUR_MEASURES)}
         return {**LightningCLI.subcommands(), **ours}
 
     @override
@@ -190,10 +190,7 @@ class CLI(OpenCLI):
         self._give_context()
         self._check_model()
 
-    def before_syntax(self) -> None:
-        """Hand the Trainer the settings that it cannot know."""
-        self._give_context()
-        self._check_model()
+    before_syntax = before_surprisal = before_generate = before_states = before_parse
 
     def _give_context(self) -> None:
         assert isinstance(self.trainer, LotteryTrainer)

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from app.common.errors import UserError
+from app.common.seeds import generator
 from app.common.vocabulary import Vocabulary
 from app.modules.low_overhead_module import LowOverheadModule
 from app.modules.probabilities import sentence_log_probabilities
+from app.modules.readings import Reading, read_alone, read_on, read_states
+from app.modules.sampling import sample_sentences
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet
 
@@ -71,6 +74,73 @@ class SentenceReader(LowOverheadModule):
         with self._evaluating() as vocabulary:
             return sentence_log_probabilities(
                 self.embedding, self.net, self.decoder, vocabulary, sentences, advance=advance
+            )
+
+    def readings(
+        self,
+        sentences: Sequence[Sequence[str]],
+        *,
+        carried: bool = False,
+        advance: Callable[[int], None] = lambda done: None,
+    ) -> list[Reading]:
+        """Surprisal and entropy, in bits, and distances of each word of sentences.
+
+        Args:
+            sentences: of one word or more each; unknown words are read, and predicted, as `<unk>`.
+            carried: whether the sentences are one text, whose state is carried from each to the next; else each is read
+                by itself. `<eos>` is read before each either way.
+            advance: called with the number of sentences done since the last call.
+
+        Raises:
+            UserError: a sentence is empty, or the model has no vocabulary yet.
+        """
+        with self._evaluating() as vocabulary:
+            read = read_on if carried else read_alone
+            return read(self.embedding, self.net, self.decoder, vocabulary, sentences, advance)
+
+    def hidden_states(
+        self, sentences: Sequence[Sequence[str]], *, advance: Callable[[int], None] = lambda done: None
+    ) -> list[list[Tensor]]:
+        """The hidden states of all layers for each word of sentences, each read by itself.
+
+        Args:
+            sentences: of one word or more each; unknown words are read as `<unk>`.
+            advance: called with the number of sentences done since the last call.
+
+        Returns:
+            For each sentence of n words and each layer of H units, the lowest first, float32 (n, H), on the CPU.
+
+        Raises:
+            UserError: a sentence is empty, or the model has no vocabulary yet.
+        """
+        with self._evaluating() as vocabulary:
+            return read_states(self.embedding, self.net, vocabulary, sentences, advance)
+
+    def sample(self, number: int, *, temperature: float = 1.0, longest: int = 100, seed: int = 0) -> list[list[str]]:
+        """Sentences drawn word by word; see `app.modules.sampling`.
+
+        Args:
+            number: of sentences.
+            temperature: 1 for the model's own probabilities, less for likelier words.
+            longest: words after which a sentence is cut off.
+            seed: of the random numbers.
+
+        Returns:
+            The words of each, without `<eos>`.
+
+        Raises:
+            UserError: an argument is out of range, or the model has no vocabulary yet.
+        """
+        with self._evaluating() as vocabulary:
+            return sample_sentences(
+                self.embedding,
+                self.net,
+                self.decoder,
+                vocabulary,
+                number,
+                temperature=temperature,
+                longest=longest,
+                generator=generator(seed),
             )
 
     @contextmanager

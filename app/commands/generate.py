@@ -1,0 +1,84 @@
+"""`python -m app generate`: sentences drawn from a language model."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.vocabulary import UNK, Vocabulary
+from app.runs.output_directory import check_output, claim_output
+
+OPTION = "--output"
+
+
+class Sampler(Protocol):
+    """The interface of a model that sentences can be drawn from."""
+
+    vocabulary: Vocabulary | None
+
+    def sample(self, number: int, *, temperature: float = 1.0, longest: int = 100, seed: int = 0) -> list[list[str]]:
+        """The words of sentences."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions:
+    """Options of the generate command.
+
+    Args:
+        number: of sentences.
+        temperature: 1 for the model's own probabilities, less for likelier words.
+        longest: words after which a sentence is cut off.
+        seed: of the random numbers.
+        output: a file for the sentences; None to print them.
+    """
+
+    number: int = 20
+    temperature: float = 1.0
+    longest: int = 100
+    seed: int = 0
+    output: Path | None = None
+
+
+def generate(model: Sampler, data: Any, options: GenerateOptions) -> None:
+    """Print or write sentences, one a line, and tell on stderr how long they are and how many the grammar accepts.
+
+    Args:
+        model: what is drawn from.
+        data: a data module; one whose sentences a grammar makes has `accepts`.
+        options: how many, and how.
+
+    Raises:
+        UserError: the model has no vocabulary, an option is out of range, or the file is not one of ours.
+    """
+    if model.vocabulary is None:
+        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    if options.output is not None:
+        check_output(options.output.parent, [options.output.name], OPTION)
+    sentences = model.sample(
+        options.number, temperature=options.temperature, longest=options.longest, seed=options.seed
+    )
+    text = "".join(" ".join(words) + "\n" for words in sentences)
+    if options.output is None:
+        print(text, end="")
+    else:
+        claim_output(options.output.parent, [options.output.name], OPTION)
+        write_atomically(options.output, text)
+        print(f"{len(sentences):,} sentences in {options.output}")
+    for line in _told(sentences, data, options):
+        print(line, file=sys.stderr)
+
+
+def _told(sentences: Sequence[Sequence[str]], data: Any, options: GenerateOptions) -> list[str]:
+    words = sum(map(len, sentences))
+    cut = sum(len(sentence) >= options.longest for sentence in sentences)
+    unknown = sum(sentence.count(UNK) for sentence in sentences)
+    ends = f"; {cut:,} cut off after {options.longest} words" if cut else ""
+    ends += f"; {unknown:,} times {UNK}" if unknown else ""
+    lines = [f"{len(sentences):,} sentences, {words / len(sentences):.1f} words in the mean{ends}"]
+    if hasattr(data, "accepts"):
+        accepted = sum(data.accepts(sentences))
+        lines.append(f"the grammar accepts {accepted:,} of {len(sentences):,} ({accepted / len(sentences):.1%})")
+    return lines

@@ -1,0 +1,69 @@
+"""Sentences drawn at random from a language model."""
+
+# B sentences drawn together, V vocabulary.
+
+from itertools import takewhile
+
+import torch
+from torch import Tensor, nn
+
+from app.common.errors import UserError
+from app.common.vocabulary import EOS, Vocabulary
+from app.nets import RecurrentNet
+
+SENTENCES_AT_ONCE = 200  # part of what a seed means: random numbers are drawn for this many together
+
+
+@torch.no_grad()
+def sample_sentences(
+    embedding: nn.Embedding,
+    net: RecurrentNet,
+    decoder: nn.Linear,
+    vocabulary: Vocabulary,
+    number: int,
+    *,
+    temperature: float = 1.0,
+    longest: int = 100,
+    generator: torch.Generator,
+) -> list[list[str]]:
+    """Draw sentences word by word, each from a state of zeros with `<eos>` before it and up to the next `<eos>`.
+
+    A word is drawn with a probability proportional to p to the power of 1 / temperature.
+
+    Args:
+        embedding: of V words.
+        net: the recurrent net.
+        decoder: maps the net's output to the scores of V words.
+        vocabulary: of V words.
+        number: of sentences.
+        temperature: 1 for the model's own probabilities, less for likelier words.
+        longest: words after which a sentence is cut off.
+        generator: of the random numbers, on the CPU.
+
+    Returns:
+        The words of each sentence, without `<eos>`; one that was cut off has `longest` words.
+
+    Raises:
+        UserError: a number below 1, or a temperature that is not above 0.
+    """
+    for name, value in (("number", number), ("longest", longest)):
+        if value < 1:
+            raise UserError(f"--{name} is {value}; expected 1 or more")
+    if not 0 < temperature < float("inf"):
+        raise UserError(f"--temperature is {temperature}; expected a number above 0")
+    (end,) = vocabulary.encode([EOS])
+    sentences: list[list[str]] = []
+    for begin in range(0, number, SENTENCES_AT_ONCE):
+        size = min(SENTENCES_AT_ONCE, number - begin)
+        tokens, state = torch.full((SENTENCES_AT_ONCE,), end), net.initial_state(SENTENCES_AT_ONCE)
+        drawn: list[Tensor] = []
+        going = torch.ones(SENTENCES_AT_ONCE, dtype=torch.bool)
+        while going.any() and len(drawn) < longest:
+            output, state, _ = net(embedding(tokens.to(embedding.weight.device)).unsqueeze(0), state)
+            scores = decoder(output[0]).float().cpu() / temperature
+            tokens = torch.multinomial(scores.softmax(1), 1, generator=generator)[:, 0]
+            going &= tokens != end
+            drawn.append(torch.where(going, tokens, end))
+        rows = torch.stack(drawn, 1)[:size].tolist()
+        sentences += [[vocabulary.words[token] for token in takewhile(lambda token: token != end, row)] for row in rows]
+    return sentences
