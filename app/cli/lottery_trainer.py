@@ -9,6 +9,7 @@ from app.cli.context import Context
 from app.commands.generate import GenerateOptions, Sampler, generate
 from app.commands.parse import ParseOptions, TreeModel, parse_text, parse_treebank
 from app.commands.states import StateModel, write_states
+from app.commands.suites import score_suites
 from app.commands.surprisal import Reader, SurprisalOptions, measure_surprisal
 from app.commands.syntax import TABLE, TABLE_COLUMNS, SentenceScorer, SyntaxOptions, score_syntax
 from app.common.errors import UserError
@@ -97,6 +98,7 @@ class LotteryTrainer(Trainer):
         ckpt_path: str | None = None,
         pairs: str | None = None,
         templates: str | None = None,
+        suites: str | None = None,
         output: str | None = None,
     ) -> None:
         """Let a language model choose between sentences; `syntax --compare A B` shows the scores of several models.
@@ -106,15 +108,25 @@ class LotteryTrainer(Trainer):
             datamodule: its own templates are used where it has any, Marvin and Linzen's where it has none.
             ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
                 left out.
-            pairs: file of sentences of your own: grammatical, tab, ungrammatical.
+            pairs: file of sentences of your own: grammatical, tab, ungrammatical; or BLiMP's: a file of JSON lines, or
+                a folder of such files.
             templates: file of templates of your own, in the format of app/syntax/marvin_linzen.txt.
+            suites: a suite of SyntaxGym, or a folder of suites, whose predictions are scored instead of pairs.
             output: directory of tables and pictures; syntax/ beside the checkpoint where it is left out.
         """
         if not hasattr(model, "log_probabilities"):
             raise UserError(f"{type(model).__name__} has no log_probabilities; syntax takes a language model")
         checkpoint = self.context.checkpoint(ckpt_path)
+        directory = Path(output) if output else checkpoint.parent / "syntax"
+        if suites is not None:
+            if pairs is not None or templates is not None:
+                raise UserError("--suites and --pairs or --templates are both given; choose one")
+            self._load(model, datamodule, checkpoint)
+            with mixed_precision(self):
+                score_suites(cast(Reader, model), Path(suites), directory, self.context.experiment or str(checkpoint))
+            return
         options = SyntaxOptions(
-            output=Path(output) if output else checkpoint.parent / "syntax",
+            output=directory,
             name=self.context.experiment or str(checkpoint),
             pairs=Path(pairs) if pairs else None,
             templates=Path(templates) if templates else None,

@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from math import sqrt
 
 from app.syntax.stimuli import COMPARISONS, Stimuli
 
+Z = 1.959963984540054  # the standard normal distribution's quantile of 0.975
 COUNTS = ("items", "right", "ties", "unknown", "right_known")
 
 
@@ -39,6 +41,24 @@ class Tally:
     def accuracy_known(self) -> float | None:
         """Fraction of the items without unknown words that are right; None if there are no such items."""
         return self.right_known / (self.items - self.unknown) if self.items > self.unknown else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the accuracy by Wilson (1927), as if items were independent; None without items."""
+        return wilson(self.right, self.items) if self.items else None
+
+
+def wilson(right: int, items: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson 1927).
+
+    Args:
+        right: items that are right.
+        items: number of items, 1 or more.
+    """
+    share, over = right / items, Z * Z / items
+    middle = (share + over / 2) / (1 + over)
+    half = Z / (1 + over) * sqrt((share * (1 - share) + over / 4) / items)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

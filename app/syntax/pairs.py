@@ -1,4 +1,4 @@
-"""Reads the user's own minimal pairs from a tab-separated table."""
+"""Reads the user's own minimal pairs, from a tab-separated table or from JSON lines."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from app.common.errors import UserError
 from app.common.spelling import split_words
 from app.common.text_files import read_lines
+from app.syntax.json_pairs import is_json_pairs, read_json_pairs
 from app.syntax.stimuli import Construction, Item, Stimuli
 
 GRAMMATICAL = "grammatical"
@@ -15,7 +16,9 @@ CASE = "pairs"  # the case of pairs that name none
 
 
 def read_pairs(path: Path) -> Stimuli:
-    """Read pairs, one per line: the grammatical sentence, a tab and the ungrammatical sentence.
+    """Read pairs, one per line: the grammatical sentence, a tab and the ungrammatical sentence; or JSON lines.
+
+    A folder and a file with the suffix .jsonl are read by `read_json_pairs`.
 
     The first line may be a header that includes `grammatical` and `ungrammatical`; it can change the order of the
     columns and add `case`, `condition` and `ungrammatical_2`, the third sentence of a triple. Every case is a row of
@@ -24,6 +27,8 @@ def read_pairs(path: Path) -> Stimuli:
     Raises:
         UserError: the file cannot be read, is not UTF-8 or is empty, or a line is not a pair; names the line.
     """
+    if is_json_pairs(path):
+        return read_json_pairs(path)
     lines = read_lines(path)
     names = [name.strip().lower() for name in lines[0].split("\t")]
     header = names if GRAMMATICAL in names else None

@@ -15,12 +15,12 @@ TERMS = {"short": "short-term dependency", "long": "long-term dependency", "": "
 def syntax_table(rows: Sequence[SyntaxRow], *, title: str | None = None) -> Table:
     """The accuracies of one model.
 
-    Columns: accuracy and number of items; if some items have unknown words or ties, also the fraction of each, and the
-    accuracy on items without unknown words.
+    Columns: accuracy, its 95 % interval and number of items; if some items have unknown words or ties, also the
+    fraction of each, and the accuracy on items without unknown words.
     """
     table = _empty(title)
     partly = any(row.tally.unknown or row.tally.ties for row in rows)
-    for heading in ("accuracy", "items", *(("unknown", "equal", "known words") if partly else ())):
+    for heading in ("accuracy", "95 % interval", "items", *(("unknown", "equal", "known words") if partly else ())):
         table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for term, group in groupby(rows, key=lambda row: row.term):
         _head(table, term)
@@ -28,7 +28,8 @@ def syntax_table(rows: Sequence[SyntaxRow], *, title: str | None = None) -> Tabl
             tally = row.tally
             cells = [f"{count / tally.items:.0%}" if count else "" for count in (tally.unknown, tally.ties)]
             cells = [*cells, fraction(tally.accuracy_known)] if partly else []
-            table.add_row(row.name, fraction(tally.accuracy), f"{tally.items:,}", *cells)
+            between = "-".join(fraction(end) for end in tally.interval or ())
+            table.add_row(row.name, fraction(tally.accuracy), between, f"{tally.items:,}", *cells)
         table.add_section()
     return table
 

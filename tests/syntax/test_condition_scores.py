@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
 
 from app.common.errors import UserError
 from app.syntax.condition_scores import ConditionScore, SyntaxRow, Tally, pool, score_conditions
@@ -126,3 +127,10 @@ def test_models_asked_different_questions_are_not_compared() -> None:
         matched({"a": few, "b": many})
     with pytest.raises(UserError, match="different sentences"):
         matched({"a": few, "b": [*few, SyntaxRow("more", "", Tally())]})
+
+
+@pytest.mark.parametrize(("right", "items"), [(0, 1), (1, 1), (5, 10), (0, 1000), (993, 1000), (37, 41)])
+def test_intervals_are_wilsons(right: int, items: int) -> None:
+    expected = binomtest(right, items).proportion_ci(method="wilson")
+    assert Tally(items=items, right=right).interval == pytest.approx((expected.low, expected.high))
+    assert Tally().interval is None

@@ -30,23 +30,23 @@ def lines(table: Table) -> list[list[str]]:
 def test_all_words_known() -> None:
     assert lines(syntax_table(KNOWN, title="a model")) == [
         ["a", "model"],
-        ["accuracy", "items"],
+        ["accuracy", "95", "%", "interval", "items"],
         ["short-term", "dependency"],
-        ["simple", "0.75", "1,000"],
+        ["simple", "0.75", "0.72-0.78", "1,000"],
         ["long-term", "dependency"],
-        ["across", "0.12", "8"],
-        ["own", "1.00", "2"],
+        ["across", "0.12", "0.02-0.47", "8"],
+        ["own", "1.00", "0.34-1.00", "2"],
     ]
 
 
 def test_words_unknown_and_sentences_equal() -> None:
     assert lines(syntax_table(PARTLY)) == [
-        ["accuracy", "items", "unknown", "equal", "known", "words"],
+        ["accuracy", "95", "%", "interval", "items", "unknown", "equal", "known", "words"],
         ["short-term", "dependency"],
-        ["simple", "0.50", "1,000", "10%", "25%", "0.50"],
+        ["simple", "0.50", "0.47-0.53", "1,000", "10%", "25%", "0.50"],
         ["long-term", "dependency"],
-        ["across", "0.00", "8", "100%", "\N{EN DASH}"],
-        ["own", "0.50", "2", "0.50"],
+        ["across", "0.00", "0.00-0.32", "8", "100%", "\N{EN DASH}"],
+        ["own", "0.50", "0.09-0.91", "2", "0.50"],
     ]
 
 
