@@ -13,7 +13,7 @@ from app.pruning import When, masked
 from app.runs.checksums import record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.network_report import read_report
-from app.runs.tensors import digest, save_tensors
+from app.runs.tensors import digest, save_masked
 
 
 def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:
@@ -70,9 +70,10 @@ def save_start(method: Method, key: NetworkKey, finished: FinishedNetworks) -> N
         lost = [each for each in method.continues(key) if not finished.layout.network(each).final.exists()]
         weights = {} if lost else method.weights(key, finished)
     if not lost and digest(weights) == read_report(files)["checksums"].get("start"):
-        start = masked(weights, finished.mask(key))
+        masks = finished.mask(key)
+        start = masked(weights, masks)
         record(files.root, {files.start.name: digest(start)})
-        save_tensors(files.start, start)
+        save_masked(files.start, start, masks)
     else:
         remove(files.done)  # train it again, and keep them
 

@@ -25,7 +25,7 @@ from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
 from app.runs.source_ticket import ticket_checksums
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsFile, MetricsRow, Result
-from app.runs.tensors import digest, save_tensors
+from app.runs.tensors import digest, save_masked, save_masks, save_tensors
 from app.training.kernel_record import KernelRecord
 
 
@@ -128,13 +128,13 @@ class NetworkWriter:
         """Everything of a finished network; DONE last, so that without it nothing else counts."""
         sync(files.metrics)
         final, masks = plain_state(self.model), job.ticket.masks
-        save_tensors(files.mask, masks)
+        save_masks(files.mask, masks)
         # The networks after these are made from their trained weights.
         if "final" in self.settings.keep or not job.key.of or self.settings.method(job.key).continues(job.key):
-            save_tensors(files.final, final)
+            save_masked(files.final, final, masks)
         if "start" in self.settings.keep:
             start = masked(job.start, masks)
-            save_tensors(files.start, start)
+            save_masked(files.start, start, masks)
             record(files.root, {files.start.name: digest(start)})
         if "best" in self.settings.keep:
             record(files.root, {files.best.name: sha256(files.best)})

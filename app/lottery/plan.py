@@ -12,10 +12,13 @@ from app.lottery.prerequisites import trainings_in_a_row
 from app.lottery.settings import Pruning
 from app.lottery.stacks.waves import waves
 from app.pruning import When
+from app.pruning.mask_coding import least_bits
 from app.runs.layout import NetworkKey
 
 BYTES_PER_CELL = 19  # of metrics.csv
-BYTES_OF_TEXT = 4_000  # report.json, DONE, the row of results.csv
+BYTES_OF_TEXT = 6_000  # report.json, DONE, the row of results.csv, the headers of masks and weights
+BYTES_PER_WEIGHT = 4
+CODE = 1.03  # the length of a mask's code, relative to the least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +65,20 @@ class Plan:
 
     def disk_bytes(self) -> int:
         """What the finished experiment takes, W&B's files and the report aside."""
-        keys = list(self.settings.networks())
-        masks = sum(self.sizes[name] for name in self.kinds)
+        prunable = sum(self.sizes[name] for name in self.kinds)
+        table = self.settings.pool_schedule(self.sizes, self.kinds, self.settings.rounds)
+        left = [sum(counts.values()) for counts in table]
+        masks = [CODE * least_bits(prunable, count) / 8 for count in left]
+        weights = [self.state_bytes - BYTES_PER_WEIGHT * (prunable - count) for count in left]
         copies = self.settings.replicates * (2 if When.parse(self.settings.rewind_to).count else 1)
-        copies += len(keys) * len(self.settings.keep)
-        cells = self.rows * (1 + self.metrics)
-        return copies * self.state_bytes + len(keys) * (masks + cells * BYTES_PER_CELL + BYTES_OF_TEXT)
+        total = float(copies * self.state_bytes)
+        for key in self.settings.networks():
+            total += masks[key.round] + self.rows * (1 + self.metrics) * BYTES_PER_CELL + BYTES_OF_TEXT
+            total += sum(
+                self.state_bytes if kept == "best" else weights[key.round] + masks[key.round]
+                for kept in self.settings.keep
+            )
+        return round(total)
 
     def render(self) -> Group:
         """The plan as a table and two lines, or three where there are workers."""

@@ -1,4 +1,4 @@
-"""Loads a ticket from a run directory into any plain module."""
+"""Loads a ticket from a run directory, or from a file that `export` has written, into any plain module."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,28 +13,51 @@ from app.runs.checksums import recorded
 from app.runs.layout import NetworkKey, TrainingLayout, run_of
 from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
-from app.runs.tensors import digest
+from app.runs.tensors import digest, load_ticket_file
+from app.runs.ticket_file import Ticket
 
 
-def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["start", "final"] = "start") -> Masks:
-    """Load a ticket from a run directory into a plain module, in place, without Lightning or our classes.
+def load_ticket(path: str | Path, module: nn.Module, weights: Literal["start", "final"] | None = None) -> Masks:
+    """Load a ticket into a plain module, in place, without Lightning or our classes.
 
     Args:
-        directory: the directory of one trained network, such as `runs/lenet/replicate_0/iterative/round_07`.
+        path: the directory of one trained network, such as `runs/lenet/replicate_0/iterative/round_07`, or a file that
+            `python -m app export` has written.
         module: the network itself (a `LeNet`), the module that was trained (a `Classifier`), or another module around
             the network; names must agree up to the name that the network has within either, such as `net.`.
-        weights: "start" for the untrained ticket (mask times rewound weights), "final" for the trained network.
+        weights: "start" for the untrained ticket (mask times rewound weights), "final" for the trained network. By
+            default those that a file has, and "start" of a directory.
 
     Returns:
         The masks, bool, by the module's parameter names. To train the ticket, multiply the weights by them after every
         step.
 
     Raises:
-        UserError: the network is not finished, the requested weights were not kept, or they belong to another network.
+        UserError: the network is not finished, the requested weights were not kept, they belong to another network, or
+            the file is damaged or holds others.
+    """
+    if weights not in ("start", "final", None):
+        raise UserError(f"weights is {weights!r}; choose 'start' or 'final'")
+    found = _of_file(Path(path), weights) if Path(path).is_file() else ticket_of(path, weights or "start")
+    theirs, ours = _prefixes(set(found.state), set(found.masks), {plain_name(name) for name in module.state_dict()})
+    masks, state = _renamed(found.masks, theirs, ours), _renamed(found.state, theirs, ours)
+    if hasattr(module, "prunable_parameters"):
+        check_names(masks, module, str(path))
+    rewind(module, state, masks)
+    return masks
+
+
+def ticket_of(directory: str | Path, weights: Literal["start", "final"]) -> Ticket:
+    """Read a ticket of a run directory.
+
+    Args:
+        directory: of one trained network.
+        weights: which; those of "start" may be unmasked.
+
+    Raises:
+        UserError: the network is not finished, the weights were not kept, or a file is damaged.
     """
     network = TrainingLayout(Path(directory).resolve())
-    if weights not in ("start", "final"):
-        raise UserError(f"weights is {weights!r}; choose 'start' or 'final'")
     if not network.done.exists():
         raise UserError(f"{directory}: no finished network there (no {network.done.name} file)")
     if weights == "final" and not network.final.exists():
@@ -43,13 +66,20 @@ def load_ticket(directory: str | Path, module: nn.Module, weights: Literal["star
             "the network again and keeps them"
         )
     masks = read_tensors(network.mask)
-    state = read_tensors(network.final) if weights == "final" else starting_state(network)
-    theirs, ours = _prefixes(set(state), set(masks), {plain_name(name) for name in module.state_dict()})
-    masks, state = _renamed(masks, theirs, ours), _renamed(state, theirs, ours)
-    if hasattr(module, "prunable_parameters"):
-        check_names(masks, module, str(network.mask))
-    rewind(module, state, masks)
-    return masks
+    return Ticket(masks, read_tensors(network.final) if weights == "final" else starting_state(network))
+
+
+def _of_file(path: Path, weights: str | None) -> Ticket:
+    """Read a ticket that was exported."""
+    found = load_ticket_file(path)
+    if not found.masks or not found.state:
+        raise UserError(
+            f"{path}: no ticket (no {'weights' if found.masks else 'masks'}); python -m app export writes them"
+        )
+    has = found.notes.get("weights")
+    if weights is not None and weights != has:
+        raise UserError(f"{path}: holds the {has} weights of a ticket; export it again with --weights {weights}")
+    return found
 
 
 def _prefixes(state: set[str], masks: set[str], names: set[str]) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from app.runs.config import recorded_kernels
 from app.runs.kernels import check_kernels
 from app.runs.layout import NetworkKey, TrainingLayout
 from app.runs.recorded_tensors import read_tensors
-from app.runs.tensors import digest, load_tensors, save_tensors
+from app.runs.tensors import digest, load_tensors, save_masked
 from app.runs.ticket import load_ticket
 from app.training.resume_point import resume_point
 from app.training.training import Training
@@ -87,7 +87,7 @@ class Copies:
         )
         trained = training.run()
         final = plain_state(self.experiment.model)
-        save_tensors(files.final, final)
+        save_masked(files.final, final, masks)
         report = {
             "start": start,
             "final": digest(final),
