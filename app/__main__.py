@@ -23,6 +23,7 @@ usage: python -m app COMMAND ...
   fit        train one network
   validate, test, predict
   parse      trees of a language model: scored against a treebank, drawn; or --score two tree files
+  agree      trees on which several seeds or layers agree, scored beside them
   syntax     which of two sentences a language model prefers; or --compare the scores of several models
   surprisal  how much each word of a text surprises a language model, and what it expects next
   generate   sentences drawn from a language model
@@ -68,6 +69,12 @@ def _parse(argv: list[str]) -> None:
         _lightning(argv)
         return
     from app.commands.score import main
+
+    main(argv[1:])
+
+
+def _agree(argv: list[str]) -> None:
+    from app.commands.agree import main
 
     main(argv[1:])
 
@@ -130,6 +137,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "test": _lightning,
     "predict": _lightning,
     "parse": _parse,
+    "agree": _agree,
     "syntax": _syntax,
     "surprisal": _lightning,
     "generate": _lightning,

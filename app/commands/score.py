@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
     )
     predicted_path, gold_path = parser.parse_args(argv).score
     predicted, gold = read_trees(predicted_path), read_trees(gold_path)
-    _check_same(predicted, gold, predicted_path, gold_path)
+    check_same(predicted, gold, predicted_path, gold_path)
     for path, sentences in ((predicted_path, predicted), (gold_path, gold)):
         if any(sentence.constituents for sentence in sentences):
             print(f"{path}: labels are not words; every other word counts, punctuation too")
@@ -69,10 +69,14 @@ def _table(everything: Scores, short: Scores) -> Table:
     return table
 
 
-def _check_same(
+def check_same(
     predicted: Sequence[GoldSentence], gold: Sequence[GoldSentence], predicted_path: Path, gold_path: Path
 ) -> None:
-    """Check that two files have the same sentences; the error names the first line that differs."""
+    """Check that two files have the same sentences.
+
+    Raises:
+        UserError: they have not; names the first line that differs.
+    """
     for line, (ours, theirs) in enumerate(zip_longest(predicted, gold), start=1):
         if ours is None or theirs is None:
             short, long = (predicted_path, gold_path) if ours is None else (gold_path, predicted_path)

@@ -1,0 +1,108 @@
+"""`agree`: tables and trees of several predictions; and one line for every mistake."""
+
+import csv
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pytest
+from test_parse import main
+
+from app.parsing import score
+from app.parsing.agreement import agreed_tree, self_f1
+from app.parsing.tree_files import read_trees
+
+GOLD = ["((the cat) (sees (a dog)))", "(the (old dog))", "yes"]
+SEEDS = {
+    "seed_0": {
+        "layer_1.shen2018": ["(the (cat (sees (a dog))))", "(the (old dog))", "yes"],
+        "layer_2.shen2018": ["((the cat) ((sees a) dog))", "((the old) dog)", "yes"],
+        "layer_1.between_words": ["((the (cat sees)) (a dog))", "(the (old dog))", "yes"],
+    },
+    "seed_1": {
+        "layer_1.shen2018": ["((the cat) (sees (a dog)))", "((the old) dog)", "yes"],
+        "layer_2.shen2018": ["(((the cat) sees) (a dog))", "(the (old dog))", "yes"],
+    },
+}
+
+
+@pytest.fixture
+def parsed(tmp_path: Path) -> Path:
+    """Directories as parse writes them, and a file of other sentences."""
+    for seed, files in SEEDS.items():
+        (tmp_path / seed).mkdir()
+        for name, lines in (files | {"gold": GOLD}).items():
+            (tmp_path / seed / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "other.txt").write_text("(a dog)\n(b c)\nyes\n")
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def test_seeds_layers_and_builders_are_grouped(
+    parsed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("agree", "seed_0", "seed_1", monkeypatch=monkeypatch, cwd=parsed) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    gold = read_trees(parsed / "seed_0/gold.txt")
+    files = {
+        (seed, name): [sentence.tree for sentence in read_trees(parsed / seed / f"{name}.txt")]
+        for seed, names in SEEDS.items()
+        for name in names
+    }
+    groups = {
+        "layer_1.shen2018": [("seed_0", "layer_1.shen2018"), ("seed_1", "layer_1.shen2018")],
+        "layer_1.between_words": [("seed_0", "layer_1.between_words")],
+        "everything.shen2018": [key for key in files if key[1].endswith("shen2018")],
+        "everything": list(files),
+    }
+    with open(parsed / "agreement/agreement.csv") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 6
+    for name, keys in groups.items():
+        voters = [files[key] for key in keys]
+        trees = [agreed_tree(each) for each in zip(*voters, strict=True)]
+        written = [sentence.tree for sentence in read_trees(parsed / f"agreement/{name}.txt")]
+        assert written == trees
+        f1 = [score(each, gold).sentence_f1 for each in voters]
+        row = rows[name]
+        assert float(row["mean"]) == pytest.approx(fmean(f1))
+        assert float(row["max"]) == pytest.approx(max(f1))
+        assert float(row["agreement"]) == pytest.approx(score(trees, gold).sentence_f1)
+        assert int(row["predictions"]) == len(keys)
+        if len(keys) == 1:
+            assert (row["sd"], row["self_f1"]) == ("", "")
+        else:
+            assert float(row["sd"]) == pytest.approx(stdev(f1))
+            assert float(row["self_f1"]) == pytest.approx(self_f1(voters))
+
+
+def test_files_of_anybodys_trees(parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = ("seed_0/layer_1.shen2018.txt", "seed_1/layer_2.shen2018.txt")
+    options = ("--gold", "seed_1/gold.txt", "--output", "out")
+    assert main("agree", *files, *options, monkeypatch=monkeypatch, cwd=parsed) == 0
+    assert (parsed / "out/everything.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "predictions"),
+        (("empty", "seed_0"), "empty: no files of trees"),
+        (("seed_0/layer_1.shen2018.txt", "--gold", "seed_0/gold.txt"), "one file of trees agrees with itself"),
+        (("seed_0/layer_1.shen2018.txt", "seed_0"), "--gold is missing"),
+        (("seed_0", "none.txt"), "none.txt: cannot be read"),
+        (("seed_0", "other.txt"), "other.txt, line 1: not the sentence in line 1"),
+    ],
+)
+def test_mistakes_are_one_line(
+    parsed: Path,
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main("agree", *arguments, monkeypatch=monkeypatch, cwd=parsed) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert said in line
+    assert not (parsed / "agreement").exists()
