@@ -1,4 +1,7 @@
-"""Softmax over a large vocabulary and its loss, computed in blocks of rows to save memory."""
+"""Softmax over a large vocabulary and its loss, computed in blocks of rows to save memory.
+
+What computes it is the compiled library where there is one; else the functions here, with products by oneDNN.
+"""
 
 # N predictions, D features, V words.
 
@@ -9,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from app.nets.fused import bf16, bf16_softmax
+from app.nets.fused import bf16, bf16_softmax, compiled_softmax
+from app.nets.fused.build import library_digest
 from app.nets.fused.gpu import available
 from app.nets.fused.products import onednn, product
 
@@ -56,7 +60,12 @@ def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     exact = {tensor.dtype for tensor in tensors} in ({torch.float32}, {torch.float64})
     if plain or not exact:
         return F.cross_entropy(F.linear(hidden, weight, bias), targets)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    wants_gradients = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    if compiled_softmax.usable(*tensors, targets):
+        if wants_gradients:
+            return compiled_softmax.loss(hidden, weight, bias, targets)
+        return compiled_softmax.losses(hidden, weight, bias, targets).double().mean().to(hidden.dtype)
+    if wants_gradients:
         loss: Tensor = _Loss.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
         return loss
     parts = zip(torch.split(hidden, ROWS), torch.split(targets, ROWS), strict=True)
@@ -73,6 +82,8 @@ def implementations(device: str) -> dict[str, str]:
             return {"softmax": f"bfloat16 by {instructions}"}
         autocast = bf16.outer_precision() != torch.float32
     if device == "cpu" and not autocast:
+        if compiled_softmax.available(torch.float32):
+            return {"softmax": f"compiled {library_digest()}"}
         return {"softmax": f"blocks of {ROWS} rows, {'PyTorch' if onednn() is None else 'oneDNN'}"}
     supported = device == "cuda" and (not autocast or torch.get_autocast_dtype(device) == torch.bfloat16)
     here = torch.device(device, torch.cuda.current_device()) if supported and torch.cuda.is_available() else None

@@ -10,7 +10,7 @@ from app.common.kernel_sets import contradicts, differences, report_entries
 from app.common.used_kernels import kernels, libraries
 from app.modules import LanguageModel
 from app.nets import LSTM, ONLSTM, softmax
-from app.nets.fused import bf16, dispatch
+from app.nets.fused import bf16, compiled_softmax, dispatch
 
 CPU = torch.device("cpu")
 
@@ -24,6 +24,11 @@ def test_a_language_model_has_all_that_it_computes_with(monkeypatch: pytest.Monk
     monkeypatch.setattr(dispatch, "library_digest", lambda: "fedcba9876543210")
     monkeypatch.setattr(dispatch, "onednn", lambda: None)
     monkeypatch.setattr(softmax, "onednn", lambda: None)
+    monkeypatch.setattr(softmax, "library_digest", lambda: "fedcba9876543210")
+    monkeypatch.setattr(compiled_softmax, "library", lambda: object())
+    compiled = kernels(model(), CPU)["softmax"]
+    assert compiled == "compiled fedcba9876543210"
+    monkeypatch.setattr(compiled_softmax, "library", lambda: None)
     found = kernels(model(), CPU)
     assert found.pop("cpu").split()[0] == "AVX1024"
     assert found.pop("float32 products") == found.pop("float32 convolutions") == "float32"
@@ -39,7 +44,7 @@ def test_submodules_are_asked_under_the_autocast_of_the_training(monkeypatch: py
     """As their implementations depend on it, and on the processor."""
     monkeypatch.setattr(bf16, "instructions", lambda: "AMX")
     found = {precision: kernels(model(), CPU, precision) for precision in ("32-true", "bf16-mixed", "16-mixed")}
-    assert found["32-true"]["softmax"].startswith("blocks of 256 rows")
+    assert found["32-true"]["softmax"].startswith(("compiled ", "blocks of 256 rows"))
     assert found["bf16-mixed"]["softmax"] == found["bf16-mixed"]["recurrent products"] == "bfloat16 by AMX"
     assert found["bf16-mixed"]["weight dropout"] == "Philox4x32-10"
     assert found["16-mixed"]["softmax"] == "PyTorch"

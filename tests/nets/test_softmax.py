@@ -1,4 +1,6 @@
-"""The loss in blocks of rows, and its gradients, against PyTorch's own."""
+"""The loss in blocks of rows, and its gradients, against PyTorch's own; the compiled one is in another file."""
+
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -8,8 +10,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from app.nets import softmax
-from app.nets.fused import bf16
+from app.nets.fused import bf16, compiled_softmax
 from app.nets.softmax import ROWS, log_softmax_parts, softmax_loss
+
+
+@pytest.fixture(autouse=True, scope="module")
+def in_blocks() -> Iterator[None]:
+    """Without the compiled library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled_softmax, "library", lambda: None)
+        yield
 
 
 def inputs(rows: int, features: int, words: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:

@@ -7,25 +7,22 @@ a GPU, `gpu` does the same with kernels and graphs of its own.
 
 # T time, B batch, H hidden units, R rows of all gates together.
 
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.autograd import forward_ad
+from torch import Tensor
 
 from app.nets.fused import bf16, bf16_sequence, native, steps
 from app.nets.fused.build import library, library_digest
 from app.nets.fused.cells import Cell
 from app.nets.fused.eager_gradients import Eager, Read, eager_gradients
 from app.nets.fused.gpu import available
+from app.nets.fused.plain import are_plain
 from app.nets.fused.products import onednn, product
 
 # Shorter sequences are as fast step by step: packing the weight costs as much as two or three steps.
 FEWEST_STEPS = 4
-# Private to torch; in a release without it, function transforms raise their own error.
-_transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 
 
 def fusible(cell: Cell, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> bool:
@@ -36,9 +33,9 @@ def fusible(cell: Cell, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: T
     function transforms need the eager operations. So do shapes that do not fit each other, because the eager
     operation's error message says what is wrong.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or _transforms_active():  # type: ignore[attr-defined, no-untyped-call]
-        return False
     tensors = x, weight_ih, bias, weight_hh, h, c
+    if not are_plain(*tensors):
+        return False
     device = x.device
     if device.type not in ("cpu", "cuda"):
         return False
@@ -52,8 +49,6 @@ def fusible(cell: Cell, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: T
     rows, hidden_size = weight_hh.shape
     return (
         fits
-        and all(type(one) in (Tensor, nn.Parameter) and one.device == device for one in tensors)
-        and all(forward_ad.unpack_dual(one).tangent is None for one in tensors)  # type: ignore[no-untyped-call]
         and x.dim() == 3
         and x.numel() > 0
         and len(x) >= _fewest_steps(device)
