@@ -27,6 +27,7 @@ from app.common import float32_precision, gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import OpenCLI, read_counts_before_shares, requeue_signal, starts_by_spawning
 from app.common.ranks import is_first
+from app.common.used_kernels import kernels, stacked_kernels
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
@@ -164,7 +165,15 @@ class CLI(OpenCLI):
             check_processes(self.trainer)
             if self._parent is None and is_first():
                 chosen = self.value("matmul_precision"), self.value("conv_precision")
-                float32_precision.warn_without_effect(*chosen, self.trainer.strategy.root_device)
+                device = self.trainer.strategy.root_device
+                compiled = () if chosen[0] == "highest" else self._compiled_parts(device)
+                float32_precision.warn_without_effect(*chosen, device, compiled)
+
+    def _compiled_parts(self, device: torch.device) -> list[str]:
+        """What compiled code computes of the model."""
+        at_once = self.subcommand == "lottery" and self.value("pruning").stack > 1
+        found = (stacked_kernels if at_once else kernels)(self.model, device, str(self.trainer.precision))
+        return [name for name, by in found.items() if by.startswith("compiled ")]
 
     @override
     def instantiate_trainer(self, **arguments: Any) -> Trainer:

@@ -6,7 +6,7 @@ measured, and a name without effect is told.
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -39,8 +39,17 @@ def choose(matmul: MatmulPrecision, conv: ConvPrecision) -> None:
     BACKENDS.cudnn.conv.fp32_precision = on_gpu
 
 
-def warn_without_effect(matmul: MatmulPrecision, conv: ConvPrecision, device: torch.device) -> None:
-    """Warn of each choice that asks for less than float32 where it makes no difference."""
+def warn_without_effect(
+    matmul: MatmulPrecision, conv: ConvPrecision, device: torch.device, compiled: Sequence[str] = ()
+) -> None:
+    """Warn of each choice that asks for less than float32 where it makes no difference.
+
+    Args:
+        matmul: the precision of products.
+        conv: that of convolutions.
+        device: what computes.
+        compiled: the parts of the model that compiled code computes, which is always in float32.
+    """
     what = "GPU" if device.type == "cuda" else "processor"
     for option, name, kind in (
         ("matmul_precision", matmul, PRODUCTS),
@@ -49,6 +58,9 @@ def warn_without_effect(matmul: MatmulPrecision, conv: ConvPrecision, device: to
         if name in ("high", "medium") and measured(device)[kind] == FLOAT32:
             stays = f"{kind} stay in float32, as with highest"
             warnings.warn(f"--{option} {name} has no effect on this {what} with this torch: {stays}", stacklevel=2)
+        elif name in ("high", "medium") and kind == PRODUCTS and compiled:
+            told = f"--{option} {name} has no effect on {' and '.join(compiled)}: compiled code computes in float32"
+            warnings.warn(told, stacklevel=2)
 
 
 def measured(device: torch.device) -> dict[str, str]:

@@ -36,6 +36,12 @@ def kernels(module: nn.Module, device: torch.device, precision: str = "32-true")
     return found
 
 
+def stacked_kernels(module: nn.Module, device: torch.device, precision: str) -> dict[str, str]:
+    """The same of networks that are trained at once: what submodules would do by compiled code is PyTorch's there."""
+    plain = kernels(nn.Module(), device, precision)
+    return {name: plain.get(name, "PyTorch") for name in kernels(module, device, precision)}
+
+
 def _autocast(device: str, precision: str) -> AbstractContextManager[Any]:
     lower = LOWER_PRECISION.get(precision)
     return nullcontext() if lower is None or device not in ("cpu", "cuda") else torch.autocast(device, dtype=lower)

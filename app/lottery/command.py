@@ -14,7 +14,7 @@ from app.common.files import remove_leftovers
 from app.common.lightning_internals import requeue_signal
 from app.common.prunable import declares_prunable, prunable_parts
 from app.common.ranks import is_first
-from app.common.used_kernels import kernels
+from app.common.used_kernels import kernels, stacked_kernels
 from app.lottery.experiment import Experiment
 from app.lottery.kept_files import finished_keys
 from app.lottery.moments import check_moments, iteration_at, moment_of
@@ -143,7 +143,8 @@ def _draw(experiment: Experiment, trainer: Trainer, *, at_once: bool) -> None:
         remove_leftovers(layout.root)
         missing = _missing(settings, layout)  # nobody else finishes a network from here on
         # Where nothing is left to train, nothing depends on this machine.
-        used = kernels(model, trainer.strategy.root_device, str(trainer.precision)) if missing else None
+        place = trainer.strategy.root_device, str(trainer.precision)
+        used = (stacked_kernels if at_once else kernels)(model, *place) if missing else None
         claim(layout, experiment.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=used)
         claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
         claim_tickets(layout, tickets)

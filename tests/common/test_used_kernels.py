@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from app.common.kernel_sets import contradicts, differences, report_entries
-from app.common.used_kernels import kernels, libraries
-from app.modules import LanguageModel
-from app.nets import LSTM, ONLSTM, softmax
+from app.common.used_kernels import kernels, libraries, stacked_kernels
+from app.modules import Classifier, LanguageModel
+from app.nets import LSTM, ONLSTM, LeNet, feedforward, softmax
 from app.nets.fused import bf16, compiled_softmax, dispatch
 
 CPU = torch.device("cpu")
@@ -70,6 +70,15 @@ def test_submodules_are_asked_under_the_autocast_of_the_training(monkeypatch: py
 def test_a_classifier_has_the_processor_and_the_libraries() -> None:
     assert list(kernels(nn.Linear(2, 2), CPU)) == ["cpu", "libraries", "float32 products", "float32 convolutions"]
     assert "softmax" not in kernels(LSTM(3, [4]), CPU)
+
+
+def test_networks_that_are_trained_at_once_are_pytorchs() -> None:
+    """Compiled code trains one at a time."""
+    module = Classifier(LeNet())
+    alone, stacked = kernels(module, CPU), stacked_kernels(module, CPU, "32-true")
+    assert stacked.pop("linear layers") == "PyTorch"
+    assert alone.pop("linear layers") in ("PyTorch", f"compiled {getattr(feedforward.library(), 'digest', None)}")
+    assert stacked == alone
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="other libraries")

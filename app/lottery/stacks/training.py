@@ -13,7 +13,7 @@ from app.common import protocols
 from app.common.errors import Interrupted, RunError
 from app.common.files import make_directory, remove
 from app.common.states import load_plain_state
-from app.common.used_kernels import kernels
+from app.common.used_kernels import stacked_kernels
 from app.lottery.finished_networks import LAST_RATES
 from app.lottery.network import NetworkTraining
 from app.lottery.network_files import read_result
@@ -74,7 +74,7 @@ class StackTraining:
         self._group = Group(self.network.model, self.network.data, self.networks, self.place, self.gathered)
         self._training = self._group.training
         place = self.place.device, self.place.precision
-        self._record = KernelRecord(kernels(self.network.model, *place) | self._training.implementations())
+        self._record = KernelRecord(stacked_kernels(self.network.model, *place) | self._training.implementations())
         names = [metric.name for metric in protocols.metric_schema(self.network.model) or ()]
         self._tables = [MetricsFile(files.metrics, names) for files in self._files]
         self._resume(checkpoint)
