@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from app.cli.context import Context
 from app.commands.generate import GenerateOptions, Sampler, generate
 from app.commands.parse import ParseOptions, TreeModel, parse_text, parse_treebank
+from app.commands.parse_input import parse_input
 from app.commands.states import StateModel, write_states
 from app.commands.suites import score_suites
 from app.commands.surprisal import Reader, SurprisalOptions, measure_surprisal
@@ -50,6 +51,7 @@ class LotteryTrainer(Trainer):
         treebank: str | None = None,
         split: str | None = None,
         text: str | None = None,
+        input: str | None = None,
         layer: int | None = None,
         builder: str = "shen2018",
         draw: list[int] | None = None,
@@ -66,9 +68,11 @@ class LotteryTrainer(Trainer):
             split: which of the treebank's sentences; section 23, or all of the sample or of another treebank, where
                 it is left out.
             text: a sentence to parse and draw instead of a treebank.
+            input: a text file to parse instead of a treebank, a sentence a line.
             layer: which layer to draw, 1 the lowest; the one that agrees best where it is left out.
             builder: by which trees are drawn, shen2018 or between_words.
-            draw: numbers of the sentences to draw, 1 the first; three of middle length where it is left out.
+            draw: numbers of the sentences to draw, 1 the first, or lines of the input; three of middle length of a
+                treebank where it is left out.
             output: directory of tables, trees and pictures; parse/ beside the checkpoint where it is left out.
         """
         if not hasattr(model, "distances"):
@@ -77,10 +81,18 @@ class LotteryTrainer(Trainer):
         options = ParseOptions(
             output=Path(output) if output else checkpoint.parent / "parse", layer=layer, builder=builder, draw=draw
         )
+        given = [
+            name for name, value in (("treebank", treebank), ("text", text), ("input", input)) if value is not None
+        ]
+        if len(given) > 1:
+            raise UserError(f"--{given[0]} and --{given[1]} are both given; choose one")
         self._load(model, datamodule, checkpoint)
-        if text is not None:
+        if text is not None or input is not None:
             with mixed_precision(self):
-                parse_text(cast(TreeModel, model), text, options)
+                if text is not None:
+                    parse_text(cast(TreeModel, model), text, options)
+                else:
+                    parse_input(cast(TreeModel, model), Path(cast(str, input)), options)
             return
         vocabulary: Vocabulary | None = getattr(model, "vocabulary", None)
         spelling = MIKOLOV if vocabulary is None else vocabulary.spelling

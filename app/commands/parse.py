@@ -100,14 +100,16 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
     values = by_layer(distances[0])
     if unknown := model.vocabulary.unknown(words):
         warnings.warn(f"not in the vocabulary, read as <unk>: {', '.join(unknown)}", stacklevel=2)
-    chosen = [_name(options.layer, list(values))] if options.layer is not None else [n for n in values if n != MEAN]
+    chosen = (
+        [layer_name(options.layer, list(values))] if options.layer is not None else [n for n in values if n != MEAN]
+    )
     panels = []
     for name in chosen:
         tree = build_tree(values[name], options.builder)
         print(f"{name}: {write_trees([(words, tree)]).strip()}")
         panels.append(Panel(title=name, words=words, tree=tree, distances=values[name]))
-    _print_ties(distances)
-    _save(draw_trees(panels, options.builder), options.output / "text")
+    print_ties(distances)
+    save_tree(draw_trees(panels, options.builder), options.output / "text")
 
 
 def parse_treebank(
@@ -134,10 +136,10 @@ def parse_treebank(
         baselines = [
             parse_row(name, baseline_trees(name, gold), gold) for name in bars.track(BASELINES, description="baselines")
         ]
-        distances = _distances(model, gold, bars)
+        distances = all_distances(model, [sentence.words for sentence in gold], bars)
         layers = list(by_layer(distances[0]))
         if options.layer is not None:
-            _name(options.layer, layers)  # report a wrong layer before the table, not after it
+            layer_name(options.layer, layers)  # report a wrong layer before the table, not after it
         trees: dict[str, dict[str, list[Tree]]] = {}
         rows: dict[tuple[str, str], ParseRow] = {}
         scoring = bars.add_task("building and scoring trees", total=len(BUILDERS) * len(layers))
@@ -147,7 +149,7 @@ def parse_treebank(
                 rows[builder, layer] = parse_row(f"{layer}, {builder}", predicted, gold)
                 bars.advance(scoring)
     _print(parse_table(baselines, list(rows.values()), title=title))
-    _print_ties(distances)
+    print_ties(distances)
     layer = _drawn_layer(options, rows)
     _write(gold, trees, to_csv([*baselines, *rows.values()]), options.output)
     for number in options.draw or _some(gold):
@@ -159,25 +161,24 @@ def parse_treebank(
             distances=by_layer(distances[number - 1])[layer],
         )
         figure = draw_trees([panel], f"Sentence {number}", gold=sentence)
-        _save(figure, options.output / f"sentence_{number}")
+        save_tree(figure, options.output / f"sentence_{number}")
     return score_rows([*baselines, *rows.values()])
 
 
-def _distances(model: TreeModel, gold: Sequence[GoldSentence], bars: Progress) -> list[Tensor]:
+def all_distances(model: TreeModel, sentences: Sequence[Sequence[str]], bars: Progress) -> list[Tensor]:
     """The distances of all sentences, computed one length at a time so that the bar can advance.
 
     A model batches sentences of equal length, so the batches are the same as for all sentences at once.
     """
     by_length = defaultdict(list)
-    for number, sentence in enumerate(gold):
-        by_length[len(sentence.words)].append(number)
+    for number, words in enumerate(sentences):
+        by_length[len(words)].append(number)
     found: dict[int, Tensor] = {}
-    task = bars.add_task("parsing sentences", total=len(gold))
+    task = bars.add_task("parsing sentences", total=len(sentences))
     for numbers in by_length.values():
-        distances = model.distances([gold[number].words for number in numbers])
-        found |= zip(numbers, distances, strict=True)
+        found |= zip(numbers, model.distances([sentences[number] for number in numbers]), strict=True)
         bars.advance(task, len(numbers))
-    return [found[number] for number in range(len(gold))]
+    return [found[number] for number in range(len(sentences))]
 
 
 def _print_unknown(model: TreeModel, gold: Sequence[GoldSentence]) -> None:
@@ -187,7 +188,7 @@ def _print_unknown(model: TreeModel, gold: Sequence[GoldSentence]) -> None:
         print(f"{unknown:,} of {len(words):,} words ({unknown / len(words):.1%}) are read as <unk>")
 
 
-def _print_ties(distances: Sequence[Tensor]) -> None:
+def print_ties(distances: Sequence[Tensor]) -> None:
     """Say in how many sentences distances are equal, where trees are the builder's rather than the model's."""
     for layer, (some, all_words) in ties(distances).items():
         if some:
@@ -204,7 +205,12 @@ def _print(table: object) -> None:
     Console(width=max(console.width, 100)).print(table) if not sys.stdout.isatty() else console.print(table)
 
 
-def _name(layer: int, names: Sequence[str]) -> str:
+def layer_name(layer: int, names: Sequence[str]) -> str:
+    """The name of a layer by its number, 1 the lowest.
+
+    Raises:
+        UserError: there is no such layer.
+    """
     name = f"layer {layer}"
     if name not in names:
         raise UserError(f"--layer is {layer}; this model has layers 1 to {sum(n != MEAN for n in names)}")
@@ -214,7 +220,7 @@ def _name(layer: int, names: Sequence[str]) -> str:
 def _drawn_layer(options: ParseOptions, rows: dict[tuple[str, str], ParseRow]) -> str:
     candidates = {layer: row for (builder, layer), row in rows.items() if builder == options.builder}
     if options.layer is not None:
-        return _name(options.layer, list(candidates))
+        return layer_name(options.layer, list(candidates))
     return max(candidates, key=lambda layer: candidates[layer].scores_all.sentence_f1)
 
 
@@ -241,7 +247,8 @@ def _write(gold: Sequence[GoldSentence], trees: dict[str, dict[str, list[Tree]]]
     print(f"trees and scores are in {output}")
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save_tree(figure: "Figure", path: Path) -> None:
+    """Write a drawing as SVG and PNG, and say so; the path has no suffix."""
     claim_output(path.parent, [f"{path.name}.svg", f"{path.name}.png"], OPTION)
     for written in save_drawing(figure, path):
         print(f"drawn: {written}")

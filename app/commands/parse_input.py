@@ -1,0 +1,105 @@
+"""`python -m app parse --input`: trees and distances of any sentences, without gold trees."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from app.commands.parse import ParseOptions, TreeModel, all_distances, layer_name, print_ties, save_tree
+from app.commands.progress import progress
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.vocabulary import UNK, Vocabulary
+from app.parsing import BUILDERS
+from app.parsing.layers import MEAN, by_layer, layer_trees
+from app.parsing.tree_files import write_trees
+from app.plotting.trees import Panel, draw_trees
+from app.runs.output_directory import check_output, claim_output
+from app.syntax.texts import Sentence, read_sentences
+
+DISTANCES = "distances.csv"
+COLUMNS = ("sentence", "line", "position", "word", "unknown", "layer", "distance")
+OPTION = "--output"
+
+
+def parse_input(model: TreeModel, path: Path, options: ParseOptions) -> None:
+    """Write the trees of every layer and builder, the distances, and pictures of the sentences that are asked for.
+
+    Args:
+        model: computes the distances.
+        path: a text file, a sentence a line.
+        options: `draw` names lines of the file.
+
+    Raises:
+        UserError: the model has no vocabulary, the text cannot be read, there is no such layer or line to draw, or
+            files of the user's are in the output directory.
+    """
+    if model.vocabulary is None:
+        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    sentences = read_sentences(path, model.vocabulary)
+    numbers = _numbers(options.draw or [], sentences, path)
+    check_output(options.output, [DISTANCES], OPTION)
+    with progress() as bars:
+        distances = all_distances(model, [sentence.words for sentence in sentences], bars)
+    layers = list(by_layer(distances[0]))
+    if options.layer is not None:
+        layer_name(options.layer, layers)
+    trees = {builder: layer_trees(distances, builder) for builder in BUILDERS}
+    files = {DISTANCES: _csv(sentences, distances, model.vocabulary)}
+    for builder, of_layers in trees.items():
+        for layer, predicted in of_layers.items():
+            lines = ((sentence.words, tree) for sentence, tree in zip(sentences, predicted, strict=True))
+            files[f"{layer.replace(' ', '_')}.{builder}.txt"] = write_trees(lines)
+    claim_output(options.output, files, OPTION)
+    for name, content in files.items():
+        write_atomically(options.output / name, content)
+    words = [word for sentence in sentences for word in sentence.words]
+    unknown = sum(word not in model.vocabulary for word in words)
+    share = f", {unknown:,} ({unknown / len(words):.1%}) of them read as {UNK}" if unknown else ""
+    print(f"{len(sentences):,} sentences, {len(words):,} words{share}")
+    print_ties(distances)
+    print(f"trees of {len(layers)} layers by {len(BUILDERS)} builders, and distances, are in {options.output}")
+    shown = [layer_name(options.layer, layers)] if options.layer is not None else [n for n in layers if n != MEAN]
+    for number in numbers:
+        panels = [
+            Panel(
+                title=layer,
+                words=sentences[number].words,
+                tree=trees[options.builder][layer][number],
+                distances=by_layer(distances[number])[layer],
+            )
+            for layer in shown
+        ]
+        title = f"Line {sentences[number].line}, {options.builder}"
+        save_tree(draw_trees(panels, title), options.output / f"line_{sentences[number].line}")
+
+
+def _numbers(lines: Sequence[int], sentences: Sequence[Sentence], path: Path) -> list[int]:
+    """The indices of the sentences on some lines."""
+    found = {sentence.line: number for number, sentence in enumerate(sentences)}
+    for line in lines:
+        if line not in found:
+            raise UserError(f"--draw names line {line}; {path} has no sentence there")
+        if len(sentences[found[line]].words) < 2:
+            raise UserError(f"--draw names line {line}, which has one word; a tree needs two or more")
+    return [found[line] for line in lines]
+
+
+def _csv(sentences: Sequence[Sentence], distances: Sequence[Tensor], vocabulary: Vocabulary) -> str:
+    """One line for each word and layer: columns `COLUMNS`; the layer is its number or "mean"."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for number, (sentence, of_layers) in enumerate(zip(sentences, distances, strict=True), 1):
+        writer.writerows(_rows(number, sentence, of_layers, vocabulary))
+    return text.getvalue()
+
+
+def _rows(number: int, sentence: Sentence, distances: Tensor, vocabulary: Vocabulary) -> Iterator[tuple[object, ...]]:
+    layers = {("mean" if name == MEAN else name.split()[-1]): values for name, values in by_layer(distances).items()}
+    for place, word in enumerate(sentence.words):
+        unknown = int(word not in vocabulary)
+        for layer, values in layers.items():
+            yield number, sentence.line, place + 1, word, unknown, layer, f"{float(values[place]):.6f}"
