@@ -50,8 +50,7 @@ template <class S, Layout LAYOUT, int ROWS, int VECTORS> void tile(const Product
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < VECTORS; v++)
-            sums[r][v] = p.base == Base::OUT ? *reinterpret_cast<const V*>(out + r * p.out_stride + v * lanes)
-                                             : V{} + (p.base == Base::BIAS ? p.bias[row + r] : S(0));
+            sums[r][v] = V{} + (p.base == Base::BIAS ? p.bias[row + r] : S(0));
     for (long k = 0; k < inner; k++) {
         V m[VECTORS];
 #pragma GCC unroll 2
@@ -66,7 +65,11 @@ template <class S, Layout LAYOUT, int ROWS, int VECTORS> void tile(const Product
 #pragma GCC unroll 12
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 2
-        for (int v = 0; v < VECTORS; v++) *reinterpret_cast<V*>(out + r * p.out_stride + v * lanes) = sums[r][v];
+        for (int v = 0; v < VECTORS; v++) {
+            V* const to = reinterpret_cast<V*>(out + r * p.out_stride + v * lanes);
+            // Added at the end: a sum of sums has smaller rounding errors than one long sum.
+            *to = p.base == Base::OUT ? *to + sums[r][v] : sums[r][v];
+        }
 }
 
 template <class S, Layout LAYOUT, int VECTORS, int... I> auto tile_for(long rows, std::integer_sequence<int, I...>) {
