@@ -14,7 +14,7 @@ ARROWS: dict[str, set[str]] = {
     "common": set(),
     "nets": set(),
     "stacked": {"nets"},  # LeNets have products of their own
-    "pruning": set(),
+    "pruning": {"nets"},  # `sparsify` swaps in the layers of nets that compute with survivors alone
     "parsing": set(),
     "grammar": set(),
     "logic": set(),

@@ -6,6 +6,7 @@ from app.nets.lstm import LSTM
 from app.nets.on_lstm import ONLSTM, cumax
 from app.nets.recurrent import RecurrentNet, State
 from app.nets.resnet import ResNet
+from app.nets.sparsify import densify, sparsify
 from app.nets.vgg import VGG
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "ResNet",
     "State",
     "cumax",
+    "densify",
+    "sparsify",
 ]

@@ -51,13 +51,17 @@ class Sources:
         folder: of all its files; those that end with .cpp are compiled.
         what: it computes, for the log.
         flags: of the compiler besides the usual ones.
+        headers: folders of other libraries whose header files it includes.
     """
 
-    def __init__(self, name: str, folder: Path, what: str, flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, folder: Path, what: str, flags: Sequence[str] = (), headers: Sequence[Path] = ()
+    ) -> None:
         self.name = name
         self.folder = folder
         self.what = what
         self.flags = (*FLAGS, *flags)
+        self.headers = headers
 
     def library(self) -> CompiledLibrary | None:
         """The library, built if necessary; None if that is not possible, of which a line is logged."""
@@ -71,8 +75,9 @@ class Sources:
     def key(self) -> str:
         """Hash of all that the library depends on; native code for another processor would crash this one."""
         told = sorted((name, cpuinfo().get(name, "")) for name in ("model name", "flags", "CPU part", "Features"))
+        included = (path for folder in self.headers for path in sorted(folder.glob("*.h")))
         parts = (
-            *(path.read_bytes() for path in sorted(self.folder.iterdir())),
+            *(path.read_bytes() for path in (*sorted(self.folder.iterdir()), *included)),
             repr((self.flags, platform.machine(), platform.processor(), told)).encode(),
         )
         return _digest(b"\0".join(parts))
@@ -99,7 +104,8 @@ class Sources:
             built = Path(folder) / f"{self.name}-{key}.so"
             log.info("Compiling for %s, once for this machine, to %s", self.what, cache())
             sources = map(str, sorted(self.folder.glob("*.cpp")))
-            command = [*compiler, *self.flags, *sources, "-o", str(built)]
+            includes = (f"-I{folder}" for folder in self.headers)
+            command = [*compiler, *self.flags, *includes, *sources, "-o", str(built)]
             subprocess.run(command, check=True, capture_output=True, text=True)
             ctypes.CDLL(str(built))
             path = cache() / f"{self.name}-{key}-{_digest(built.read_bytes())}.so"

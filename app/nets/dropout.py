@@ -67,11 +67,23 @@ def drop_weight(weight: Tensor, p: float, *, training: bool, inverted: bool = Fa
     Returns:
         The weight to compute with; the shape of `weight`.
     """
-    if p == 0:
+    if p == 0 or (inverted and not training):
         return weight
-    if not training:
-        return weight if inverted else weight * (1 - p)
-    if dropout.usable(weight):
+    if training and dropout.usable(weight):
         return dropout.drop(weight, p, 1 / (1 - p) if inverted else 1.0)
+    return weight * weight_factor(weight, p, training=training, inverted=inverted)
+
+
+def weight_factor(weight: Tensor, p: float, *, training: bool, inverted: bool = False) -> Tensor | float:
+    """What `drop_weight` multiplies a weight with: a number, or in training a tensor that is sampled anew.
+
+    Args:
+        weight: any shape.
+        p: share of the entries that become 0 in training.
+        training: whether to sample a mask.
+        inverted: use AWD-LSTM's form.
+    """
+    if p == 0 or not training:
+        return 1.0 if inverted or p == 0 else 1 - p
     mask = torch.empty_like(weight).bernoulli_(1 - p)
-    return weight * (mask.div_(1 - p) if inverted else mask)
+    return mask.div_(1 - p) if inverted else mask

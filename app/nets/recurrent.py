@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from app.common.errors import UserError
 from app.common.prunable import Declared
-from app.nets.dropout import drop_weight, locked_dropout
+from app.nets import sparse
+from app.nets.dropout import drop_weight, locked_dropout, weight_factor
 from app.nets.fused.cells import Cell
 from app.nets.fused.dispatch import fusible, implementations, read
 from app.nets.fused.eager_gradients import Read
@@ -38,6 +39,8 @@ class RecurrentLayer(nn.Module, ABC):
 
     # "eager" computes step by step with autograd; "fused" falls back to that for tensors that it does not support.
     implementation: Implementation = "fused"
+    # Where the survivors of masked weights are, if the layer is to compute with them alone where it can.
+    patterns: sparse.Patterns | None = None
 
     def __init__(
         self, input_size: int, hidden_size: int, rows: int, weight_dropout: float, weight_dropout_inverted: bool
@@ -84,6 +87,9 @@ class RecurrentLayer(nn.Module, ABC):
         Returns:
             The outputs (T, B, H), the last h and c (B, H), and the distances (T, B), detached.
         """
+        if self.patterns is not None and self.implementation == "fused" and self._fits_sparse(x, h, c):
+            outputs, c, distances = self._read_sparse(self.patterns, x, h, c)
+            return outputs, outputs[-1], c, distances
         weight_hh = drop_weight(
             self.weight_hh, self.weight_dropout, training=self.training, inverted=self.weight_dropout_inverted
         )
@@ -93,6 +99,27 @@ class RecurrentLayer(nn.Module, ABC):
         else:
             outputs, c, distances = self.read_eagerly(*tensors)
         return outputs, outputs[-1], c, distances
+
+    def _fits_sparse(self, x: Tensor, h: Tensor, c: Tensor) -> bool:
+        """Whether the compiled code can read this sequence with the surviving weights alone."""
+        return (
+            sparse.usable(x, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, h, c)
+            and x.dim() == 3
+            and x.numel() > 0
+            and x.size(2) == self.input_size
+            and h.shape == c.shape == (x.size(1), self.hidden_size)
+        )
+
+    def _read_sparse(self, patterns: sparse.Patterns, x: Tensor, h: Tensor, c: Tensor) -> Read:
+        """The same with the survivors of both weights; weight dropout draws what it draws for the dense weight."""
+        factor = weight_factor(
+            self.weight_hh, self.weight_dropout, training=self.training, inverted=self.weight_dropout_inverted
+        )
+        values_hh = sparse.survivors(self.weight_hh, patterns.hh)
+        values_hh = values_hh * (patterns.hh.gather(factor) if isinstance(factor, Tensor) else factor)
+        values_ih = sparse.survivors(self.weight_ih, patterns.ih)
+        tensors = x, values_ih, self.bias_ih + self.bias_hh, values_hh, h, c
+        return sparse.read(self.cell, self.read_eagerly, patterns, *tensors)
 
     def read_eagerly(self, x: Tensor, weight_ih: Tensor, bias: Tensor, weight_hh: Tensor, h: Tensor, c: Tensor) -> Read:
         """The reference implementation: step by step, with gradients by autograd.
@@ -118,7 +145,7 @@ class RecurrentLayer(nn.Module, ABC):
     def kernels(self, device: str) -> dict[str, str]:
         """The implementations of the time steps and the products, by name, on a type of device such as "cpu"."""
         if self.implementation == "fused" and device == "cpu":
-            return implementations()
+            return implementations() | ({} if self.patterns is None else sparse.kernels(device))
         if self.implementation == "fused" and device == "cuda" and torch.cuda.is_available():
             here = torch.device(device, torch.cuda.current_device())
             if available.usable(self.cell, self.hidden_size, here):

@@ -1,5 +1,6 @@
 """The Lottery Ticket Hypothesis as pure functions on tensors: no Lightning, no logging, no files."""
 
+from app.nets.sparsify import densify, sparsify
 from app.pruning.allocation import balanced_counts, erk_counts
 from app.pruning.masks import Masks, check_names, collapsed, dense_masks, density, masked, survivors, weight_sizes
 from app.pruning.pools import Pool, pool_schedule, pruned_count, schedule
@@ -22,6 +23,7 @@ __all__ = [
     "check_rates",
     "collapsed",
     "dense_masks",
+    "densify",
     "density",
     "erk_counts",
     "keep",
@@ -32,6 +34,7 @@ __all__ = [
     "rewind",
     "rewind_iteration",
     "schedule",
+    "sparsify",
     "survivors",
     "usual_rates",
     "weight_sizes",

@@ -39,6 +39,20 @@ template <class S> constexpr int LANES = Wide<S>::lanes;
 template <class S> inline Vector<S> load(const S* from) { return *reinterpret_cast<const Vector<S>*>(from); }
 template <class S> inline void store(S* to, Vector<S> value) { *reinterpret_cast<Vector<S>*>(to) = value; }
 template <class S> inline Vector<S> all(S value) { return value - Vector<S>{}; }
+#if defined(__AVX512F__)
+inline Vector<float> load_some(const float* from, int lanes) {
+    return (Vector<float>)_mm512_maskz_loadu_ps((1u << lanes) - 1, from);
+}
+inline Vector<double> load_some(const double* from, int lanes) {
+    return (Vector<double>)_mm512_maskz_loadu_pd((1u << lanes) - 1, from);
+}
+inline void store_some(float* to, Vector<float> value, int lanes) {
+    _mm512_mask_storeu_ps(to, (1u << lanes) - 1, (__m512)value);
+}
+inline void store_some(double* to, Vector<double> value, int lanes) {
+    _mm512_mask_storeu_pd(to, (1u << lanes) - 1, (__m512d)value);
+}
+#else
 template <class S> inline Vector<S> load_some(const S* from, int lanes) {
     Vector<S> value{};
     std::memcpy(&value, from, lanes * sizeof(S));
@@ -47,6 +61,7 @@ template <class S> inline Vector<S> load_some(const S* from, int lanes) {
 template <class S> inline void store_some(S* to, Vector<S> value, int lanes) {
     std::memcpy(to, &value, lanes * sizeof(S));
 }
+#endif
 
 #if defined(__AVX512F__)
 inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) {
@@ -123,23 +138,23 @@ inline __attribute__((always_inline)) void tile(
     }
 }
 
-// Swaps rows and columns of a square as wide as a vector.
-template <class S> inline void swap_square(Vector<S> (&rows)[LANES<S>]) {
+// Swaps rows and columns of a square as wide as a vector: first of each two rows, then of each four, and so on.
+template <class S, int DISTANCE = 1> inline __attribute__((always_inline)) void swap_square(Vector<S> (&rows)[LANES<S>]) {
     constexpr int lanes = LANES<S>;
-#pragma GCC unroll 4
-    for (int distance = 1; distance < lanes; distance *= 2) {
+    if constexpr (DISTANCE < lanes) {
         Words<S> low, high;
         for (int lane = 0; lane < lanes; lane++) {
-            low[lane] = lane & distance ? lanes + lane - distance : lane;
-            high[lane] = lane & distance ? lanes + lane : lane + distance;
+            low[lane] = lane & DISTANCE ? lanes + lane - DISTANCE : lane;
+            high[lane] = lane & DISTANCE ? lanes + lane : lane + DISTANCE;
         }
 #pragma GCC unroll 16
         for (int row = 0; row < lanes; row++) {
-            if (row & distance) continue;
-            const Vector<S> above = rows[row], below = rows[row + distance];
+            if (row & DISTANCE) continue;
+            const Vector<S> above = rows[row], below = rows[row + DISTANCE];
             rows[row] = __builtin_shuffle(above, below, low);
-            rows[row + distance] = __builtin_shuffle(above, below, high);
+            rows[row + DISTANCE] = __builtin_shuffle(above, below, high);
         }
+        swap_square<S, 2 * DISTANCE>(rows);
     }
 }
 
