@@ -26,19 +26,19 @@ class ParseLogging(Callback):
     """Parses a treebank at validations and logs the sentence F1 of every layer, in percent, and a few trees.
 
     The module must have a method `distances(sentences)` and the number of their layers, `distance_layers`. Logged are
-    `uf1_layer_1`, `uf1_layer_2`, ... (the F1 of the authors' script; Shen et al. 2019, Table 2), and a table `trees` in
-    every logger that supports tables.
+    `uf1_layer_1`, `uf1_layer_2`, ... (the F1 of the authors' script; Shen et al. 2019, Table 2), of further builders
+    `uf1_layer_1_between_words`, ..., and a table `trees` in every logger that supports tables.
 
     Args:
         treebank: folder with .mrg files; by default the `sentences` of the data module.
         split: which sentences of the treebank to parse; by default the treebank's default split.
         every: parse at every n-th validation, beginning with the first.
-        builder: the algorithm that builds trees from distances.
+        builder: the algorithm that builds trees from distances, or several; the table has the trees of the first.
         sentences: parse only the first n sentences; by default all.
         trees: the number of trees to log.
 
     Raises:
-        UserError: an unknown builder, a count that is too small, or a split without a treebank.
+        UserError: an unknown builder, no builder or one that is named twice, a count that is too small, or a split without a treebank.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class ParseLogging(Callback):
         treebank: str | None = None,
         split: str | None = None,
         every: int = 1,
-        builder: str = "shen2018",
+        builder: str | list[str] = "shen2018",
         sentences: int | None = None,
         trees: int = 5,
     ) -> None:
-        if builder not in BUILDERS:
-            raise UserError(f"ParseLogging: builder is {builder!r}; expected one of {', '.join(BUILDERS)}")
+        self._builders = [builder] if isinstance(builder, str) else list(builder)
+        if not self._builders or len(set(self._builders)) < len(self._builders) or set(self._builders) - set(BUILDERS):
+            several = " or several of these, each once" if isinstance(builder, list) else ""
+            raise UserError(f"ParseLogging: builder is {builder!r}; expected one of {', '.join(BUILDERS)}{several}")
         for name, value, least in (("every", every, 1), ("sentences", sentences, 1), ("trees", trees, 0)):
             if value is not None and value < least:
                 raise UserError(f"ParseLogging: {name} is {value}; expected {least} or more")
@@ -62,7 +64,6 @@ class ParseLogging(Callback):
         self.treebank = treebank
         self.split = split
         self.every = every
-        self.builder = builder
         self.sentences = sentences
         self.trees = trees
         self._gold: Sequence[GoldSentence] = []
@@ -70,8 +71,17 @@ class ParseLogging(Callback):
 
     def metric_schema(self, module: LightningModule) -> list[Metric]:
         """The metrics that are logged for this module."""
+        return [metric for builder in self._builders for metric in self._metrics_of(builder, module)]
+
+    def _metrics_of(self, builder: str, module: LightningModule) -> list[Metric]:
+        """UF1 of the trees that one builder makes, by layer."""
         layers = range(1, int(module.distance_layers) + 1)  # type: ignore[arg-type]
-        return [percentage(f"uf1_layer_{layer}", f"UF1, layer {layer}") for layer in layers]
+        if builder == self._builders[0]:
+            return [percentage(f"uf1_layer_{layer}", f"UF1, layer {layer}") for layer in layers]
+        return [
+            percentage(f"uf1_layer_{layer}_{builder}", f"UF1, layer {layer}, {builder}", detail=True)
+            for layer in layers
+        ]
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -109,15 +119,18 @@ class ParseLogging(Callback):
         # Only rank zero parses and logs.
         if not trainer.is_global_zero:
             return
-        names = [metric.name for metric in self.metric_schema(pl_module)]
         if not due:
+            names = [metric.name for metric in self.metric_schema(pl_module)]
             pl_module.log_dict(dict.fromkeys(names, math.nan), rank_zero_only=True)
             return
         with mixed_precision(trainer):
-            trees = layer_trees(self._distances(pl_module), self.builder)
-        for name, layer in zip(names, trees, strict=False):
-            pl_module.log(name, 100 * score(trees[layer], self._gold).sentence_f1, rank_zero_only=True)
-        self._log_trees(trainer, {"gold": [sentence.tree for sentence in self._gold]} | trees)
+            distances = self._distances(pl_module)
+        for builder in self._builders:
+            trees = layer_trees(distances, builder)
+            for metric, layer in zip(self._metrics_of(builder, pl_module), trees, strict=False):
+                pl_module.log(metric.name, 100 * score(trees[layer], self._gold).sentence_f1, rank_zero_only=True)
+            if builder == self._builders[0]:
+                self._log_trees(trainer, {"gold": [sentence.tree for sentence in self._gold]} | trees)
 
     def _distances(self, module: LightningModule) -> list[Tensor]:
         found: list[Tensor] = module.distances([sentence.words for sentence in self._gold])  # type: ignore[operator]

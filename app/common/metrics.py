@@ -107,7 +107,7 @@ def percentage(name: str, label: str = "", *, detail: bool = False) -> Metric:
 
 
 _BY_NAME: tuple[tuple[str, Any], ...] = (
-    (r"uf1_layer_\d+", percentage),
+    (r"uf1_layer_\d+(?:_\w+)?", percentage),
     (r"(?:.*[_/])?(?:perplexity|ppl)(?:[_/].*)?", perplexity),
     (r"(?:.*[_/])?(?:accuracy|acc)(?:[_/].*)?", accuracy),
 )

@@ -106,6 +106,33 @@ def test_it_logs_the_f1_of_every_layer(builder: str, build: Any) -> None:
     assert any(row[0] != row[1] for row in watched.right)
 
 
+def test_several_builders_log_the_f1_of_each() -> None:
+    watched = Validations(ParseLogging(builder=["shen2018", "between_words"]))
+    right: list[list[float]] = []
+
+    def judge(run: Trainer, module: LanguageModel) -> None:
+        found = module.distances([sentence.words for sentence in GOLD])
+        trees = [trees_by_hand(found, layer, between_words) for layer in range(2)]
+        right.append([100 * score(each, GOLD).sentence_f1 for each in trees])
+
+    logged: list[list[float]] = []
+
+    def note(run: Trainer, module: LanguageModel) -> None:
+        logged.append([float(run.callback_metrics[f"{name}_between_words"]) for name in NAMES])
+
+    watched.callbacks += [Probe(on_validation_start=judge, on_validation_end=note)]
+    fit(watched, num_sanity_val_steps=0)
+    assert watched.logged == approximately(watched.right)
+    assert logged == approximately(right)
+    assert logged != watched.logged
+
+
+@pytest.mark.parametrize("builder", [[], ["shen2018", "shen2018"], ["shen2018", "by_hand"]])
+def test_builders_that_are_none_or_twice_or_unknown(builder: list[str]) -> None:
+    with pytest.raises(UserError, match="expected one of shen2018, between_words or several of these, each once"):
+        ParseLogging(builder=builder)
+
+
 @pytest.mark.parametrize("every", [2, 3])
 def test_every_so_many_validations(every: int) -> None:
     watched = Validations(ParseLogging(every=every))
@@ -178,6 +205,8 @@ def test_evaluating_asks_for_no_trees() -> None:
 def test_the_names_of_a_module() -> None:
     for model, names in ((language_model(), NAMES), (LanguageModel(LSTM(4, [4]), 8), NAMES[:1])):
         assert [metric.name for metric in ParseLogging().metric_schema(model)] == names
+        both = ParseLogging(builder=["between_words", "shen2018"]).metric_schema(model)
+        assert [metric.name for metric in both] == [*names, *(f"{name}_shen2018" for name in names)]
 
 
 def test_a_single_layer() -> None:

@@ -45,6 +45,7 @@ metrics = st.builds(
         ("val_perplexity", "lower", "log", 1.0, math.inf),
         ("ppl", "lower", "log", 1.0, math.inf),
         ("uf1_layer_2", "higher", "linear", 1.0, 100.0),
+        ("uf1_layer_2_between_words", "higher", "linear", 1.0, 100.0),
         ("val_loss", "lower", "linear", 1.0, math.inf),
         ("Val-MSE", "lower", "linear", 1.0, math.inf),
         ("valid.bpc", "lower", "linear", 1.0, math.inf),
