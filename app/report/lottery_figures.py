@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.common.errors import UserError
 from app.common.metrics import Metric
 from app.plotting.data import CurvesFigure, CurvesGroup, CurvesPanel, DensityFigure, DensityPanel, Entry, Line, Mark
 from app.plotting.numbers import plural
@@ -127,11 +126,6 @@ def _group(lottery: LotteryRun, metric: Metric, methods: Methods, rounds: Sequen
                     continue
                 found[method][round_] = curve(tables, metric.name)
                 densities.setdefault(round_, rows[0].density)
-                if not found[method][round_]:
-                    raise UserError(
-                        f"{lottery.name}: the networks of {method}, round {round_} were tested at no common iteration; "
-                        "report them apart"
-                    )
     for method in found:
         found[method] = {**found.get(DENSE, {}), **found[method]}
     found = {method: curves for method, curves in found.items() if curves}

@@ -109,13 +109,24 @@ def chosen_rounds(points: Sequence[Point]) -> list[int]:
 def curve(networks: Sequence[Sequence[Mapping[str, float]]], name: str) -> list[Mark]:
     """A metric at the iterations that all networks were measured at.
 
+    Where these are fewer than half of any network's, as where the replicates of a language model have epochs of other
+    lengths, networks are compared validation by validation instead, at the mean of their iterations.
+
     Args:
         networks: the metrics.csv of each network, at least one.
         name: of the metric.
     """
-    tables = [{row[ITERATION]: row[name] for row in rows if isfinite(row.get(name, nan))} for rows in networks]
-    common = sorted(set.intersection(*(set(table) for table in tables)))
-    return [aggregate([table[iteration] for table in tables]).mark(iteration) for iteration in common]
+    tables = [{row[ITERATION]: row.get(name, nan) for row in rows} for rows in networks]
+    common = sorted(set.intersection(*map(set, tables)))
+    if 2 * len(common) < min(map(len, tables)):
+        validations = list(zip(*(sorted(table.items()) for table in tables), strict=False))
+    else:
+        validations = [tuple((iteration, table[iteration]) for table in tables) for iteration in common]
+    return [
+        aggregate([value for _, value in each]).mark(fsum(iteration for iteration, _ in each) / len(each))
+        for each in validations
+        if all(isfinite(value) for _, value in each)
+    ]
 
 
 def _points(

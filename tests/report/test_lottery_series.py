@@ -96,6 +96,8 @@ measured = st.one_of(st.just(math.nan), st.integers(0, 100).map(lambda n: n / 10
 
 @given(st.lists(st.dictionaries(st.integers(0, 5), measured), min_size=1, max_size=4))
 def test_curve_covers_the_iterations_at_which_all_networks_measured(networks):
+    # All have been validated at 6 to 11 as well, so that they share half of their iterations.
+    networks = [network | {at: math.nan for at in range(6, 12)} for network in networks]
     drawn = curve([[{"iteration": at, "f1": value} for at, value in each.items()] for each in networks], "f1")
     shared = [i for i in range(6) if all(i in network and not math.isnan(network[i]) for network in networks)]
     assert [mark.x for mark in drawn] == shared
@@ -103,6 +105,17 @@ def test_curve_covers_the_iterations_at_which_all_networks_measured(networks):
         values = [network[mark.x] for network in networks]
         assert (mark.low, mark.high, mark.n) == (min(values), max(values), len(networks))
         assert mark.mean == pytest.approx(fmean(values))
+
+
+def test_curve_compares_validation_by_validation_where_iterations_differ():
+    first = [(0, 9.0), (100, 4.0), (203, 3.0), (300, math.nan), (401, 1.0)]
+    second = [(0, 7.0), (98, 5.0), (197, math.nan), (302, 2.0), (399, 2.0), (501, 1.0)]
+    drawn = curve([[{"iteration": at, "f1": value} for at, value in rows] for rows in (first, second)], "f1")
+    assert [(mark.x, mark.mean, mark.low, mark.high, mark.n) for mark in drawn] == [
+        (0, 8.0, 7.0, 9.0, 2),
+        (99, 4.5, 4.0, 5.0, 2),
+        (400, 1.5, 1.0, 2.0, 2),
+    ]
 
 
 def test_networks_that_are_not_pruned_are_drawn_at_the_density_of_their_round():
