@@ -10,6 +10,8 @@ from typing_extensions import override
 
 from app.common.errors import UserError
 
+AVERAGES, LIVE = KEPT = ("averages", "live")
+
 
 def is_non_monotone(loss: float, before: Sequence[float], nonmono: int) -> bool:
     """Whether averaging should begin: the loss is above the best of all but the last `nonmono` losses before it.
@@ -31,7 +33,7 @@ class NTASGD(Callback):
     Every step after the trigger updates the running mean of the weights. The model holds the averages during
     evaluation and the live weights during training. Once there are averages, a checkpoint's `state_dict` holds them, so
     that a model loaded from it evaluates them; the live weights are saved beside it as `live_weights`. At the end of
-    training the model keeps the averages.
+    training the model keeps the averages, so that tickets are drawn from these; every round begins its averages anew.
 
     With a constant learning rate this follows the rule of `torch.optim.ASGD(t0=0, lambd=0)`, which the authors switch
     to, bit for bit: the first weights after the trigger are replaced by the second, and from then on the mean is
@@ -43,16 +45,27 @@ class NTASGD(Callback):
         finetune_epoch: the epoch, counted from 1, after which a new average begins if averaging has begun by then (the
             authors' `--finetuning`); never by default.
         monitor: the logged loss that the trigger follows.
+        keep: the weights that the model has after the training, which a lottery tests and draws tickets from: the
+            `averages`, if there are any, or the `live` ones.
 
     Raises:
-        UserError: `nonmono` or `finetune_epoch` is below 1; from `fit`, a checkpoint would not hold the averages, or
-            the monitored loss is not logged.
+        UserError: `nonmono` or `finetune_epoch` is below 1, or `keep` is something else; from `fit`, a checkpoint would
+            not hold the averages, or the monitored loss is not logged.
     """
 
-    def __init__(self, nonmono: int = 5, finetune_epoch: int | None = None, monitor: str = "val_loss") -> None:
+    def __init__(
+        self,
+        nonmono: int = 5,
+        finetune_epoch: int | None = None,
+        monitor: str = "val_loss",
+        keep: str = "averages",
+    ) -> None:
         for name, value in (("nonmono", nonmono), ("finetune_epoch", finetune_epoch)):
             if value is not None and value < 1:
                 raise UserError(f"NTASGD: {name} is {value}; expected 1 or more")
+        if keep not in KEPT:
+            raise UserError(f"NTASGD: keep is {keep!r}; expected {' or '.join(KEPT)}")
+        self.keep = keep
         self.nonmono = nonmono
         self.finetune_epoch = finetune_epoch
         self.monitor = monitor
@@ -133,7 +146,8 @@ class NTASGD(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._put_average(pl_module)
+        if self.keep == AVERAGES:
+            self._put_average(pl_module)
 
     @torch.no_grad()
     def _put_average(self, module: LightningModule) -> None:

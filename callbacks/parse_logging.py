@@ -38,7 +38,7 @@ class ParseLogging(Callback):
         trees: the number of trees to log.
 
     Raises:
-        UserError: an unknown builder, no builder or one that is named twice, a count that is too small, or a split without a treebank.
+        UserError: an unknown builder, none or the same twice, a count that is too small, or a split without a treebank.
     """
 
     def __init__(

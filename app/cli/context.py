@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from app.common.errors import UserError
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
-from app.runs.layout import FitLayout
+from app.runs.layout import FitLayout, RunLayout
 from app.training.trainer_factory import TrainerFactory
 
 
@@ -29,6 +29,7 @@ class Context:
         make_loggers: fresh loggers from the configuration.
         parent: the process that this one is a worker of, if any.
         study: what is done with a lottery in place of training its networks, if anything.
+        lottery: all of whose networks a command is to measure, if any.
     """
 
     seed: int
@@ -41,6 +42,7 @@ class Context:
     make_loggers: Callable[[], list[Logger]]
     parent: Parent | None = None
     study: Callable[[Experiment], Any] | None = None
+    lottery: RunLayout | None = None
 
     @property
     def root(self) -> Path:

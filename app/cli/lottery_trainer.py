@@ -7,12 +7,15 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from app.cli.context import Context
 from app.commands.generate import GenerateOptions, Sampler, generate
-from app.commands.parse import ParseOptions, TreeModel, parse_text, parse_treebank
+from app.commands.parse import ParseOptions, parse_text, parse_treebank
 from app.commands.parse_input import parse_input
+from app.commands.parse_lottery import parse_lottery
+from app.commands.scored_trees import TreeModel
 from app.commands.states import StateModel, write_states
 from app.commands.suites import score_suites
 from app.commands.surprisal import Reader, SurprisalOptions, measure_surprisal
 from app.commands.syntax import TABLE, TABLE_COLUMNS, SentenceScorer, SyntaxOptions, score_syntax
+from app.commands.syntax_lottery import syntax_lottery
 from app.common.errors import UserError
 from app.common.precision import mixed_precision
 from app.common.spelling import MIKOLOV
@@ -20,6 +23,8 @@ from app.common.vocabulary import Vocabulary
 from app.lottery.command import run_lottery
 from app.lottery.settings import Pruning
 from app.runs.checkpoints import load_weights
+from app.runs.layout import RunLayout
+from app.runs.measured_networks import MeasuredNetworks, plain_options
 from datamodules.gold_sentences import gold_sentences
 
 
@@ -57,7 +62,7 @@ class LotteryTrainer(Trainer):
         draw: list[int] | None = None,
         output: str | None = None,
     ) -> None:
-        """Score and draw the trees of a language model; `parse --score A B` scores two tree files.
+        """Score and draw the trees of a language model, or of all in a lottery; `parse --score A B` scores two files.
 
         Args:
             model: a module that has distances.
@@ -77,15 +82,15 @@ class LotteryTrainer(Trainer):
         """
         if not hasattr(model, "distances"):
             raise UserError(f"{type(model).__name__} has no distances to parse by; parse takes a language model")
-        checkpoint = self.context.checkpoint(ckpt_path)
-        options = ParseOptions(
-            output=Path(output) if output else checkpoint.parent / "parse", layer=layer, builder=builder, draw=draw
-        )
         given = [
             name for name, value in (("treebank", treebank), ("text", text), ("input", input)) if value is not None
         ]
         if len(given) > 1:
             raise UserError(f"--{given[0]} and --{given[1]} are both given; choose one")
+        run = self._lottery(text=text, input=input, output=output)
+        checkpoint = self.context.checkpoint(ckpt_path) if run is None else None
+        place = (run.root if checkpoint is None else checkpoint.parent) / "parse"  # type: ignore[union-attr]
+        options = ParseOptions(output=Path(output) if output else place, layer=layer, builder=builder, draw=draw)
         self._load(model, datamodule, checkpoint)
         if text is not None or input is not None:
             with mixed_precision(self):
@@ -100,6 +105,11 @@ class LotteryTrainer(Trainer):
         if treebank is None and hasattr(datamodule, "vocabulary"):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
         with mixed_precision(self):
+            if run is not None:
+                made_with = plain_options(treebank=treebank, split=split)
+                networks = MeasuredNetworks(run=run, command="parse", options=made_with)
+                parse_lottery(cast(TreeModel, model), gold, options, networks)
+                return
             scores = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
         self._log_table("parse", *scores)
 
@@ -113,7 +123,7 @@ class LotteryTrainer(Trainer):
         suites: str | None = None,
         output: str | None = None,
     ) -> None:
-        """Let a language model choose between sentences; `syntax --compare A B` shows the scores of several models.
+        """Let a language model, or all of a lottery, choose between sentences; `syntax --compare A B` compares scores.
 
         Args:
             model: a module that has log_probabilities.
@@ -128,8 +138,10 @@ class LotteryTrainer(Trainer):
         """
         if not hasattr(model, "log_probabilities"):
             raise UserError(f"{type(model).__name__} has no log_probabilities; syntax takes a language model")
-        checkpoint = self.context.checkpoint(ckpt_path)
-        directory = Path(output) if output else checkpoint.parent / "syntax"
+        run = self._lottery(suites=suites, output=output)
+        checkpoint = self.context.checkpoint(ckpt_path) if run is None else None
+        place = (run.root if checkpoint is None else checkpoint.parent) / "syntax"  # type: ignore[union-attr]
+        directory = Path(output) if output else place
         if suites is not None:
             if pairs is not None or templates is not None:
                 raise UserError("--suites and --pairs or --templates are both given; choose one")
@@ -146,6 +158,11 @@ class LotteryTrainer(Trainer):
         stimuli = options.stimuli(datamodule)
         self._load(model, datamodule, checkpoint)
         with mixed_precision(self):
+            if run is not None:
+                made_with = plain_options(pairs=pairs, templates=templates)
+                networks = MeasuredNetworks(run=run, command="syntax", options=made_with)
+                syntax_lottery(cast(SentenceScorer, model), stimuli, networks, own=pairs is not None)
+                return
             rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
         self._log_table(TABLE, TABLE_COLUMNS, rows)
 
@@ -246,16 +263,40 @@ class LotteryTrainer(Trainer):
         with mixed_precision(self):
             write_states(cast(StateModel, model), Path(input), Path(output))
 
+    def _lottery(self, **of_one: str | None) -> RunLayout | None:
+        """The lottery all of whose networks are meant; None for one network.
+
+        Args:
+            of_one: options that make sense for one network only, by name.
+
+        Raises:
+            UserError: one of these is given for a lottery.
+        """
+        run = self.context.lottery
+        for name, value in of_one.items() if run is not None else ():
+            if value is not None:
+                raise UserError(
+                    f"--{name} is for one network, and {run.root} is a lottery; name one of its networks"  # type: ignore[union-attr]
+                )
+        return run
+
     def _log_table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Log a table to the loggers that take one; others may be there for `fit` with the same configuration."""
         for logger in self.loggers:
             if hasattr(logger, "log_table"):
                 logger.log_table(name, columns, rows)
 
-    def _load(self, model: LightningModule, data: LightningDataModule, weights: Path) -> None:
-        """Put trained weights into a language model, and its words where the file does not hold them."""
-        load_weights(model, weights)
-        if getattr(model, "vocabulary", None) is None and weights.suffix == ".safetensors":
+    def _load(self, model: LightningModule, data: LightningDataModule, weights: Path | None) -> None:
+        """Put trained weights into a language model, and its words where these do not come with them.
+
+        Args:
+            model: the language model.
+            data: what it was trained on.
+            weights: a checkpoint or a final.safetensors; None where weights will be loaded later.
+        """
+        if weights is not None:
+            load_weights(model, weights)
+        if getattr(model, "vocabulary", None) is None and (weights is None or weights.suffix == ".safetensors"):
             data.prepare_data()
             data.setup("predict")
             if hasattr(data, "vocabulary"):

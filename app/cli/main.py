@@ -9,7 +9,7 @@ from typing import Any
 
 from app.cli.config_files import check_config_files
 from app.cli.mistakes import user_error
-from app.cli.parser import CLI, MEASURES
+from app.cli.parser import CLI, EVERY, MEASURES
 from app.cli.shipped_configs import with_paths
 from app.cli.trained_model import TrainedModel, trained_model
 from app.common.errors import UserError
@@ -66,8 +66,13 @@ def _named_network(argv: list[str]) -> tuple[list[str], TrainedModel | None]:
         return argv, None
     command, *rest = argv
     if rest and not rest[0].startswith("-"):
-        trained = trained_model(Path(rest[0]))
-        return [command, *([] if _value(CKPT_PATH, rest) else [CKPT_PATH, str(trained.weights)]), *rest[1:]], trained
+        trained = trained_model(Path(rest[0]), every=command in EVERY)
+        named = _value(CKPT_PATH, rest)
+        if trained.weights is None:
+            if named:
+                raise UserError(f"{CKPT_PATH} names one network, and {rest[0]} is a lottery; leave one of them out")
+            return [command, *rest[1:]], trained
+        return [command, *([] if named else [CKPT_PATH, str(trained.weights)]), *rest[1:]], trained
     named = _value(CKPT_PATH, rest)
     configured = any(_value(option, rest) for option in ("--config", "-c", "--model"))
     if configured or any(each.startswith(("-h", "--help", "--print_config", "--model.")) for each in rest):

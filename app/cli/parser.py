@@ -16,6 +16,7 @@ import app.nets  # noqa: F401 - class paths of checkpoints resolve only to what 
 import datamodules  # noqa: F401
 from app.cli.context import Context
 from app.cli.late_layers import LateWeights, lacks_layers, makes_layers_later
+from app.cli.lottery_on_test_set import lottery_on_test_set
 from app.cli.lottery_trainer import LotteryTrainer
 from app.cli.mistakes import constructor_errors_named
 from app.cli.run_options import add_run_options
@@ -31,6 +32,7 @@ from app.common.used_kernels import kernels, stacked_kernels
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
+from app.runs.layout import RunLayout
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
 from app.training.logger_runs import check_loggers
@@ -44,6 +46,7 @@ LIGHTNINGS_MEASURES = ("validate", "test", "predict")
 OUR_MEASURES = ("parse", "syntax", "surprisal", "generate", "states")
 MEASURES = (*LIGHTNINGS_MEASURES, *OUR_MEASURES)
 SUBCOMMANDS = ("fit", *LIGHTNINGS_MEASURES, "lottery", *OUR_MEASURES)
+EVERY = ("test", "parse", "syntax")  # those that also measure every network of a lottery
 
 # Of numpy's and Lightning's seeds.
 LARGEST_SEED = 2**32 - 1
@@ -210,8 +213,14 @@ class CLI(OpenCLI):
         self.trainer.validate(**self._with_weights(arguments))
 
     def test(self, **arguments: Any) -> None:
-        """Measure a trained network on the test set."""
-        self.trainer.test(**self._with_weights(arguments))
+        """Measure a trained network, or every network of a lottery, on the test set."""
+        if self._lottery is None:
+            self.trainer.test(**self._with_weights(arguments))
+            return
+        self._check_model()
+        lottery_on_test_set(
+            self.trainer, self._lottery, lambda path: self._with_weights(arguments | {"ckpt_path": path})
+        )
 
     def predict(self, **arguments: Any) -> None:
         """Run a trained network on the data to predict."""
@@ -247,6 +256,10 @@ class CLI(OpenCLI):
         Raises:
             UserError: an argument of the model differs.
         """
+        if self._lottery is not None:
+            assert self._trained is not None
+            check_model(self.plain_config()["model"], self._lottery.config, self._trained.options.get("model", {}))
+            return
         path = self.value("ckpt_path")
         if self.value("experiment") is not None and path in (None, "best", "last"):
             path = self._context().checkpoint(path)
@@ -306,7 +319,13 @@ class CLI(OpenCLI):
             make_loggers=self._trainers.loggers,
             parent=self._parent,
             study=self._study,
+            lottery=self._lottery,
         )
+
+    @property
+    def _lottery(self) -> RunLayout | None:
+        """The lottery all of whose networks are to be measured, if any."""
+        return self._trained.lottery if self._trained is not None else None
 
     def network_trainer(self, root: Path, callbacks: list[Callback], logger: list[Logger], **arguments: Any) -> Trainer:
         """A Trainer for one network of a lottery; arguments as for `fresh_trainer`."""

@@ -23,20 +23,23 @@ class TrainedModel:
     """A trained network on disk, and the options that a command takes from there.
 
     Args:
-        weights: the checkpoint, or the final.safetensors of a network of a lottery.
+        weights: the checkpoint, or the final.safetensors of a network of a lottery; None for all networks of one.
         options: defaults of the command line: the model's class path and arguments, the data's, ...
+        lottery: all of whose networks are meant; None for one network.
     """
 
-    weights: Path
+    weights: Path | None
     options: dict[str, Any] = field(default_factory=dict)
+    lottery: RunLayout | None = None
 
 
-def trained_model(path: Path) -> TrainedModel:
+def trained_model(path: Path, *, every: bool = False) -> TrainedModel:
     """Find the network of a run directory or a checkpoint file.
 
     Args:
         path: a checkpoint; the directory of a training by `fit`, or of an experiment with one seed; or the directory of
             one network of a lottery.
+        every: whether it may be the directory of a lottery, for all its networks.
 
     Raises:
         UserError: there is no trained network there, or there are several.
@@ -56,6 +59,8 @@ def trained_model(path: Path) -> TrainedModel:
             raise UserError(f"{path} holds {len(seeds)} networks; name one of them, such as {seeds[0]}")
         layout = FitLayout(seeds[0])
     config = read_config(layout)
+    if "pruning" in config and every:
+        return TrainedModel(weights=None, options=_options(layout), lottery=RunLayout(path))
     if "pruning" in config:
         example = next(iter(sorted(files.root for files in RunLayout(path).networks().values())), None)
         raise UserError(f"{path} is a lottery; name one of its networks, such as {example or path / _EXAMPLE}")

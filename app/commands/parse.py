@@ -2,24 +2,30 @@
 
 import sys
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
-from app.commands.progress import progress
+from app.commands.scored_trees import (
+    GOLD,
+    OPTION,
+    SCORES,
+    TreeModel,
+    baseline_rows,
+    layer_name,
+    score_trees,
+    write_parses,
+)
 from app.common.errors import UserError
-from app.common.files import write_atomically
 from app.common.vocabulary import Vocabulary
-from app.parsing import BASELINES, BUILDERS, GoldSentence, Tree, baseline_trees
+from app.parsing import BUILDERS, GoldSentence
 from app.parsing.builders import build_tree
-from app.parsing.layers import MEAN, by_layer, layer_trees, ties
-from app.parsing.table import ParseRow, parse_row, parse_table, score_rows, to_csv
+from app.parsing.layers import MEAN, by_layer, ties
+from app.parsing.table import ParseRow, parse_table, score_rows
 from app.parsing.tree_files import write_trees
 from app.plotting.trees import Panel, draw_trees, save_drawing
 from app.runs.output_directory import check_output, claim_output
@@ -27,19 +33,8 @@ from app.runs.output_directory import check_output, claim_output
 if TYPE_CHECKING:
     from app.plotting.trees import Figure
 
-SCORES, GOLD = "scores.csv", "gold.txt"
-OPTION = "--output"
 DRAWN = 3  # number of sentences drawn by default
 DRAWN_WORDS = range(6, 16)  # their length: long enough to be interesting, short enough for a page
-
-
-class TreeModel(Protocol):
-    """The interface of a model that can parse."""
-
-    vocabulary: Vocabulary | None
-
-    def distances(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
-        """Syntactic distances: (L, n) for each sentence of n words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,56 +124,26 @@ def parse_treebank(
     Raises:
         UserError: no such layer, no such sentence to draw, or files of the user's in the output directory.
     """
-    _check_numbers(options.draw or [], len(gold))
+    check_numbers(options.draw or [], len(gold))
     check_output(options.output, [SCORES, GOLD], OPTION)
     _print_unknown(model, gold)
-    with progress() as bars:
-        baselines = [
-            parse_row(name, baseline_trees(name, gold), gold) for name in bars.track(BASELINES, description="baselines")
-        ]
-        distances = all_distances(model, [sentence.words for sentence in gold], bars)
-        layers = list(by_layer(distances[0]))
-        if options.layer is not None:
-            layer_name(options.layer, layers)  # report a wrong layer before the table, not after it
-        trees: dict[str, dict[str, list[Tree]]] = {}
-        rows: dict[tuple[str, str], ParseRow] = {}
-        scoring = bars.add_task("building and scoring trees", total=len(BUILDERS) * len(layers))
-        for builder in BUILDERS:
-            trees[builder] = layer_trees(distances, builder)
-            for layer, predicted in trees[builder].items():
-                rows[builder, layer] = parse_row(f"{layer}, {builder}", predicted, gold)
-                bars.advance(scoring)
-    _print(parse_table(baselines, list(rows.values()), title=title))
-    print_ties(distances)
-    layer = _drawn_layer(options, rows)
-    _write(gold, trees, to_csv([*baselines, *rows.values()]), options.output)
-    for number in options.draw or _some(gold):
+    parsed = score_trees(model, gold, baseline_rows(gold), layer=options.layer)
+    _print(parse_table(parsed.baselines, list(parsed.rows.values()), title=title))
+    print_ties(parsed.distances)
+    layer = drawn_layer(options, parsed.rows)
+    write_parses(gold, parsed, options.output)
+    print(f"trees and scores are in {options.output}")
+    for number in options.draw or some_sentences(gold):
         sentence = gold[number - 1]
         panel = Panel(
             title=f"{layer}, {options.builder}",
             words=sentence.words,
-            tree=trees[options.builder][layer][number - 1],
-            distances=by_layer(distances[number - 1])[layer],
+            tree=parsed.trees[options.builder][layer][number - 1],
+            distances=by_layer(parsed.distances[number - 1])[layer],
         )
         figure = draw_trees([panel], f"Sentence {number}", gold=sentence)
         save_tree(figure, options.output / f"sentence_{number}")
-    return score_rows([*baselines, *rows.values()])
-
-
-def all_distances(model: TreeModel, sentences: Sequence[Sequence[str]], bars: Progress) -> list[Tensor]:
-    """The distances of all sentences, computed one length at a time so that the bar can advance.
-
-    A model batches sentences of equal length, so the batches are the same as for all sentences at once.
-    """
-    by_length = defaultdict(list)
-    for number, words in enumerate(sentences):
-        by_length[len(words)].append(number)
-    found: dict[int, Tensor] = {}
-    task = bars.add_task("parsing sentences", total=len(sentences))
-    for numbers in by_length.values():
-        found |= zip(numbers, model.distances([sentences[number] for number in numbers]), strict=True)
-        bars.advance(task, len(numbers))
-    return [found[number] for number in range(len(sentences))]
+    return score_rows([*parsed.baselines, *parsed.rows.values()])
 
 
 def _print_unknown(model: TreeModel, gold: Sequence[GoldSentence]) -> None:
@@ -205,46 +170,33 @@ def _print(table: object) -> None:
     Console(width=max(console.width, 100)).print(table) if not sys.stdout.isatty() else console.print(table)
 
 
-def layer_name(layer: int, names: Sequence[str]) -> str:
-    """The name of a layer by its number, 1 the lowest.
+def drawn_layer(options: ParseOptions, rows: dict[tuple[str, str], ParseRow]) -> str:
+    """The layer that is drawn: the one that is asked for, or else that with the best score.
 
     Raises:
-        UserError: there is no such layer.
+        UserError: no such layer.
     """
-    name = f"layer {layer}"
-    if name not in names:
-        raise UserError(f"--layer is {layer}; this model has layers 1 to {sum(n != MEAN for n in names)}")
-    return name
-
-
-def _drawn_layer(options: ParseOptions, rows: dict[tuple[str, str], ParseRow]) -> str:
     candidates = {layer: row for (builder, layer), row in rows.items() if builder == options.builder}
     if options.layer is not None:
         return layer_name(options.layer, list(candidates))
     return max(candidates, key=lambda layer: candidates[layer].scores_all.sentence_f1)
 
 
-def _check_numbers(numbers: Sequence[int], sentences: int) -> None:
+def check_numbers(numbers: Sequence[int], sentences: int) -> None:
+    """Check that sentences are among those of the treebank.
+
+    Raises:
+        UserError: one is not.
+    """
     for number in numbers:
         if not 1 <= number <= sentences:
             raise UserError(f"--draw names sentence {number}; the treebank has sentences 1 to {sentences:,}")
 
 
-def _some(gold: Sequence[GoldSentence]) -> list[int]:
+def some_sentences(gold: Sequence[GoldSentence]) -> list[int]:
+    """Numbers of a few sentences of medium length, from 1."""
     fitting = [number for number, sentence in enumerate(gold, 1) if len(sentence.words) in DRAWN_WORDS]
     return fitting[:: max(1, len(fitting) // DRAWN)][:DRAWN]
-
-
-def _write(gold: Sequence[GoldSentence], trees: dict[str, dict[str, list[Tree]]], scores: str, output: Path) -> None:
-    files = {SCORES: scores, GOLD: write_trees((sentence.words, sentence.tree) for sentence in gold)}
-    for builder, layers in trees.items():
-        for layer, predicted in layers.items():
-            text = write_trees((sentence.words, tree) for sentence, tree in zip(gold, predicted, strict=True))
-            files[f"{layer.replace(' ', '_')}.{builder}.txt"] = text
-    claim_output(output, files, OPTION)
-    for name, content in files.items():
-        write_atomically(output / name, content)
-    print(f"trees and scores are in {output}")
 
 
 def save_tree(figure: "Figure", path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from app.commands.parse import ParseOptions, TreeModel, all_distances, layer_name, print_ties, save_tree
+from app.commands.parse import ParseOptions, print_ties, save_tree
 from app.commands.progress import progress
+from app.commands.scored_trees import TreeModel, all_distances, layer_name
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.vocabulary import UNK, Vocabulary

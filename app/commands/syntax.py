@@ -19,7 +19,7 @@ from app.common.vocabulary import EOS, Vocabulary
 from app.plotting.bars import bars
 from app.plotting.canvas import render
 from app.runs.output_directory import check_output, claim_output
-from app.syntax.condition_scores import SyntaxRow, pool, score_conditions
+from app.syntax.condition_scores import ConditionScore, SyntaxRow, pool, score_conditions
 from app.syntax.pairs import read_pairs
 from app.syntax.score_files import NAMES, to_csv
 from app.syntax.stimuli import Stimuli
@@ -102,31 +102,74 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
     Raises:
         UserError: the model has no vocabulary.
     """
-    if model.vocabulary is None:
-        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    vocabulary = vocabulary_of(model)
     files = [SCORES, *([SENTENCES] if options.pairs is not None else []), *names_of_drawing(ACCURACY)]
     check_output(options.output, files, OPTION)
-    texts = list(dict.fromkeys(sentence for item in stimuli.items for sentence in item.sentences))
-    end = sentence_end(model.vocabulary)
-    own = options.pairs is not None  # templates are spelt as the papers' models need them
-    spelt = _spelt(stimuli, model.vocabulary) if own else {text: split_words(text) for text in texts}
-    sentences = [ended(spelt[text], end) for text in texts]
-    unknown = _unknown(texts, sentences, model.vocabulary)
-    log_probability = dict(zip(texts, _scored(model, sentences), strict=True))
-    scores = score_conditions(stimuli, log_probability, unknown)
-    rows = pool(scores)
+    scored = score_stimuli(model, stimuli, own=options.pairs is not None)
+    _print_unknown(scored.unknown)
+    rows, end = pool(scored.scores), sentence_end(vocabulary)
     print_table(syntax_table(rows, title=f"{options.name}, {len(stimuli.items):,} items of {stimuli.source}"))
     print(f"log p of each sentence alone, after {EOS} and up to {'its full stop' if end == FULL_STOP else end}")
     claim_output(options.output, files, OPTION)
-    write_atomically(options.output / SCORES, to_csv(options.name, scores))
+    write_atomically(options.output / SCORES, to_csv(options.name, scored.scores))
     if options.pairs is not None:
-        write_atomically(options.output / SENTENCES, _sentences_csv(stimuli, log_probability))
+        write_atomically(options.output / SENTENCES, _sentences_csv(stimuli, scored.log_probability))
     print(f"scores are in {options.output}")
     draw({options.name: rows}, options.output / ACCURACY)
     return [
         [row.name, row.term, row.tally.items, row.tally.accuracy, row.tally.accuracy_known, row.tally.unknown]
         for row in rows
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """The probabilities of sentences, and what follows from them.
+
+    Args:
+        scores: of all conditions.
+        log_probability: of each sentence.
+        unknown: words that are not in the vocabulary.
+    """
+
+    scores: list[ConditionScore]
+    log_probability: Mapping[str, float]
+    unknown: Sequence[str]
+
+
+def vocabulary_of(model: SentenceScorer) -> Vocabulary:
+    """The vocabulary of a model.
+
+    Raises:
+        UserError: it has none.
+    """
+    if model.vocabulary is None:
+        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    return model.vocabulary
+
+
+def score_stimuli(model: SentenceScorer, stimuli: Stimuli, *, own: bool) -> Scored:
+    """Score all sentences, and count in which items the better one is the more probable one.
+
+    Args:
+        model: has a vocabulary.
+        stimuli: the items.
+        own: whether the sentences are the user's own: templates are spelt as the papers' models need them.
+
+    Raises:
+        UserError: the model has no vocabulary, or does not see the difference between the sentences of an item.
+    """
+    vocabulary = vocabulary_of(model)
+    texts = list(dict.fromkeys(sentence for item in stimuli.items for sentence in item.sentences))
+    end = sentence_end(vocabulary)
+    spelt = _spelt(stimuli, vocabulary) if own else {text: split_words(text) for text in texts}
+    sentences = [ended(spelt[text], end) for text in texts]
+    words = vocabulary.unknown(dict.fromkeys(word for sentence in sentences for word in sentence))
+    unknown = {text for text, sentence in zip(texts, sentences, strict=True) if not set(words).isdisjoint(sentence)}
+    log_probability = dict(zip(texts, _scored(model, sentences), strict=True))
+    return Scored(
+        scores=score_conditions(stimuli, log_probability, unknown), log_probability=log_probability, unknown=words
+    )
 
 
 def sentence_end(vocabulary: Vocabulary) -> str:
@@ -198,14 +241,11 @@ def _scored(model: SentenceScorer, sentences: Sequence[Sequence[str]]) -> list[f
         return model.log_probabilities(sentences, advance=lambda done: bars.advance(task, done)).tolist()
 
 
-def _unknown(texts: Sequence[str], sentences: Sequence[Sequence[str]], vocabulary: Vocabulary) -> set[str]:
-    """The sentences with an unknown word; prints the unknown words."""
-    words = vocabulary.unknown(dict.fromkeys(word for sentence in sentences for word in sentence))
+def _print_unknown(words: Sequence[str]) -> None:
+    """Say which words are not in the vocabulary."""
     if words:
         more = f" and {len(words) - NAMED:,} more" if len(words) > NAMED else ""
         print(f"not in the vocabulary, read and predicted as <unk>: {', '.join(words[:NAMED])}{more}")
-    unknown = set(words)
-    return {text for text, sentence in zip(texts, sentences, strict=True) if not unknown.isdisjoint(sentence)}
 
 
 def _sentences_csv(stimuli: Stimuli, log_probability: Mapping[str, float]) -> str:

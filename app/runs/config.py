@@ -56,6 +56,10 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "pruning.least_per_layer": 0,
 }
 
+# The same of options of callbacks, by the class of the callback.
+BEFORE_CALLBACK_OPTIONS: dict[str, dict[str, Any]] = {"NTASGD": {"keep": "averages"}}
+CALLBACKS = "trainer.callbacks"
+
 # Those that change some networks only, with the names of their classes.
 OF_NETWORKS = {"model.init_args.compiled": ("LeNet", "Sequential")}
 
@@ -115,7 +119,17 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], free: Collec
             before.setdefault(key, value if network in OF_NETWORKS.get(key, (network,)) else after[key])
     if PRUNABLE in after and network == "ONLSTM" and any(key.startswith("pruning.") for key in after):
         before.setdefault(PRUNABLE, "ih and hh of all gates together")
+    if isinstance(before.get(CALLBACKS), list):
+        before[CALLBACKS] = [_with_newer_options(each) for each in before[CALLBACKS]]
     return _changes(before, after)
+
+
+def _with_newer_options(callback: Any) -> Any:
+    """A callback of a configuration, with the options that it was made with and that there were not then."""
+    if not isinstance(callback, Mapping) or not isinstance(callback.get("init_args", {}), Mapping):
+        return callback
+    newer = BEFORE_CALLBACK_OPTIONS.get(str(callback.get("class_path", "")).rpartition(".")[2], {})
+    return {**callback, "init_args": {**newer, **callback.get("init_args", {})}} if newer else callback
 
 
 def _is_in(key: str, free: Collection[str]) -> bool:

@@ -188,6 +188,25 @@ def test_a_tied_language_model() -> None:
     assert LR != 1
 
 
+def test_a_ticket_is_drawn_from_the_averages_or_from_the_live_weights() -> None:
+    live, averages = by_asgd(SWITCH, 16)
+    masks = {}
+    for keep, right in (("averages", averages[-1]), ("live", live[-1])):
+        pruning, averaging = IterativePruningCallback({"fc": 0.5, "output": 0.3}), NTASGD(nonmono=2, keep=keep)
+        module = Judged(LOSSES)
+        fit(module, averaging, pruning, max_steps=16)
+        assert averaging.averaging
+        assert right is not None
+        assert near(weights(module), right)
+        module.losses = list(LOSSES)
+        fit(module, averaging, pruning, max_steps=16)
+        masks[keep] = pruning.masks
+        for name, mask in pruning.masks.items():
+            sizes = right[name].abs()
+            assert sizes[mask].min() > sizes[~mask].max(), "the smallest of these weights were pruned"
+    assert any(not mask.equal(masks["live"][name]) for name, mask in masks["averages"].items())
+
+
 def test_masked_weights_stay_0_in_the_averages() -> None:
     def momentum(module: Any) -> SGD:
         return SGD(module.parameters(), lr=RATE, momentum=0.9, weight_decay=DECAY)
@@ -230,6 +249,11 @@ def test_a_loss_that_is_not_logged() -> None:
 def test_what_makes_no_sense(name: str, value: int) -> None:
     with pytest.raises(UserError, match=rf"^NTASGD: {name} is {value}; expected 1 or more$"):
         NTASGD(**{name: value})
+
+
+def test_other_weights_cannot_be_kept() -> None:
+    with pytest.raises(UserError, match=r"^NTASGD: keep is 'both'; expected averages or live$"):
+        NTASGD(keep="both")
 
 
 def test_state_is_plain() -> None:

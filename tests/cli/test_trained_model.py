@@ -185,7 +185,6 @@ def refused(arguments: Sequence[object], made: Path, patch: pytest.MonkeyPatch, 
     ("path", "says"),
     [
         ("runs/text", r"runs/text holds 2 networks; name one of them, such as runs/text/seed_3"),
-        ("runs/final", r"runs/final is a lottery; name one of its networks, such as runs/final/replicate_0/\S+"),
         ("runs/nowhere", r"runs/nowhere: no such run directory or checkpoint"),
         ("runs", r"runs: no run directory there \(no config\.yaml\)"),
         ("runs/final/replicate_0", r"no run directory there"),
@@ -199,6 +198,19 @@ def test_what_is_no_one_network(
     assert re.search(says, stderr), stderr
     if example := re.search(r"such as (\S+)", stderr):
         assert trained_model(made / example[1]).weights.exists(), "the example is one"
+
+
+@pytest.mark.parametrize("command", ["validate", "predict"])
+def test_a_lottery_for_a_command_that_measures_one_network(
+    made: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    stderr = refused([command, "runs/final"], made, monkeypatch, capsys)
+    says = r"runs/final is a lottery; name one of its networks, such as (runs/final/replicate_0/\S+)"
+    example = re.search(says, stderr)
+    assert example, stderr
+    weights = trained_model(made / example[1]).weights
+    assert weights is not None
+    assert weights.exists(), "the example is one"
 
 
 @pytest.mark.parametrize(("part", "name"), [("model", "app.modules.LanguageModel"), ("data", "datamodules.PTB")])

@@ -97,7 +97,7 @@ measured = st.one_of(st.just(math.nan), st.integers(0, 100).map(lambda n: n / 10
 @given(st.lists(st.dictionaries(st.integers(0, 5), measured), min_size=1, max_size=4))
 def test_curve_covers_the_iterations_at_which_all_networks_measured(networks):
     # All have been validated at 6 to 11 as well, so that they share half of their iterations.
-    networks = [network | {at: math.nan for at in range(6, 12)} for network in networks]
+    networks = [network | dict.fromkeys(range(6, 12), math.nan) for network in networks]
     drawn = curve([[{"iteration": at, "f1": value} for at, value in each.items()] for each in networks], "f1")
     shared = [i for i in range(6) if all(i in network and not math.isnan(network[i]) for network in networks)]
     assert [mark.x for mark in drawn] == shared

@@ -233,6 +233,19 @@ def test_an_older_lottery_of_an_on_lstm_is_refused_and_nothing_else_is(net: str,
     assert not differences(now, now)
 
 
+def test_a_directory_that_is_older_than_an_option_of_a_callback() -> None:
+    def config(*callbacks: Any) -> dict[str, Any]:
+        return {"trainer": {"callbacks": list(callbacks)}}
+
+    old = {"class_path": "callbacks.NTASGD", "init_args": {"nonmono": 3}}
+    other = {"class_path": "callbacks.ParseLogging", "init_args": {"every": 2}}
+    today = {"class_path": "callbacks.NTASGD", "init_args": {"nonmono": 3, "keep": "averages"}}
+    live = {"class_path": "callbacks.NTASGD", "init_args": {"nonmono": 3, "keep": "live"}}
+    assert not differences(config(other, today), config(other, old))
+    assert differences(config(other, live), config(other, old))
+    assert differences(config(other, today), config(other, live))
+
+
 @pytest.mark.parametrize("key", BEFORE_OPTIONS)
 def test_a_directory_that_is_older_than_an_option(run: RunLayout, key: str) -> None:
     before = drop(CONFIG, key)

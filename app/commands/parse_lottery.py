@@ -1,0 +1,114 @@
+"""`python -m app parse RUN` of a lottery: the trees of every network, and of a few sentences at several densities."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.commands.every_network import measure_every_network
+from app.commands.parse import ParseOptions, check_numbers, save_tree, some_sentences
+from app.commands.scored_trees import (
+    Parsed,
+    TreeModel,
+    baseline_rows,
+    layer_name,
+    score_trees,
+    trees_file,
+    write_parses,
+)
+from app.common.errors import UserError
+from app.parsing import BASELINES, GoldSentence
+from app.parsing.layers import MEAN
+from app.parsing.tree_files import read_trees
+from app.plotting.numbers import weights
+from app.plotting.trees import Panel, draw_trees
+from app.runs.checkpoints import load_weights
+from app.runs.layout import DENSE
+from app.runs.measured_networks import Measurable, MeasuredNetworks, read_scores
+
+DENSITIES = 4  # trees of a sentence that are drawn side by side
+F1 = "sentence_f1"
+
+
+def parse_lottery(
+    model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, networks: MeasuredNetworks
+) -> None:
+    """Parse a treebank with every network of a lottery that is not parsed yet; write one table, and draw.
+
+    Args:
+        model: takes the weights of each network.
+        gold: the treebank's sentences.
+        options: what to draw; the output directory is that of the run.
+        networks: of the lottery.
+
+    Raises:
+        UserError: no finished network, no such layer, or no such sentence to draw.
+    """
+    check_numbers(options.draw or [], len(gold))
+    baselines = baseline_rows(gold)
+
+    def measure(network: Measurable, folder: Path) -> str:
+        load_weights(model, network.weights)  # type: ignore[arg-type]
+        parsed = score_trees(model, gold, baselines, layer=options.layer)
+        write_parses(gold, parsed, folder)
+        return _summary(parsed, options.builder)
+
+    measure_every_network(networks, measure, keep=_is_models)
+    if chosen := _chosen(networks):
+        _draw(gold, options, networks, chosen)
+
+
+def _is_models(row: Mapping[str, str]) -> bool:
+    """Whether a row of scores is of a model's trees; baselines are the same for all networks."""
+    return row["name"] not in BASELINES
+
+
+def _summary(parsed: Parsed, builder: str) -> str:
+    found = {layer: row for (each, layer), row in parsed.rows.items() if each == builder and layer != MEAN}
+    scores = ", ".join(f"{layer} {100 * row.scores_all.sentence_f1:.1f}" for layer, row in found.items())
+    return f"UF1 {scores} %"
+
+
+def _chosen(networks: MeasuredNetworks) -> list[Measurable]:
+    """The dense network of the first replicate and a few tickets of it, evenly spread over the rounds."""
+    found = networks.networks()
+    first = min(network.key.replicate for network in found)
+    mine = [network for network in found if network.key.replicate == first]
+    dense = [network for network in mine if network.key.method == DENSE]
+    pruned = [network for network in mine if not network.key.of and network.density < 1]
+    method = next((name for name in ("iterative", *(each.key.method for each in pruned))
+                   if any(each.key.method == name for each in pruned)), None)  # fmt: skip
+    line = [*dense, *sorted((each for each in pruned if each.key.method == method), key=lambda each: each.key.round)]
+    if len(line) <= DENSITIES:
+        return line
+    return [line[round(step * (len(line) - 1) / (DENSITIES - 1))] for step in range(DENSITIES)]
+
+
+def _draw(
+    gold: Sequence[GoldSentence], options: ParseOptions, networks: MeasuredNetworks, chosen: Sequence[Measurable]
+) -> None:
+    """Draw sentences, each with its trees at several densities side by side."""
+    layer = _layer(options, networks.folder(chosen[0]))
+    trees = [read_trees(networks.folder(each) / trees_file(layer, options.builder)) for each in chosen]
+    for number in options.draw or some_sentences(gold):
+        sentence = gold[number - 1]
+        panels = []
+        for network, predicted in zip(chosen, trees, strict=True):
+            if len(predicted) != len(gold):
+                raise UserError(
+                    f"{networks.folder(network)}: has the trees of {len(predicted):,} sentences, and the treebank "
+                    f"{len(gold):,}; delete it and parse again"
+                )
+            title = f"{weights(network.density)} % of weights"
+            panels.append(Panel(title=title, words=sentence.words, tree=predicted[number - 1].tree))
+        key = chosen[-1].key
+        title = f"Sentence {number}, {layer}, {options.builder}, replicate {key.replicate}, {key.method}"
+        save_tree(draw_trees(panels, title, gold=sentence), options.output / f"sentence_{number}")
+
+
+def _layer(options: ParseOptions, folder: Path) -> str:
+    """The layer that is drawn: the one that is asked for, or else that with the best score of the first network."""
+    suffix = f", {options.builder}"
+    rows = {row["name"]: row for row in read_scores(folder / "scores.csv") if not row["max_words"]}
+    scores = {name.removesuffix(suffix): row for name, row in rows.items() if name.endswith(suffix)}
+    if options.layer is not None:
+        return layer_name(options.layer, list(scores))
+    return max(scores, key=lambda name: float(scores[name][F1] or 0))

@@ -1,0 +1,37 @@
+"""`python -m app syntax RUN` of a lottery: how often every network prefers the grammatical sentence."""
+
+from pathlib import Path
+
+from app.commands.every_network import measure_every_network
+from app.commands.syntax import OPTION, SCORES, SentenceScorer, score_stimuli
+from app.common.files import write_atomically
+from app.runs.checkpoints import load_weights
+from app.runs.measured_networks import Measurable, MeasuredNetworks
+from app.runs.output_directory import claim_output
+from app.syntax.condition_scores import Tally
+from app.syntax.score_files import to_csv
+from app.syntax.stimuli import Stimuli
+
+
+def syntax_lottery(model: SentenceScorer, stimuli: Stimuli, networks: MeasuredNetworks, *, own: bool) -> None:
+    """Score sentences with every network of a lottery that has not scored them yet, and write one table.
+
+    Args:
+        model: takes the weights of each network.
+        stimuli: the items.
+        networks: of the lottery.
+        own: whether the sentences are the user's own.
+
+    Raises:
+        UserError: no finished network, or the model has no vocabulary.
+    """
+
+    def measure(network: Measurable, folder: Path) -> str:
+        load_weights(model, network.weights)  # type: ignore[arg-type]
+        scores = score_stimuli(model, stimuli, own=own).scores
+        claim_output(folder, [SCORES], OPTION)
+        write_atomically(folder / SCORES, to_csv(str(network.key), scores))
+        total = sum((score.tally for score in scores), Tally())
+        return f"{100 * (total.accuracy or 0):.1f} % of {total.items:,} items"
+
+    measure_every_network(networks, measure)
