@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from app import __version__
 from app.common.errors import Interrupted, RunError, UserError, explain
 from app.common.printing import ACTING, one_line, printable, spelt
-from app.common.signals import StoppedAtOnce, end_on_sigterm, requeue_job
+from app.common.signals import StoppedAtOnce, end_on_signals, in_job, requeue_job
 
 USAGE = """\
 usage: python -m app COMMAND ...
@@ -154,7 +154,11 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 PUBLIC = [name for name in COMMANDS if name != "lottery-worker" and not name.startswith("-")]
 
 
-AT_ONCE = "stopped at once; a run directory goes on from its last checkpoint with the same command"
+# Commands that go on in a run directory where they were stopped.
+GOING_ON = ("fit", "lottery", "stability")
+
+GOES_ON = "a run directory goes on from its last checkpoint with the same command"
+AT_ONCE = f"stopped at once; {GOES_ON}"
 HOW = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
 
 
@@ -209,7 +213,7 @@ def main(argv: list[str]) -> int:
     """
     warnings.showwarning = _one_line_warning
     try:
-        with end_on_sigterm(), _told():
+        with end_on_signals(_requeue_signal(argv)), _told():
             dispatch(argv)
     except UserError as error:
         return _say(f"error: {error}", 2)
@@ -220,7 +224,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _say(AT_ONCE, 130)
     except StoppedAtOnce as error:
-        return _say(AT_ONCE.replace("stopped", HOW.get(error.signal, "stopped")), 128 + error.signal)
+        return _say(_stopped_at_once(error), 128 + error.signal)
     except OSError as error:
         return _say(f"failed: {explain(error)}", 1)
     except SystemExit as error:
@@ -234,11 +238,25 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _requeue_signal(argv: list[str]) -> signal.Signals | None:
+    """The signal after which SLURM is to run the job again, from the start of a command that goes on where it was."""
+    return signal.SIGUSR1 if in_job() and any(each in GOING_ON for each in argv) else None
+
+
 def _stopped(error: Interrupted) -> str:
     """What to say of a training that was saved."""
-    what = HOW.get(error.signal, f"stopped by {error.signal.name}")
     requeued = f"{said}; " if error.requeue and (said := requeue_job()) else ""
-    return f"{what}; {requeued}the same command goes on from here"
+    return f"{_how(error.signal)}; {requeued}the same command goes on from here"
+
+
+def _stopped_at_once(error: StoppedAtOnce) -> str:
+    """What to say of a process that has ended wherever it was."""
+    requeued = f"{said}; " if error.requeue and (said := requeue_job(by_any=True)) else ""
+    return f"{_how(error.signal)} at once; {requeued}{GOES_ON}"
+
+
+def _how(number: signal.Signals) -> str:
+    return HOW.get(number, f"stopped by {number.name}")
 
 
 def _say(line: str, code: int) -> int:

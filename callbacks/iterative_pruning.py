@@ -25,6 +25,7 @@ from callbacks.fit_reset import end_fit, reset_fit
 from callbacks.kept_weights import KeptWeights
 from callbacks.masked_weights import MaskedWeights
 from callbacks.optimizer_reset import OptimizerReset
+from callbacks.same_masks import check_same_masks
 from callbacks.ticket import Ticket
 from callbacks.trainer_state import (
     is_complete,
@@ -170,6 +171,8 @@ class IterativePruningCallback(Ticket, Callback):
         elif not resumes:
             self._weights.put_given(pl_module)
         check_names(self.masks, pl_module, "the ticket")
+        if trainer.world_size > 1:
+            check_same_masks(self.masks, self.round)
         self._masked.hold(pl_module, self.masks)
         self._optimizer_reset.apply(trainer)
         if not resumes:
@@ -242,6 +245,8 @@ class IterativePruningCallback(Ticket, Callback):
         """Keep what was trained; other callbacks may have changed it at the end of the training."""
         if self._resumes and not self.trained and is_complete(trainer):
             self.trained = True  # the checkpoint was of the very end, so that no iteration was left
+        if trainer.world_size > 1:
+            check_same_masks(self.masks, self.round)
         if self.trained:
             self.unfinished = False
             self._masked.hold(pl_module, self.masks)

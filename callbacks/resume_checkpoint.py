@@ -1,5 +1,6 @@
 """Saves checkpoints from which an interrupted training resumes to the same bits."""
 
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -43,7 +44,8 @@ class ResumeCheckpoint(Callback):
         path: the checkpoint.
         previous: where the checkpoint before is kept, in case the last one is damaged.
         every_seconds: the time from one save to the next. A validation, a slow iteration or an epoch may delay a save.
-        stop: called after every iteration; if it returns True, the training is saved and ends with `Interrupted`.
+        stop: called after every iteration; if it returns True, or the number of the signal that asks for it, the
+            training is saved and ends with `Interrupted`. One rank that is asked stops all.
         keep: save at the end of the training too, so that a longer training can continue from the file.
         snapshots: paths of additional checkpoints, each with the iteration after which it is saved.
         describe: changes every checkpoint of the training before it is saved.
@@ -56,7 +58,7 @@ class ResumeCheckpoint(Callback):
         *,
         previous: Path | None = None,
         every_seconds: float = 15.0,
-        stop: Callable[[], bool] = bool,
+        stop: Callable[[], int] = bool,
         keep: bool = False,
         snapshots: Mapping[Path, int] | None = None,
         describe: Callable[[dict[str, Any]], None] | None = None,
@@ -106,7 +108,7 @@ class ResumeCheckpoint(Callback):
     def listens(self, trainer: Trainer) -> bool:
         """Whether it is time to save after the next iteration, or it was asked to stop."""
         due = time.monotonic() - self._last >= self.every_seconds
-        return due or self.stop() or trainer.global_step + 1 in self._moments
+        return due or bool(self.stop()) or trainer.global_step + 1 in self._moments
 
     @override
     def on_train_batch_end(
@@ -129,10 +131,10 @@ class ResumeCheckpoint(Callback):
             self._save_if_due(trainer)
 
     def _save_if_due(self, trainer: Trainer, *, before_validation: bool = False) -> None:
-        stop = self.stop()
-        due = stop or time.monotonic() - self._last >= self.every_seconds
+        number = int(self.stop())
+        due = bool(number) or time.monotonic() - self._last >= self.every_seconds
         if trainer.world_size > 1:
-            due = trainer.strategy.reduce_boolean_decision(due, all=False)
+            due, number = _on_any_rank(trainer, due=due, number=number)
         # Resuming a training that has ended early would train it further.
         complete = is_complete(trainer) or trainer.should_stop
         snapshot = trainer.global_step in self._moments
@@ -145,13 +147,11 @@ class ResumeCheckpoint(Callback):
             save_atomically(trainer, path)
         if not (self.keep if complete else due):
             return
-        if trainer.world_size > 1:
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         save_atomically(trainer, self.path, previous=self.previous if self._is_whole else None)
         self._is_whole = True
         self._last = time.monotonic()
-        if stop and not complete:
-            raise Interrupted
+        if number and not complete:
+            raise Interrupted(signal.Signals(number) if number > True else signal.SIGINT)
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -179,6 +179,13 @@ class ResumeCheckpoint(Callback):
                 follow_directory(callback, state)
             if hasattr(callback, "current_score"):  # ModelCheckpoint saves it but does not load it
                 callback.current_score = checkpoint["callbacks"].get(callback.state_key, {}).get("current_score")
+
+
+def _on_any_rank(trainer: Trainer, *, due: bool, number: int) -> tuple[bool, int]:
+    """Whether it is time to save on any rank, and the number of a signal that any has; 0 if none has."""
+    told = torch.tensor(number + 1 if due else 0, device=trainer.strategy.root_device)
+    most = int(trainer.strategy.reduce(told, reduce_op="max"))
+    return most > 0, max(0, most - 1)
 
 
 def save_atomically(trainer: Trainer, path: Path, *, previous: Path | None = None) -> None:

@@ -12,7 +12,8 @@ from app.cli.mistakes import user_error
 from app.cli.parser import CLI, EVERY, MEASURES
 from app.cli.shipped_configs import with_paths
 from app.cli.trained_model import TrainedModel, trained_model
-from app.common.errors import UserError
+from app.common.errors import RunError, UserError
+from app.common.rank_watch import lost_process
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 
@@ -103,9 +104,11 @@ def _run(
     try:
         CLI(arguments, parent, trained, study=study)
     except Exception as error:
-        if (mistake := user_error(error)) is None:
-            raise
-        raise mistake from None
+        if (mistake := user_error(error)) is not None:
+            raise mistake from None
+        if lost := lost_process(error):
+            raise RunError(lost) from None
+        raise
 
 
 def quiet() -> None:

@@ -26,13 +26,21 @@ from app.cli.trained_model import TrainedModel, check_model
 from app.cli.trainer_options import check_processes, check_trainer, let_speak, write_defaults_of_callbacks
 from app.common import float32_precision, gpu_kernels
 from app.common.errors import UserError
-from app.common.lightning_internals import OpenCLI, read_counts_before_shares, requeue_signal, starts_by_spawning
+from app.common.lightning_internals import (
+    OpenCLI,
+    leave_to_us,
+    read_counts_before_shares,
+    requeue_signal,
+    starts_by_spawning,
+)
 from app.common.ranks import is_first
+from app.common.signals import no_requeue
 from app.common.used_kernels import kernels, stacked_kernels
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
 from app.runs.layout import RunLayout
+from app.training.first_rank import FirstRank
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
 from app.training.logger_runs import check_loggers
@@ -188,7 +196,14 @@ class CLI(OpenCLI):
             if self.subcommand == "lottery":
                 check_loggers(as_list(self.made("trainer")["logger"]))
         with constructor_errors_named("trainer"):
-            return let_fused_optimizers_clip(super().instantiate_trainer(**arguments))
+            trainer = super().instantiate_trainer(**arguments)
+        if self.subcommand != "fit" or self._writes_a_run():
+            leave_to_us(trainer)
+            if requeue_signal(trainer) is None:
+                no_requeue()
+        else:  # the checkpoints of a training without a run directory are Lightning's own, and so are its jobs
+            no_requeue()
+        return let_fused_optimizers_clip(trainer)
 
     def _writes_a_run(self) -> bool:
         return self.subcommand in ("fit", "lottery") and self.value("experiment") is not None
@@ -300,6 +315,7 @@ class CLI(OpenCLI):
             device=self.trainer.strategy.root_device,
             precision=str(self.trainer.precision),
             world_size=self.trainer.world_size,
+            first=FirstRank(self.trainer),
             make_trainer=self.fresh_trainer,
             make_loggers=context.make_loggers,
             checkpoint_seconds=context.checkpoint_seconds,

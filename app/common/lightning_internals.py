@@ -6,6 +6,7 @@ Lightning changes that part. Only this file and `ranks` import Lightning in this
 
 import inspect
 import signal
+import subprocess
 from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import or_
@@ -25,6 +26,8 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loops.utilities import _reset_progress
+from lightning.pytorch.strategies import ParallelStrategy
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
@@ -241,6 +244,34 @@ def is_attached(module: LightningModule) -> bool:
 def starts_by_spawning(trainer: Trainer) -> bool:
     """Whether the strategy trains in processes that it starts by spawn or fork and that end with the training."""
     return bool(getattr(trainer.strategy, "_start_method", "popen") != "popen")
+
+
+def are_there(trainer: Trainer) -> bool:
+    """Whether the processes that share a training have all been started, or will be whatever this one does."""
+    strategy = trainer.strategy
+    return not isinstance(strategy, ParallelStrategy) or (
+        trainer.num_nodes > 1
+        or strategy.cluster_environment is None
+        or strategy.cluster_environment.creates_processes_externally
+    )
+
+
+def start_children(trainer: Trainer) -> "list[subprocess.Popen[bytes]]":
+    """Start the other processes of this machine where nobody has, as Lightning does when a training begins.
+
+    Lightning does not start them again, and does not watch those that it has not started.
+
+    Returns:
+        The processes; none where somebody else starts them.
+    """
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return []
+    launcher.cluster_environment.validate_settings(num_devices=launcher.num_processes, num_nodes=launcher.num_nodes)
+    if launcher.cluster_environment.creates_processes_externally:
+        return []
+    launcher._call_children_scripts()
+    return launcher.procs
 
 
 def state_key(callback: Callback, **arguments: Any) -> str:

@@ -4,13 +4,25 @@
 masks and messages are plain, without this prefix, so that a ticket of a compiled network fits the network uncompiled.
 """
 
+import hashlib
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from app.common.errors import UserError
 
 COMPILED = "_orig_mod."
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values: two states are equal exactly if their digests are."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def plain_name(name: str) -> str:

@@ -37,6 +37,7 @@ from app.runs.lock import locked
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.runs.source_ticket import claim_tickets
+from app.training.first_rank import FirstRank
 from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
 from app.training.pruning_callback import refuse_pruning
 from app.training.requirements import check_monitor, check_test, check_training
@@ -61,8 +62,26 @@ def run_lottery(
     Raises:
         UserError: what the options, the module, the data or the run directory make impossible.
     """
+    _refuse(trainer, context.config["trainer"])
+    first = FirstRank(trainer)
+    if settings.plan or context.study is not None:  # on every rank
+        _run(trainer, model, data, settings, context, first)
+    elif is_first():
+        with first.claiming():
+            _run(trainer, model, data, settings, context, first)
+    elif first.wait():
+        _run(trainer, model, data, settings, context, first)
+
+
+def _run(
+    trainer: Trainer,
+    model: LightningModule,
+    data: LightningDataModule,
+    settings: Pruning,
+    context: Any,
+    first: FirstRank,
+) -> None:
     layout, arguments = RunLayout(context.root), context.config["trainer"]
-    _refuse(trainer, arguments)
     data.prepare_data()
     data.setup("fit")
     check_training(arguments, model, data, trainer.world_size)
@@ -87,7 +106,7 @@ def run_lottery(
     elif not is_first():
         experiment.draw()
     else:
-        _draw(experiment, trainer, at_once=at_once)
+        _draw(experiment, trainer, first, at_once=at_once)
 
 
 def _refuse(trainer: Trainer, arguments: dict[str, Any]) -> None:
@@ -132,7 +151,7 @@ def _experiment(
     )
 
 
-def _draw(experiment: Experiment, trainer: Trainer, *, at_once: bool) -> None:
+def _draw(experiment: Experiment, trainer: Trainer, first: FirstRank, *, at_once: bool) -> None:
     """Train what is missing, in the run directory that the experiment has or gets."""
     model, data, settings, layout = experiment.model, experiment.data, experiment.settings, experiment.layout
     if not layout.networks() and trainer.world_size == 1:
@@ -155,6 +174,7 @@ def _draw(experiment: Experiment, trainer: Trainer, *, at_once: bool) -> None:
         _print_prunable(model, settings)
         if note := resuming_note(data):
             Console().print(note, highlight=False, soft_wrap=True)
+        first.go(on=bool(missing))
         if at_once:
             experiment.draw_at_once(trainer, whole)
         elif settings.workers > 1:

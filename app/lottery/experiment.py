@@ -169,7 +169,7 @@ class Experiment:
         finally:
             loggers.finish()
 
-    def lottery(self, progress: ExperimentProgress, stop: Callable[[], bool]) -> Lottery:
+    def lottery(self, progress: ExperimentProgress, stop: Callable[[], int]) -> Lottery:
         """The lottery that makes its networks, for studies of them.
 
         Args:
@@ -192,7 +192,7 @@ class Experiment:
         self,
         loggers: LotteryLoggers,
         progress: ExperimentProgress | ReportedProgress,
-        stop: Callable[[], bool],
+        stop: Callable[[], int],
         whole: Pruning | None = None,
     ) -> Lottery:
         training = NetworkTraining(

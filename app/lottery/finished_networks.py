@@ -12,7 +12,7 @@ from app.common.errors import UserError
 from app.common.prunable import prunable_parameters, prunable_parts
 from app.common.ranks import is_first
 from app.common.seeds import derive_seed, generator, seeded
-from app.common.states import plain_state
+from app.common.states import digest, plain_state
 from app.lottery.methods import dense_key
 from app.lottery.moments import rewound_to
 from app.lottery.settings import Pruning
@@ -23,7 +23,7 @@ from app.runs.checksums import missing, record, recorded
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
-from app.runs.tensors import digest, save_tensors
+from app.runs.tensors import save_tensors
 
 LAST_RATES = "last_learning_rates"  # in the report of a dense network
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.common.files import remove
 from app.common.plugins import errors_named
 from app.common.ranks import is_first
+from app.common.states import digest
 from app.lottery.finished_networks import FinishedNetworks
 from app.lottery.methods import Method
 from app.lottery.moments import checkpoint_at, later_moments
@@ -13,7 +14,7 @@ from app.pruning import When, masked
 from app.runs.checksums import record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
 from app.runs.network_report import read_report
-from app.runs.tensors import digest, save_masked
+from app.runs.tensors import save_masked
 
 
 def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:

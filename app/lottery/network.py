@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.common.files import make_directory, remove, write_atomically
-from app.common.ranks import is_first
+from app.common.ranks import is_first, of_first
 from app.common.states import plain_state
 from app.lottery.finished_networks import LAST_RATES
 from app.lottery.job import Job
@@ -74,7 +74,7 @@ class NetworkTraining:
     loggers: LotteryLoggers
     progress: ExperimentProgress | ReportedProgress
     checkpoint_seconds: float = 15.0
-    stop: Callable[[], bool] = bool
+    stop: Callable[[], int] = bool
 
     @property
     def moments(self) -> Moments:
@@ -147,8 +147,7 @@ class NetworkTraining:
                 complete=trained.complete,
                 **({LAST_RATES: rates.rates} if rates else {}),
             )
-        trained.trainer.strategy.barrier("the network is on disk")
-        result = read_result(files)
+        result = of_first(lambda: read_result(files))  # and the network is on disk
         self.loggers.end(result)
         empty = collapsed(job.ticket.masks)
         self.progress.end(summary(job.key, result, self.model, complete=trained.complete, collapsed=empty))

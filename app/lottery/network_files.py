@@ -12,7 +12,7 @@ from torch import Tensor
 from app.common import protocols
 from app.common.files import sync, write_atomically
 from app.common.prunable import prunable_parameters, prunable_parts
-from app.common.states import plain_state
+from app.common.states import digest, plain_state
 from app.lottery.job import Job
 from app.lottery.moments import Moments
 from app.lottery.settings import Pruning
@@ -25,7 +25,7 @@ from app.runs.network_report import damaged_report, read_report
 from app.runs.provenance import sha256, versions
 from app.runs.source_ticket import ticket_checksums
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsFile, MetricsRow, Result
-from app.runs.tensors import digest, save_masked, save_masks, save_tensors
+from app.runs.tensors import save_masked, save_masks, save_tensors
 from app.training.kernel_record import KernelRecord
 
 

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.common import protocols
 from app.common.plugins import errors_named
-from app.common.ranks import is_first
+from app.common.ranks import is_first, of_first
 from app.common.seeds import derive_seed, seeded
 from app.common.states import load_plain_state
 from app.lottery.finished_networks import FinishedNetworks
@@ -151,11 +151,14 @@ class Lottery:
         return rows
 
     def finished(self) -> dict[NetworkKey, Result]:
-        """The rows of the networks that are done, in the order in which they are trained.
+        """The rows of the networks that are done, in the order in which they are trained; on every rank the same.
 
         Raises:
             UserError: a file of a finished network is damaged.
         """
+        return of_first(self._finished)
+
+    def _finished(self) -> dict[NetworkKey, Result]:
         for replicate in dict.fromkeys(key.replicate for key in finished_keys(self.settings, self.layout)):
             if not self.layout.initial(replicate).exists():
                 self.networks_before.initial(replicate)  # draws it again

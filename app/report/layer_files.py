@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from app.common.errors import UserError
+from app.common.states import digest
 from app.plotting.numbers import plural
 from app.report.initial_values import histogram, kept_sign_share, positive_share, relative_size
 from app.report.layer_numbers import HistogramRow, LayerNumbers, LayerRow, OverlapRow, natural_order
@@ -25,7 +26,6 @@ from app.runs.checksums import recorded
 from app.runs.layout import DENSE, NetworkKey, RunLayout, TrainingLayout
 from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
-from app.runs.tensors import digest
 
 BINS = 60  # of a histogram of initial weights
 Arrays = Mapping[str, np.ndarray]

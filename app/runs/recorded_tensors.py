@@ -5,8 +5,9 @@ from pathlib import Path
 from torch import Tensor
 
 from app.common.errors import UserError
+from app.common.states import digest
 from app.runs.checksums import compare, moment_of, remedy
-from app.runs.tensors import digest, load_tensors
+from app.runs.tensors import load_tensors
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,11 +1,9 @@
 """Weights and masks on disk: safetensors, and tickets, whose masks are coded and whose pruned weights are left out."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from app.common.errors import UserError
@@ -80,13 +78,3 @@ def load_ticket_file(path: Path) -> Ticket:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:  # such as a type of numbers that this torch does not have
         raise UserError(f"{path}: {problem} ({one_line(error)})") from None
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values: two states are equal exactly if their digests are."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        total.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()

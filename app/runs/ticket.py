@@ -7,13 +7,13 @@ from typing import Literal
 from torch import Tensor, nn
 
 from app.common.errors import UserError
-from app.common.states import plain_name
+from app.common.states import digest, plain_name
 from app.pruning import Masks, check_names, rewind
 from app.runs.checksums import recorded
 from app.runs.layout import NetworkKey, TrainingLayout, run_of
 from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
-from app.runs.tensors import digest, load_ticket_file
+from app.runs.tensors import load_ticket_file
 from app.runs.ticket_file import Ticket
 
 

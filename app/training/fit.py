@@ -20,7 +20,7 @@ from app.common.errors import UserError
 from app.common.files import remove_leftovers, write_atomically
 from app.common.kernel_sets import report_entries
 from app.common.metrics import Schema
-from app.common.ranks import is_first
+from app.common.ranks import is_first, of_first
 from app.common.seeds import derive_seed
 from app.common.signals import stop_on_signals
 from app.common.text_files import read_json
@@ -34,6 +34,7 @@ from app.runs.provenance import sha256, versions
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.runs.table import read_metrics
+from app.training.first_rank import FirstRank
 from app.training.length import resuming_note, training_iterations
 from app.training.logger_runs import begin_fit, finish
 from app.training.requirements import check_monitor, check_training, check_validated
@@ -83,6 +84,7 @@ class Fit:
         device: what it is trained on.
         precision: a Trainer's.
         world_size: processes that share the training.
+        first: what the first of them decides.
         make_trainer: a fresh Trainer from the configuration.
         make_loggers: fresh loggers from the configuration.
         checkpoint_seconds: how often the training is saved.
@@ -99,6 +101,7 @@ class Fit:
     device: torch.device
     precision: str
     world_size: int
+    first: FirstRank
     make_trainer: TrainerFactory
     make_loggers: Callable[[], list[Logger]]
     checkpoint_seconds: float
@@ -113,7 +116,14 @@ class Fit:
                 the metric that the best validation is chosen by.
             Interrupted: asked to stop; the checkpoint is up to date.
         """
-        finished = self._is_finished()
+        if is_first():
+            with self.first.claiming():
+                self._run_as_first()
+        elif self.first.wait():
+            self._train(self._prepare(), None)
+
+    def _prepare(self) -> int:
+        """Make the data ready, and check that the training can be done; returns its iterations."""
         protocols.reseed(self.data, split=self._seeds["split"], order=self._seeds["order"])
         self.data.prepare_data()
         self.data.setup("fit")
@@ -121,10 +131,10 @@ class Fit:
         check_training(arguments, self.model, self.data, self.world_size)
         iterations = training_iterations(arguments, self.data, self.world_size)
         check_validated(arguments, self.data, iterations, self.world_size)
-        if not is_first():
-            if not finished:
-                self._train(iterations, self._resume_point().path)
-            return
+        return iterations
+
+    def _run_as_first(self) -> None:
+        finished, iterations = self._is_finished(), self._prepare()
         with locked(self.layout):
             remove_leftovers(self.layout.root)
             begun = self.layout.last.exists() or self.layout.best.exists()
@@ -134,6 +144,7 @@ class Fit:
             claim(self.layout, self.config, free=LENGTHS, begun=begun, kernels=None if finished else self._kernels)
             claim_data(self.layout, protocols.checksums(self.data), begun=begun)
             point = self._resume_point()
+            self.first.go(on=not finished)
             if finished:
                 Console().print(self._summary(), highlight=False, soft_wrap=True)
                 return
@@ -181,6 +192,7 @@ class Fit:
         return before
 
     def _train(self, iterations: int, start: Path | None) -> Trained:
+        start = of_first(lambda: start)
         loggers = self.make_loggers()
         begin_fit(loggers, self.layout, self.config)
         declared = protocols.metric_schema(self.model)

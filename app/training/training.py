@@ -112,7 +112,7 @@ class Training:
     loggers: list[Logger]
     progress: ExperimentProgress | ReportedProgress
     checkpoint_seconds: float = 15.0
-    stop: Callable[[], bool] = bool
+    stop: Callable[[], int] = bool
     arguments: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Sequence[Callback] = ()
     last: Sequence[Callback] = ()

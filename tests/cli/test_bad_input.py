@@ -22,10 +22,11 @@ from app.common import used_kernels
 from app.common.errors import Interrupted, RunError, UserError
 from app.common.processor import instruction_set
 from app.common.signals import StoppedAtOnce
+from app.common.states import digest
 from app.runs import config
 from app.runs.checksums import record
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.tensors import digest, load_tensors, save_tensors
+from app.runs.tensors import load_tensors, save_tensors
 
 pytestmark = needs_digits
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from app.common.errors import Interrupted
-from app.common.signals import StoppedAtOnce, end_on_sigterm, requeue_job, stop_on_signals
+from app.common.signals import (
+    SAVING_SECONDS,
+    StoppedAtOnce,
+    end_on_signals,
+    in_job,
+    no_requeue,
+    requeue_job,
+    stop_on_signals,
+)
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -24,7 +32,7 @@ def interrupted_by(number: int | None, requeue: signal.Signals | None = None) ->
         with stop_on_signals(requeue) as stop:
             if number is not None:
                 send(number)
-            assert stop() == (number is not None)
+            assert stop() == (number or 0)
             raise Interrupted
     except Interrupted as error:
         return error
@@ -50,8 +58,43 @@ def test_what_was_interrupted_says_by_what(number: signal.Signals) -> None:
 
 
 def test_where_another_rank_was_asked() -> None:
-    stopped = interrupted_by(None)
-    assert stopped.signal == signal.SIGINT
+    with pytest.raises(Interrupted) as stopped, stop_on_signals(signal.SIGUSR1):
+        raise Interrupted(signal.SIGUSR1)
+    assert (stopped.value.signal, stopped.value.requeue) == (signal.SIGUSR1, True)
+
+
+LOST = RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:1: Connection reset by peer")
+
+
+def lose_another_rank(number: int | None) -> None:
+    with stop_on_signals(signal.SIGUSR1):
+        if number is not None:
+            send(number)
+        raise LOST
+
+
+def test_where_another_rank_has_ended_at_the_same_signal() -> None:
+    with pytest.raises(StoppedAtOnce) as ended:
+        lose_another_rank(signal.SIGUSR1)
+    assert (ended.value.signal, ended.value.requeue) == (signal.SIGUSR1, True)
+    with pytest.raises(RuntimeError, match="gloo"):  # it was killed
+        lose_another_rank(None)
+
+
+def test_what_cannot_be_saved_in_the_time_that_slurm_gives_ends_where_it_is() -> None:
+    def validate() -> None:
+        with stop_on_signals(signal.SIGUSR1) as stop:
+            send(signal.SIGALRM)  # of nobody that we know
+            assert not stop()
+            send(signal.SIGUSR1)
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= SAVING_SECONDS
+            send(signal.SIGALRM)
+
+    with pytest.raises(StoppedAtOnce) as ended:
+        validate()
+    assert (ended.value.signal, ended.value.requeue) == (signal.SIGUSR1, True)
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
@@ -66,7 +109,7 @@ def test_what_was_ignored_stays_ignored(number: signal.Signals) -> None:
     """As SIGINT of a job in the background, which Ctrl-C is not meant for."""
     before = signal.signal(number, signal.SIG_IGN)
     try:
-        with end_on_sigterm(), stop_on_signals() as stop:
+        with end_on_signals(), stop_on_signals() as stop:
             send(number)
             assert not stop()
     finally:
@@ -74,16 +117,28 @@ def test_what_was_ignored_stays_ignored(number: signal.Signals) -> None:
 
 
 def test_sigterm_ends_what_is_no_training() -> None:
-    with pytest.raises(StoppedAtOnce) as ended, end_on_sigterm():
+    with pytest.raises(StoppedAtOnce) as ended, end_on_signals():
         send(signal.SIGTERM)
-    assert ended.value.code == 143
+    assert (ended.value.code, ended.value.requeue) == (143, False)
+
+
+def test_a_job_whose_time_is_over_before_anything_is_trained_is_queued_again() -> None:
+    with pytest.raises(StoppedAtOnce) as ended, end_on_signals(signal.SIGUSR1):
+        send(signal.SIGUSR1)
+    assert (ended.value.code, ended.value.requeue) == (128 + signal.SIGUSR1, True)
+
+
+def test_a_job_that_is_not_to_be_queued_again_leaves_the_signal_alone() -> None:
+    with end_on_signals(signal.SIGUSR1):
+        no_requeue()
+        assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 def test_in_another_thread_nothing_is_handled() -> None:
     seen = []
 
     def work() -> None:
-        with end_on_sigterm(), stop_on_signals() as stop:
+        with end_on_signals(), stop_on_signals() as stop:
             seen.append(stop())
 
     thread = threading.Thread(target=work)
@@ -103,7 +158,7 @@ def _signalled(number: int) -> None:
 def test_processes_that_it_forks_do_not_take_part(
     number: signal.Signals, code: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with end_on_sigterm(), stop_on_signals() as stop:
+    with end_on_signals(), stop_on_signals() as stop:
         process = multiprocessing.get_context("fork").Process(target=_signalled, args=(number,))
         process.start()
         process.join()
@@ -132,6 +187,17 @@ def test_a_job_is_queued_again(job: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SLURM_PROCID", "1")
     assert requeue_job() == ""
     assert job.read_text().splitlines() == ["requeue 77", "requeue 70_3"]
+    assert requeue_job(by_any=True) == ""  # the first says it
+    assert job.read_text().splitlines()[2:] == ["requeue 70_3"]
+
+
+@pytest.mark.parametrize(("name", "is_job"), [("train", True), ("bash", False), ("interactive", False)])
+def test_what_a_job_is(name: str, is_job: bool, job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_NAME", name)
+    monkeypatch.delenv("SLURM_NTASKS", raising=False)
+    assert not in_job()
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    assert in_job() == is_job
 
 
 def test_a_job_that_is_not_queued_again(job: Path) -> None:

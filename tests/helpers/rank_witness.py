@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from app.runs.tensors import digest
+from app.common.states import digest
 from callbacks import IterativePruningCallback
 
 

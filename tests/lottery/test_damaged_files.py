@@ -13,13 +13,14 @@ from helpers.tiny import same, weights
 from helpers.tiny_lottery import TinyNet, everything, lottery
 
 from app.common.errors import UserError
+from app.common.states import digest
 from app.lottery.kept_files import finished_keys
 from app.lottery.origins import check_origins
 from app.lottery.settings import Pruning
 from app.runs.checkpoints import load_weights
 from app.runs.checksums import CHECKSUMS, read_checksums
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.tensors import digest, load_tensors, save_tensors
+from app.runs.tensors import load_tensors, save_tensors
 from app.runs.ticket import load_ticket
 
 # Late rewinding, so that there is everything that a network can be made from.

@@ -11,6 +11,7 @@ from helpers.tiny_lottery import everything, lottery
 from torch import nn
 
 from app.common.errors import Interrupted, UserError
+from app.common.states import digest
 from app.lottery.rounds import Lottery
 from app.lottery.settings import Pruning, merge
 from app.lottery.sources import source_checksums
@@ -18,7 +19,7 @@ from app.pruning import survivors
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.source_ticket import claim_tickets
 from app.runs.table import read_results
-from app.runs.tensors import digest, load_tensors
+from app.runs.tensors import load_tensors
 
 TRANSFERRED = "transferred_from_found"
 

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.states import digest
 from app.modules import Classifier
 from app.nets import LeNet
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
-from app.runs.tensors import digest, load_tensors, save_tensors
+from app.runs.tensors import load_tensors, save_tensors
 from app.runs.ticket import load_ticket
 
 State = dict[str, Tensor]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from app.common.errors import UserError
-from app.runs.tensors import digest, load_tensors, load_ticket_file, save_masked, save_masks
+from app.common.states import digest
+from app.runs.tensors import load_tensors, load_ticket_file, save_masked, save_masks
 from app.runs.ticket_file import Ticket, pack
 
 shapes = st.lists(st.integers(0, 5), min_size=1, max_size=3).map(tuple)

@@ -15,7 +15,7 @@ from app.common.files import make_directory, remove, write_atomically
 from app.common.kernel_sets import KERNELS, is_record
 from app.common.plugins import errors_named
 from app.common.seeds import derive_seed
-from app.common.states import plain_name, plain_state
+from app.common.states import digest, plain_name, plain_state
 from app.common.text_files import read_json
 from app.common.used_kernels import kernels
 from app.lottery.experiment import Experiment
@@ -29,7 +29,7 @@ from app.runs.config import recorded_kernels
 from app.runs.kernels import check_kernels
 from app.runs.layout import NetworkKey, TrainingLayout
 from app.runs.recorded_tensors import read_tensors
-from app.runs.tensors import digest, load_tensors, save_masked
+from app.runs.tensors import load_tensors, save_masked
 from app.runs.ticket import load_ticket
 from app.training.resume_point import resume_point
 from app.training.training import Training
@@ -52,7 +52,7 @@ class Copies:
     lottery: Lottery
     layout: StabilityLayout
     progress: ExperimentProgress
-    stop: Callable[[], bool]
+    stop: Callable[[], int]
 
     def final(self, point: Point, number: int) -> dict[str, Tensor]:
         """The trained state of a copy, which is trained first where it is not finished.

@@ -17,7 +17,7 @@ from app.common.files import remove_leftovers
 from app.common.metrics import Metric, Schema, described, headline_metrics
 from app.common.protocols import metric_schema, reseed
 from app.common.signals import stop_on_signals
-from app.common.states import load_plain_state
+from app.common.states import digest, load_plain_state
 from app.lottery.experiment import Experiment
 from app.lottery.moments import moment_of, rewind_moment
 from app.lottery.stability.copies import Copies
@@ -27,7 +27,6 @@ from app.lottery.stability.table import StabilityRow, read_rows, write_rows
 from app.pruning.interpolation import alphas, error_barrier, interpolate
 from app.runs.layout import NetworkKey
 from app.runs.lock import locked
-from app.runs.tensors import digest
 from app.training.measure import measure
 from callbacks import ExperimentProgress
 

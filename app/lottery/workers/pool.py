@@ -59,7 +59,7 @@ class WorkerPool:
     finished: Callable[[NetworkKey], None]
     progress: ExperimentProgress
     iterations: int
-    stop: Callable[[], bool]
+    stop: Callable[[], int]
     _failures: list[str] = field(default_factory=list)
     _members: dict[int, PoolMember] = field(default_factory=dict)
     _printed: set[str] = field(default_factory=set)
