@@ -1,5 +1,6 @@
 """Lightning callbacks; none of them depends on a particular model."""
 
+from callbacks.batch_shares import BatchShares
 from callbacks.experiment_progress import ExperimentProgress
 from callbacks.final_metrics import FinalMetrics
 from callbacks.fixed_learning_rates import FixedLearningRates
@@ -19,6 +20,7 @@ from callbacks.stop_on_non_finite import StopOnNonFinite
 
 __all__ = [
     "NTASGD",
+    "BatchShares",
     "ExperimentProgress",
     "FinalMetrics",
     "FixedLearningRates",

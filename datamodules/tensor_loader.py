@@ -29,9 +29,7 @@ class TensorLoader:
         world_size: number of processes that share each batch.
 
     Raises:
-        UserError: no rows, tensors of different lengths, or a batch that the processes cannot share. A shuffled loader
-            needs equal shares, because only then the mean of the processes' gradients is the gradient of the batch;
-            a loader in order needs at least one row for each process.
+        UserError: no rows, tensors of different lengths, or a batch of fewer rows than processes.
     """
 
     # Lightning calls `loader.sampler.set_epoch`, and reads `batch_sampler` where there is a `sampler`.
@@ -46,7 +44,7 @@ class TensorLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        _check(tensors, batch_size, rank, world_size, shuffled=shuffle_seed is not None)
+        _check(tensors, batch_size, rank, world_size)
         self.tensors = tensors
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
@@ -73,6 +71,16 @@ class TensorLoader:
                 index = order[rows]
                 found = tuple(tensor.index_select(0, index) for tensor in self.tensors)
             yield self.finish(found, epoch, rows)
+
+    @property
+    def share(self) -> float:
+        """The rows that this process has of the batch yielded last, over those of an equal share; 1 before any batch.
+
+        The mean of the processes' gradients is the gradient of the batch where each is multiplied by that.
+        """
+        first = max(0, self._batch - 1) * self.batch_size
+        rows = min(self.batch_size, len(self.tensors[0]) - first)
+        return len(range(self.rank, rows, self.world_size)) * self.world_size / rows
 
     def finish(self, batch: tuple[Tensor, ...], epoch: int, rows: slice) -> tuple[Tensor, ...]:
         """What is yielded of a batch; a subclass may change it.
@@ -132,7 +140,7 @@ class TensorLoader:
         return order.to(self.tensors[0].device)
 
 
-def _check(tensors: tuple[Tensor, ...], batch_size: int, rank: int, world_size: int, *, shuffled: bool) -> None:
+def _check(tensors: tuple[Tensor, ...], batch_size: int, rank: int, world_size: int) -> None:
     lengths = {len(tensor) for tensor in tensors}
     if len(lengths) != 1 or 0 in lengths:
         raise UserError(f"a loader needs tensors of one length above 0, got lengths {[len(t) for t in tensors]}")
@@ -142,11 +150,6 @@ def _check(tensors: tuple[Tensor, ...], batch_size: int, rank: int, world_size: 
         raise UserError(f"rank is {rank} of {world_size} processes; expected 0 to {world_size - 1}")
     rows = lengths.pop()
     for size in (min(batch_size, rows), rows % batch_size or batch_size):
-        if shuffled and size % world_size:
-            raise UserError(
-                f"batches of {batch_size} from {rows} rows include one of {size}, which {world_size} processes cannot "
-                "share equally; choose another batch_size or number of devices"
-            )
         if size < world_size:
             raise UserError(
                 f"batches of {batch_size} from {rows} rows include one of {size}, too few for {world_size} processes; "

@@ -29,6 +29,7 @@ from app.training.quiet import Quiet
 from app.training.run_checkpoint_io import RunCheckpointIO
 from app.training.trainer_factory import TrainerFactory
 from callbacks import (
+    BatchShares,
     ExperimentProgress,
     FinalMetrics,
     InitialMetrics,
@@ -151,7 +152,9 @@ class Training:
             present[:] = [each for each in present if not isinstance(each, RequiredMetric)]
         # Behind all others, those that Lightning puts last included: what they do at a validation is to be saved.
         record = KernelRecord(kernels(self.model, trainer.strategy.root_device, str(trainer.precision)))
-        shared = [SameKernels(record.now, allowed=self._may_differ)] if trainer.world_size > 1 else []
+        shared: list[Callback] = []
+        if trainer.world_size > 1:
+            shared = [SameKernels(record.now, allowed=self._may_differ), BatchShares()]
         present += [*shared, recorder, *self.last, *initial, *final, self._resume_checkpoint(record)]
         if trainer.precision == "64-true":
             self.model.double()  # Lightning loads a checkpoint first, and would round its weights

@@ -154,15 +154,25 @@ def test_batches_in_order_are_views():
             assert part.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
 
 
+@given(rows=st.integers(1, 40), batch_size=st.integers(1, 12), world_size=st.integers(1, 5))
+def test_shares_make_the_mean_over_processes_that_over_the_batch(rows: int, batch_size: int, world_size: int) -> None:
+    assume(min(batch_size, rows, rows % batch_size or batch_size) >= world_size)
+    values = torch.rand(rows, dtype=torch.float64)
+    options = {"shuffle_seed": 3, "world_size": world_size}
+    loaders = [TensorLoader((values,), batch_size, rank=rank, **options) for rank in range(world_size)]
+    assert TensorLoader((values,), batch_size).share == 1
+    for (whole,), *parts in zip(TensorLoader((values,), batch_size, shuffle_seed=3), *loaders, strict=True):
+        means = [part[0].mean() * loader.share for part, loader in zip(parts, loaders, strict=True)]
+        torch.testing.assert_close(torch.stack(means).mean(), whole.mean())
+
+
 @pytest.mark.parametrize(
     ("rows", "batch_size", "options", "message"),
     [
         (10, 0, {}, "batch_size is 0; expected 1 or more"),
         (0, 4, {}, "one length above 0"),
         (10, 4, {"rank": 2, "world_size": 2}, "rank is 2 of 2 processes; expected 0 to 1"),
-        (10, 5, {"shuffle_seed": 0, "world_size": 2}, "include one of 5, which 2 processes cannot share equally"),
-        (9, 4, {"shuffle_seed": 0, "world_size": 2}, "include one of 1, which 2 processes cannot share equally"),
-        (3, 8, {"shuffle_seed": 0, "world_size": 2}, "include one of 3, which 2 processes cannot share equally"),
+        (9, 4, {"shuffle_seed": 0, "world_size": 2}, "include one of 1, too few for 2 processes"),
         (9, 4, {"world_size": 2}, "include one of 1, too few for 2 processes"),
         (3, 8, {"world_size": 4}, "include one of 3, too few for 4 processes"),
     ],

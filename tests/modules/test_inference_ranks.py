@@ -1,4 +1,4 @@
-"""Two processes share the pairs of every batch and get what one process gets."""
+"""Two processes share the pairs of every batch, of an odd number too, and get what one process gets."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from test_inference import NAMES, classifier, tiny_data
 from test_language_model_ranks import free_port
 
 from app.modules import InferenceClassifier
-from callbacks import MetricsRecorder
+from callbacks import BatchShares, MetricsRecorder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 
@@ -35,8 +35,10 @@ def learn(folder: Path, start: Path | None = None, **arguments: Any) -> dict[str
     model = classifier(
         dropout=0.0, lr_scheduler=lambda optimizer: ReduceLROnPlateau(optimizer, "val_accuracy", mode="max", patience=0)
     )
-    run = trainer([MetricsRecorder(rows, NAMES), Probe(on_train_batch_end=save)], max_epochs=4, **arguments)
-    run.fit(model, tiny_data(draws=420, batch_size=40), ckpt_path=start)
+    run = trainer(
+        [BatchShares(), MetricsRecorder(rows, NAMES), Probe(on_train_batch_end=save)], max_epochs=4, **arguments
+    )
+    run.fit(model, tiny_data(draws=420, batch_size=39), ckpt_path=start)
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     (tested,) = run.test(model, tiny_data(draws=420), verbose=False)
     return {"weights": weights, "rows": list(rows), "tested": tested}
