@@ -1,5 +1,8 @@
 """Gradients of batches that the processes of a training cannot share equally."""
 
+from functools import partial
+
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
@@ -20,4 +23,4 @@ class BatchShares(Callback):
         for loader in train_loaders(trainer):
             share = getattr(loader, "share", 1.0)
             if share != 1.0 and loss.requires_grad:
-                loss.register_hook(lambda gradient, share=share: gradient * share)
+                loss.register_hook(partial(torch.mul, other=share))  # type: ignore[no-untyped-call]

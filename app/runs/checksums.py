@@ -2,7 +2,7 @@
 
 The report.json of a finished network of a lottery has those of mask.safetensors, final.safetensors and metrics.csv; all
 others are in the checksums.json beside the file. The checksum of weights and masks is that of their values
-(`app.runs.tensors.digest`), of other files that of their bytes. Run directories of earlier versions have no
+(`app.common.states.digest`), of other files that of their bytes. Run directories of earlier versions have no
 checksums.json: what they have no checksum of is read as it is.
 """
 
