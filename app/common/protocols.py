@@ -8,6 +8,7 @@
 | `initial_metrics(datamodule)`      | module | none                                                                  |
 | `final_metrics(datamodule)`        | module | none                                                                  |
 | `kernels(device)`                  | module | none; of every submodule                                              |
+| `compiled_layers()`                | module | none: masked layers may become sparse ones (`--pruning.sparse`)       |
 | `stackable()`                      | module | none: its networks are trained one at a time                          |
 | `quiet_steps(optimizer, masks, clip)` | module | none: every iteration has Lightning's hooks                        |
 | `reseed(split=, order=)`           | data   | none: torch's global generator is seeded before every training        |
@@ -71,6 +72,14 @@ class WithKernels(Protocol):
 
         It is asked under the autocast of the training.
         """
+
+
+@runtime_checkable
+class WithCompiledLayers(Protocol):
+    """A module some of whose layers are trained by compiled code, which needs them as they are."""
+
+    def compiled_layers(self) -> Iterable[nn.Module]:
+        """Those layers."""
 
 
 class StackableParts(NamedTuple):

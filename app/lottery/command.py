@@ -24,6 +24,7 @@ from app.lottery.prerequisites import graph
 from app.lottery.score_checks import check_scores
 from app.lottery.settings import GROWING, Pruning, merge, read_settings
 from app.lottery.sources import source_checksums
+from app.lottery.sparse import check_sparse, kernels_of, with_limits
 from app.lottery.stacks.group import Place
 from app.lottery.stacks.limits import check_stack
 from app.lottery.stacks.trial import seconds_at_once
@@ -91,6 +92,7 @@ def _run(
         context.study(experiment)
         return
     check_workers(settings, trainer, context.threads)
+    check_sparse(settings.sparse, trainer, settings.stack)
     at_once = settings.stack > 1 or layout.stack.exists()  # a begun group is finished as it was begun
     if at_once:
         check_stack(settings, trainer, model, data, arguments, context.make_loggers())
@@ -160,10 +162,15 @@ def _draw(experiment: Experiment, trainer: Trainer, first: FirstRank, *, at_once
     tickets = source_checksums(settings, model, _missing(settings, layout))  # refused before a directory is made
     with locked(layout) as lock:
         remove_leftovers(layout.root)
+        config = with_limits(experiment.config, layout)
+        settings = replace(settings, sparse=config["pruning"].get("sparse"))
+        experiment = replace(experiment, config=config, settings=settings)
         missing = _missing(settings, layout)  # nobody else finishes a network from here on
         # Where nothing is left to train, nothing depends on this machine.
         place = trainer.strategy.root_device, str(trainer.precision)
-        used = (stacked_kernels if at_once else kernels)(model, *place) if missing else None
+        used = (
+            (stacked_kernels if at_once else kernels)(model, *place) | kernels_of(settings.sparse) if missing else None
+        )
         claim(layout, experiment.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=used)
         claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
         claim_tickets(layout, tickets)

@@ -20,6 +20,7 @@ from app.lottery.moments import Moments, checkpoint_at, moment_of
 from app.lottery.network_files import NetworkWriter, read_result
 from app.lottery.network_summary import summary
 from app.lottery.settings import Pruning
+from app.lottery.sparse import sparse_training
 from app.pruning import collapsed, density, survivors, weight_sizes
 from app.runs.best_validation import BestValidation
 from app.runs.checkpoints import read_checkpoint, ticket_checkpoint
@@ -133,7 +134,8 @@ class NetworkTraining:
             snapshots=self.moments.snapshots(job.key),
             start=self._start(files, job),
         )
-        trained = training.run()
+        with sparse_training(self.model, job.ticket.masks, self.settings.sparse):
+            trained = training.run()
         if is_first():
             self.writer.write(
                 job,

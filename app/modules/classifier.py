@@ -197,6 +197,11 @@ class Classifier(LowOverheadModule):
             return None
         return ClassifierSteps(feedforward.Steps(layers, optimizer, kept, clip), self._train_means)
 
+    def compiled_layers(self) -> list[nn.Module]:
+        """The layers of the network that compiled code trains; it leaves out masked weights itself."""
+        layers = feedforward.linear_layers(self.net) if self.compiled else None
+        return [*layers] if layers is not None and feedforward.library() is not None else []
+
     def kernels(self, device: str) -> dict[str, str]:
         """What computes a network of linear layers on a type of device; nothing where the network is another."""
         if device != "cpu" or feedforward.linear_layers(self.net) is None:

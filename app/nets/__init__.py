@@ -1,5 +1,6 @@
 """Networks as plain `nn.Module`s."""
 
+from app.nets.break_even import measured_limits
 from app.nets.conv import Conv2, Conv4, Conv6
 from app.nets.lenet import LeNet
 from app.nets.lstm import LSTM
@@ -22,5 +23,6 @@ __all__ = [
     "State",
     "cumax",
     "densify",
+    "measured_limits",
     "sparsify",
 ]

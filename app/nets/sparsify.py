@@ -1,7 +1,7 @@
 """Swaps sparse layers into a masked network, and dense ones back."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,15 @@ from app.nets.sparse.pattern import SparsePattern
 from app.nets.sparse.recurrent import Patterns
 
 Kind = Literal["linear", "conv", "recurrent"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-def sparsify(module: nn.Module, masks: Mapping[str, Tensor], limits: Mapping[str, float] | None = None) -> list[str]:
+def sparsify(
+    module: nn.Module,
+    masks: Mapping[str, Tensor],
+    limits: Mapping[str, float] | None = None,
+    spared: Collection[nn.Module] = (),
+) -> list[str]:
     """Let the masked layers of a network compute with their surviving weights alone, in place.
 
     These are `nn.Linear`, `nn.Conv2d` of stride 1 without dilation or groups, and the layers of `ONLSTM` and `LSTM`;
@@ -31,6 +37,7 @@ def sparsify(module: nn.Module, masks: Mapping[str, Tensor], limits: Mapping[str
         masks: bool, by plain parameter name, True for survivors. A tied parameter has its first name.
         limits: densities up to which a layer becomes sparse, by kind: linear, conv, recurrent. A layer above, or of a
             kind that is not there, becomes dense. By default every layer with a mask becomes sparse.
+        spared: layers that stay dense.
 
     Returns:
         The names of the layers that are sparse now.
@@ -45,7 +52,8 @@ def sparsify(module: nn.Module, masks: Mapping[str, Tensor], limits: Mapping[str
             raise UserError(f"the mask of {name} is {tuple(mask.shape)}; {type(module).__name__} has {has}")
     by_parameter = {id(parameters[name]): mask for name, mask in masks.items()}
     densify(module)
-    return [name for name, layer in module.named_modules() if _sparsify(layer, by_parameter, limits)]
+    layers = [(name, layer) for name, layer in module.named_modules() if layer not in spared]
+    return [name for name, layer in layers if _sparsify(layer, by_parameter, limits)]
 
 
 def densify(module: nn.Module) -> None:

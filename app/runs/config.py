@@ -54,6 +54,7 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "pruning.score": "magnitude",
     "pruning.resume_schedule": False,
     "pruning.least_per_layer": 0,
+    "pruning.sparse": None,
 }
 
 # The same of options of callbacks, by the class of the callback.

@@ -108,6 +108,7 @@ def test_the_papers_configuration_is_the_papers(monkeypatch: pytest.MonkeyPatch)
         "workers": 1,
         "stack": 1,
         "oversubscribe": False,
+        "sparse": None,
     }
 
 

@@ -21,6 +21,7 @@ from app.common.used_kernels import kernels
 from app.lottery.experiment import Experiment
 from app.lottery.network import FRESH
 from app.lottery.rounds import Lottery
+from app.lottery.sparse import kernels_of, sparse_training
 from app.lottery.stability.layout import Point, StabilityLayout
 from app.pruning import Masks, density, rewind, survivors, weight_sizes
 from app.runs.best_validation import configured_best
@@ -85,7 +86,8 @@ class Copies:
             density=share,
             start=self._checkpoint(files, point, callback),
         )
-        trained = training.run()
+        with sparse_training(self.experiment.model, masks, self.experiment.settings.sparse):
+            trained = training.run()
         final = plain_state(self.experiment.model)
         save_masked(files.final, final, masks)
         report = {
@@ -201,6 +203,7 @@ class Copies:
         """
         trainer = self.experiment.make_trainer(self.layout.root, [], [])
         now = kernels(self.experiment.model, trainer.strategy.root_device, str(trainer.precision))
+        now |= kernels_of(self.experiment.settings.sparse)
         reports = [read_json(path) for path in self.layout.root.rglob("copy_*/report.json")]
         earlier = [*recorded_kernels(self.experiment.layout), *(each[KERNELS] for each in reports if KERNELS in each)]
         begun = read_checkpoint(start).get(KERNELS) if start is not None else None
