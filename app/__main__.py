@@ -19,6 +19,7 @@ usage: python -m app COMMAND ...
   lottery    draw lottery tickets: train, prune, rewind, train again
   report     figures, tables and one page from finished and running experiments
   stability  copies of networks of a lottery, and the error on the line between them
+  export     a ticket as one small file, or as ONNX, or with sparse weights
   status     what is done, running and missing in an experiment
   fit        train one network
   validate, test, predict
@@ -56,6 +57,13 @@ def _stability(argv: list[str]) -> None:
     from app.commands.stability import run_stability
 
     run_stability(argv[1:], study)
+
+
+def _export(argv: list[str]) -> None:
+    from app.cli.main import make_network
+    from app.commands.export import run_export
+
+    run_export(argv[1:], make_network)
 
 
 def _status(argv: list[str]) -> None:
@@ -131,6 +139,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "lottery": _lightning,
     "report": _report,
     "stability": _stability,
+    "export": _export,
     "status": _status,
     "fit": _lightning,
     "validate": _lightning,

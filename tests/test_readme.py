@@ -47,7 +47,7 @@ def test_the_contents_are_the_headings() -> None:
 
 def test_every_subcommand_has_an_example() -> None:
     ours = ("lottery", "report", "status", "stability", "parse", "agree", "syntax", "surprisal", "states", "generate")
-    ours += ("bench", "import-authors")
+    ours += ("export", "bench", "import-authors")
     for command in (*ours, "fit", "test", "validate", "predict"):
         assert re.search(rf"python -m app {command}|`{command}`", README), command
 

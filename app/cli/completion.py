@@ -18,6 +18,7 @@ PROGRAM = "trees-and-tickets"
 OTHERS = {
     "report": ("--out",),
     "stability": ("--round", "--method", "--replicate", "--at", "--copies", "--points", "--threads", "--out"),
+    "export": ("--format", "--weights", "--values", "--compact"),
     "status": (),
     "bench": ("--quick", "--json", "--threads", "--only"),
     "import-authors": ("--data", "--output"),

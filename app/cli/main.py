@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import LightningDataModule, LightningModule
+
 from app.cli.config_files import check_config_files
 from app.cli.mistakes import user_error
 from app.cli.parser import CLI, EVERY, MEASURES
 from app.cli.shipped_configs import with_paths
-from app.cli.trained_model import TrainedModel, trained_model
+from app.cli.trained_model import TrainedModel, run_options, trained_model
 from app.common.errors import RunError, UserError
 from app.common.rank_watch import lost_process
 from app.lottery.experiment import Experiment
@@ -59,6 +61,27 @@ def study(config: dict[str, Any], carry_out: Callable[[Experiment], Any]) -> Non
     """
     del sys.argv[1:]
     _run({"subcommand": "lottery", "lottery": config}, study=carry_out)
+
+
+def make_network(directory: Path) -> tuple[LightningModule, LightningDataModule]:
+    """The model and the data that a run directory was made with; weights are those that the model begins with.
+
+    Args:
+        directory: of a trained network.
+
+    Raises:
+        UserError: what its configuration names is no longer what it was.
+    """
+    del sys.argv[1:]
+    quiet()
+    options = run_options(directory)
+    try:
+        made = CLI({name: options[name] for name in ("model", "data") if name in options}, run=False)
+    except Exception as error:
+        if (mistake := user_error(error)) is None:
+            raise
+        raise mistake from None
+    return made.model, made.datamodule
 
 
 def _named_network(argv: list[str]) -> tuple[list[str], TrainedModel | None]:

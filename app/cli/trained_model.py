@@ -67,6 +67,17 @@ def trained_model(path: Path, *, every: bool = False) -> TrainedModel:
     return TrainedModel(weights=_weights(layout, lottery=False), options=_options(layout))
 
 
+def run_options(network: Path) -> dict[str, Any]:
+    """The model and the data of the run directory of a lottery's network: class paths and arguments.
+
+    Raises:
+        UserError: its configuration is damaged, or names what cannot be imported.
+    """
+    run = run_of(network)
+    assert run is not None
+    return _options(run)
+
+
 _EXAMPLE = NetworkKey(0, "iterative", 1).path
 
 

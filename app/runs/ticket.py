@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.common.states import digest, plain_name
 from app.pruning import Masks, check_names, rewind
+from app.pruning.compact import resize
 from app.runs.checksums import recorded
 from app.runs.layout import NetworkKey, TrainingLayout, run_of
 from app.runs.network_report import read_report
 from app.runs.recorded_tensors import read_tensors
 from app.runs.tensors import load_ticket_file
 from app.runs.ticket_file import Ticket
+
+COMPACT = "compact"  # among the notes of a ticket of which units were removed
 
 
 def load_ticket(path: str | Path, module: nn.Module, weights: Literal["start", "final"] | None = None) -> Masks:
@@ -27,6 +30,8 @@ def load_ticket(path: str | Path, module: nn.Module, weights: Literal["start", "
             the network; names must agree up to the name that the network has within either, such as `net.`.
         weights: "start" for the untrained ticket (mask times rewound weights), "final" for the trained network. By
             default those that a file has, and "start" of a directory.
+
+    The layers of the module are made as small as those of a ticket that was exported with `--compact`.
 
     Returns:
         The masks, bool, by the module's parameter names. To train the ticket, multiply the weights by them after every
@@ -41,6 +46,8 @@ def load_ticket(path: str | Path, module: nn.Module, weights: Literal["start", "
     found = _of_file(Path(path), weights) if Path(path).is_file() else ticket_of(path, weights or "start")
     theirs, ours = _prefixes(set(found.state), set(found.masks), {plain_name(name) for name in module.state_dict()})
     masks, state = _renamed(found.masks, theirs, ours), _renamed(found.state, theirs, ours)
+    if COMPACT in found.notes:
+        resize(module, state)
     if hasattr(module, "prunable_parameters"):
         check_names(masks, module, str(path))
     rewind(module, state, masks)

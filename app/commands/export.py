@@ -1,0 +1,200 @@
+"""`python -m app export`: a ticket as one small file, or its network for other people's runtimes."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from app import __version__
+from app.commands.export_formats import (
+    compare,
+    example_of,
+    network_of,
+    outputs_of,
+    recurrent_layer,
+    to_onnx,
+    to_sparse_state,
+)
+from app.common.arguments import Parser
+from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.states import plain_state
+from app.pruning import masked, rewind
+from app.pruning.compact import compact
+from app.pruning.mask_coding import least_bits
+from app.pruning.stored_values import TYPES
+from app.runs.layout import NetworkKey, run_of
+from app.runs.ticket import COMPACT, ticket_of
+from app.runs.ticket_file import CODES, SCALES, VALUES, Ticket, pack, unpack
+
+FORMATS = ("ticket", "onnx", "torch")
+
+# Makes the model and the data that a run directory was made with.
+Make = Callable[[Path], tuple[nn.Module, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What the command line asks for.
+
+    Args:
+        network: directory of a network of a lottery.
+        out: the file to write.
+        format: one of `FORMATS`.
+        weights: that the ticket began with, or ended with.
+        values: the type of surviving weights, one of `TYPES`.
+        compact: whether units that are cut off are removed.
+    """
+
+    network: Path
+    out: Path
+    format: str
+    weights: Literal["start", "final"]
+    values: str
+    compact: bool
+
+
+def parse_arguments(argv: Sequence[str]) -> ExportOptions:
+    """Read a command line.
+
+    Raises:
+        UserError: it is wrong.
+    """
+    parser = Parser(
+        prog="python -m app export",
+        description="Write a ticket as one small file that runs no code when it is read (docs/tickets.md), or its "
+        "network for other runtimes.",
+    )
+    parser.add_argument("network", metavar="RUN/.../round_NN", type=Path, help="the directory of a lottery's network")
+    parser.add_argument("out", metavar="OUT", type=Path, help="the file to write")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="ticket",
+        help="ticket: masks and surviving weights, for load_ticket; onnx; torch: a state whose masked linear weights "
+        "are torch.sparse_csr (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights", choices=("final", "start"), default="final", help="trained or starting weights (%(default)s)"
+    )
+    parser.add_argument(
+        "--values",
+        choices=tuple(TYPES),
+        default="float32",
+        help="of a ticket, how surviving weights are stored; int8 has a scale per row (%(default)s)",
+    )
+    parser.add_argument(
+        "--compact", action="store_true", help="remove units that nothing enters or nothing reads, biases folded in"
+    )
+    found = parser.parse_args(argv)
+    if found.format != "ticket" and found.values != "float32":
+        raise UserError(f"export: --values {found.values} is of --format ticket; leave it out with {found.format}")
+    return ExportOptions(**vars(found))
+
+
+def run_export(argv: Sequence[str], make: Make) -> None:
+    """Write the file that a command line asks for, and say how large it is and how exact.
+
+    Args:
+        argv: what stands after `export` on the command line.
+        make: makes the network that tickets of a run directory belong to; called where more than a ticket is needed.
+
+    Raises:
+        UserError: a wrong command line, no such ticket, or something that the format cannot hold.
+    """
+    options = parse_arguments(argv)
+    if run_of(options.network) is None:
+        raise UserError(
+            f"{options.network}: no network of a lottery; name one, as in runs/X/replicate_0/iterative/round_07"
+        )
+    if options.out.is_dir():
+        raise UserError(f"{options.out} is a directory; name a file")
+    ticket = ticket_of(options.network, options.weights)
+    ticket = Ticket(ticket.masks, masked(ticket.state, ticket.masks), _notes(options))
+    if options.format == "ticket" and not options.compact:
+        _write(options.out, _packed(ticket, TYPES[options.values]))
+        return
+    model, source = make(options.network)
+    if layer := recurrent_layer(model):
+        raise UserError(f"{layer} is recurrent, and only --format ticket without --compact takes recurrent networks")
+    rewind(model, ticket.state, ticket.masks)
+    model.eval()
+    example = example_of(model, source)
+    before = outputs_of(model, example)
+    if options.compact:
+        ticket = _compacted(ticket, model)
+        print(f"compact: {compare(outputs_of(model, example), before)}")
+    if options.format == "ticket":
+        _write(options.out, _packed(ticket, TYPES[options.values]))
+    elif options.format == "onnx":
+        _write(options.out, to_onnx(model, example))
+    else:
+        data = to_sparse_state(model, ticket.masks)
+        print(f"sparse: {compare(outputs_of(model, example), before)}")
+        _write(options.out, data)
+
+
+def _notes(options: ExportOptions) -> dict[str, Any]:
+    run = run_of(options.network)
+    assert run is not None
+    key = NetworkKey.of_path(options.network.resolve().relative_to(run.root).as_posix())
+    assert key is not None
+    return {"weights": options.weights, "experiment": run.name, "network": key.path, "trees-and-tickets": __version__}
+
+
+def _compacted(ticket: Ticket, model: nn.Module) -> Ticket:
+    """Shrink a model, say what went, and return the ticket of what is left."""
+    sizes = compact(network_of(model))
+    state = plain_state(model)
+    before, after = (sum(each[name].numel() for name in ticket.masks) for each in (ticket.state, state))
+    units = ", ".join(f"{name} {size.before:,} -> {size.after:,}" for name, size in sizes.items())
+    print(f"units: {units or 'none can be removed'}; prunable weights, zeros included: {before:,} -> {after:,}")
+    masks = {name: state[name] != 0 for name in ticket.masks}
+    return Ticket(masks, state, ticket.notes | {COMPACT: {name: list(size) for name, size in sizes.items()}})
+
+
+def _packed(ticket: Ticket, dtype: torch.dtype) -> bytes:
+    """The file of a ticket; prints its size, and the error of its values."""
+    exact = all(ticket.state[name].dtype == dtype for name in ticket.masks)
+    data = pack(ticket.masks, ticket.state, dtype=None if exact else dtype, notes=ticket.notes)
+    stored = safetensors.torch.load(data)
+    print(_sizes(ticket, data, stored))
+    if not exact:
+        print(_errors(ticket, unpack(data, stored)))
+    return data
+
+
+def _sizes(ticket: Ticket, data: bytes, stored: Mapping[str, Tensor]) -> str:
+    """One line on where the bytes go."""
+    taken = {name: value.numel() * value.element_size() for name, value in stored.items()}
+    codes = taken.pop(CODES)
+    values = sum(size for name, size in taken.items() if name.startswith(VALUES) or name == SCALES)
+    rest = sum(taken.values()) - values
+    least = math.fsum(least_bits(mask.numel(), int(mask.sum())) for mask in ticket.masks.values()) / 8
+    ratio = f", {codes / least:.3f} of the limit" if least else ""
+    dense = sum(value.numel() * value.element_size() for value in ticket.state.values())
+    return (
+        f"bytes: {len(data):,} in all; masks {codes:,}{ratio}, surviving weights {values:,}, everything else {rest:,}, "
+        f"header {len(data) - codes - values - rest:,}; dense weights {dense:,}"
+    )
+
+
+def _errors(ticket: Ticket, found: Ticket) -> str:
+    """One line on what the type of the values costs."""
+    wanted = torch.cat([ticket.state[name][mask].double() for name, mask in ticket.masks.items()])
+    error = torch.cat([found.state[name][mask].double() for name, mask in ticket.masks.items()]) - wanted
+    largest = float(error.abs().max()) if len(error) else 0.0
+    relative = float(error.norm() / wanted.norm()) if bool(wanted.any()) else 0.0
+    return f"error of surviving weights: largest {largest:.3g}, root mean square {relative:.3%} of the weights'"
+
+
+def _write(path: Path, data: bytes) -> None:
+    if path.exists() and path.read_bytes() != data:
+        raise UserError(f"{path}: is there already and has other contents; move it away, or name another file")
+    write_atomically(path, data)
+    print(f"written: {path}")

@@ -1,0 +1,137 @@
+"""Networks of tickets for other people's runtimes: ONNX, and states with sparse weights."""
+
+import io
+import logging
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from app.common.errors import UserError, first_line
+from app.common.states import plain_name
+
+Example: TypeAlias = tuple[Tensor, ...]
+EXAMPLES = 16  # that outputs are compared on
+
+
+def network_of(model: nn.Module) -> nn.Module:
+    """The network of a module that trains one: its `net`, where that has all parameters; otherwise the module."""
+    net = getattr(model, "net", None)
+    inside = isinstance(net, nn.Module) and all(name.startswith("net.") for name, _ in model.named_parameters())
+    return net if inside and isinstance(net, nn.Module) else model
+
+
+def recurrent_layer(model: nn.Module) -> str:
+    """The name of a recurrent layer, torch's or ours; empty if there is none."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.RNNBase | nn.RNNCellBase) or hasattr(module, "weight_hh"):
+            return name or type(module).__name__
+    return ""
+
+
+def example_of(model: nn.Module, data: Any) -> Example:
+    """Inputs of a model: its `example_input_array`, or those of the first batch that it would be tested on.
+
+    Args:
+        model: a LightningModule.
+        data: its LightningDataModule.
+
+    Raises:
+        UserError: there are none.
+    """
+    example = getattr(model, "example_input_array", None)
+    if example is None:
+        data.prepare_data()
+        data.setup("test")
+        loaders = data.test_dataloader()
+        batch = next(iter(loaders[0] if isinstance(loaders, list | tuple) else loaders))
+        example = batch[0] if isinstance(batch, list | tuple) else batch
+    if not isinstance(example, Tensor):
+        raise UserError(
+            f"{type(model).__name__}: give it an example_input_array, a tensor; its batches are something else"
+        )
+    return (example[:EXAMPLES],)
+
+
+@torch.no_grad()
+def outputs_of(model: nn.Module, example: Example) -> Tensor:
+    """What the network puts out."""
+    found: Tensor = network_of(model)(*example)
+    return found
+
+
+def compare(found: Tensor, wanted: Tensor) -> str:
+    """One line on how much outputs differ."""
+    most, largest = float((found - wanted).abs().max()), float(wanted.abs().max())
+    return f"outputs differ by at most {most:.2g} on {len(wanted)} examples, where the largest is {largest:.2g}"
+
+
+def to_onnx(model: nn.Module, example: Example) -> bytes:
+    """The network as an ONNX file with one input and one output, for any number of examples.
+
+    Args:
+        model: in evaluation mode.
+        example: inputs, two or more.
+
+    Raises:
+        UserError: the packages for it are missing, or the network cannot be exported.
+    """
+    try:
+        import onnxscript  # noqa: F401 - torch's exporter needs it, and onnx
+    except ImportError:
+        raise UserError("--format onnx needs onnx and onnxscript; pip install them, or the extra `onnx`") from None
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)  # it warns of torchvision, which nobody needs here
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's own deprecated calls
+            program = torch.onnx.export(
+                network_of(model),
+                example,
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=["input"],
+                output_names=["output"],
+                verbose=False,
+            )
+    except Exception as error:  # whatever a forward pass does that cannot be exported
+        raise UserError(f"{type(model).__name__} cannot be exported to ONNX ({first_line(error)})") from None
+    finally:
+        exporter.setLevel(level)
+    assert program is not None
+    return bytes(program.model_proto.SerializeToString())
+
+
+def to_sparse_state(model: nn.Module, masks: Mapping[str, Tensor]) -> bytes:
+    """The state of the network as `torch.save` writes it, with the masked weights of linear layers as sparse CSR.
+
+    `torch.load` reads it with `weights_only`, and `load_state_dict(state, assign=True)` puts it into the network, whose
+    linear layers then compute with surviving weights alone. Indices are int32, which MKL takes as they are.
+
+    Args:
+        model: in evaluation mode; its network's linear layers become sparse.
+        masks: by name of the model's parameter.
+
+    Raises:
+        UserError: it has no masked linear layers.
+    """
+    net = network_of(model)
+    prefix = "" if net is model else "net."
+    state = {plain_name(name): value.detach() for name, value in net.state_dict().items()}
+    linear = {f"{plain_name(name)}.weight" for name, module in net.named_modules() if isinstance(module, nn.Linear)}
+    sparse = [name.removeprefix(prefix) for name in masks if name.removeprefix(prefix) in linear]
+    if not sparse:
+        raise UserError(
+            f"{type(model).__name__} has no masked linear layers, and no others can be sparse; choose --format ticket"
+        )
+    for name in sparse:
+        rows = state[name].to_sparse_csr()
+        crow, columns = rows.crow_indices().int(), rows.col_indices().int()
+        state[name] = torch.sparse_csr_tensor(crow, columns, rows.values(), rows.shape, check_invariants=True)
+    file = io.BytesIO()
+    torch.save(state, file)
+    net.load_state_dict(state, assign=True)
+    return file.getvalue()
