@@ -22,9 +22,10 @@ PAIRS = [
 def first_line(name: str) -> list[str]:
     """Arguments of the command in the first line of a file."""
     first = (CONFIGS / name).read_text().splitlines()[0]
-    program = "# python -m app "
-    assert first.startswith(program)
-    return shlex.split(first.removeprefix(program))
+    launcher, program, arguments = first.partition("-m app ")
+    assert program
+    assert launcher in ("# python ", "# srun --ntasks-per-node 2 python ", "# torchrun --nproc-per-node 2 ")
+    return shlex.split(arguments)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
+from unittest import mock
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ from app.common.lightning_internals import (
     CheapHooks,
     OpenCLI,
     OpenWandbLogger,
+    are_there,
     average_from,
     end_averaging,
     epochs_begun,
@@ -50,6 +52,7 @@ from app.common.lightning_internals import (
     save_over,
     set_file_version,
     set_run_name,
+    start_children,
     starts_by_spawning,
     state_key,
     train_loaders,
@@ -509,6 +512,28 @@ def test_the_signal_of_a_job_that_is_to_run_again(slurm: None, monkeypatch: pyte
     assert requeue_signal(Trainer(plugins=[SLURMEnvironment(requeue_signal=signal.SIGHUP)], **options)) == signal.SIGHUP
     monkeypatch.delenv("SLURM_NTASKS")
     assert requeue_signal(Trainer(**options)) is None
+
+
+def test_the_processes_of_a_machine_are_started_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def start(command: list[str], env: dict[str, str], cwd: str | None) -> str:
+        started.append(env["LOCAL_RANK"])
+        return "process"
+
+    options: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    assert are_there(Trainer(**options))
+    assert start_children(Trainer(**options)) == []
+    assert are_there(Trainer(**options, strategy="ddp", devices=2, num_nodes=2)), "others begin on the other machine"
+    trainer = Trainer(**options, strategy="ddp", devices=2)
+    monkeypatch.setattr("subprocess.Popen", start)
+    with mock.patch.dict(os.environ):
+        assert not are_there(trainer)
+        assert start_children(trainer) == ["process"]
+        again = Trainer(**options, strategy="ddp", devices=2)
+        assert are_there(again)
+        assert start_children(again) == []
+    assert started == ["1"]
 
 
 def test_options_that_are_a_count_or_a_share_are_counts_first(monkeypatch: pytest.MonkeyPatch) -> None:

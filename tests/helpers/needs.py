@@ -1,6 +1,8 @@
 """Marks of tests that need what not every machine has; the markers are registered in pyproject.toml."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +11,19 @@ import pytest
 
 Test = TypeVar("Test", bound=Callable[..., object])
 DATA = Path(os.environ.get("TREES_TICKETS_DATA", "nowhere"))
+
+
+def _slurm_answers() -> bool:
+    if shutil.which("sbatch") is None:
+        return False
+    # Where its configuration is missing, every command fails.
+    return subprocess.run(["sinfo", "--noheader"], capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def needs_slurm(test: Test) -> Test:
+    """Mark a test `slurm`, and skip it where jobs cannot be submitted."""
+    marked: Test = pytest.mark.slurm(pytest.mark.skipif(not _slurm_answers(), reason="needs SLURM")(test))
+    return marked
 
 
 def needs_data(*places: str) -> Callable[[Test], Test]:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from helpers.language import Rows, trainer
+from helpers.ports import free_port
 from helpers.tiny import Probe
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ReduceLROnPlateau
 from test_inference import NAMES, classifier, tiny_data
-from test_language_model_ranks import free_port
 
 from app.modules import InferenceClassifier
 from callbacks import BatchShares, MetricsRecorder

@@ -1,7 +1,6 @@
 """Two processes share the columns of a text and get what one process gets."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 from helpers.language import Rows, TinyTrees, language_model, on_lstm, trainer
 from helpers.metrics import LANGUAGE_NAMES
+from helpers.ports import free_port
 from helpers.tiny import Probe
 from lightning.pytorch import Trainer
 
@@ -67,12 +67,6 @@ if other:
     torch.save(found, folder / "found.pt")
     sys.exit(os.waitpid(other, 0)[1])
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def assert_near(one: Any, other: Any) -> None:
