@@ -9,6 +9,7 @@
 | `final_metrics(datamodule)`        | module | none                                                                  |
 | `kernels(device)`                  | module | none; of every submodule                                              |
 | `compiled_layers()`                | module | none: masked layers may become sparse ones (`--pruning.sparse`)       |
+| `gated_weights()`                  | module | none; of every submodule                                              |
 | `stackable()`                      | module | none: its networks are trained one at a time                          |
 | `quiet_steps(optimizer, masks, clip)` | module | none: every iteration has Lightning's hooks                        |
 | `reseed(split=, order=)`           | data   | none: torch's global generator is seeded before every training        |
@@ -25,7 +26,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from app.common.errors import UserError
+from app.common.gates import GatedWeight
 from app.common.metrics import SUPERMASK, Metric
+from app.common.states import plain_name
 
 # Where modules keep sums over the training since the last validation in checkpoints: a tensor, or tensors by name. A
 # ticket that goes on from a later moment than iteration 0 begins them anew.
@@ -80,6 +83,14 @@ class WithCompiledLayers(Protocol):
 
     def compiled_layers(self) -> Iterable[nn.Module]:
         """Those layers."""
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """A module whose weights have rows for gates."""
+
+    def gated_weights(self) -> Mapping[str, GatedWeight]:
+        """The gates of weights, by the parameter's name."""
 
 
 class StackableParts(NamedTuple):
@@ -204,6 +215,16 @@ def metric_schema(module: nn.Module) -> list[Metric] | None:
     if not isinstance(module, Measured):
         return None
     return [metric for metric in module.metric_schema if not metric.name.startswith(SUPERMASK)]
+
+
+def gated_weights(module: nn.Module) -> dict[str, GatedWeight]:
+    """The gates of all weights within a module that declares any, by the parameter's plain name in it."""
+    return {
+        plain_name(f"{prefix}.{name}" if prefix else name): gates
+        for prefix, each in module.named_modules()
+        if isinstance(each, Gated)
+        for name, gates in each.gated_weights().items()
+    }
 
 
 def initial_schema(module: nn.Module) -> list[Metric]:

@@ -177,7 +177,8 @@ def _draw(experiment: Experiment, trainer: Trainer, first: FirstRank, *, at_once
         check_origins(settings, layout, missing)
         whole = read_settings(read_config(layout)["pruning"], str(layout.config))
         declared = [*(protocols.metric_schema(model) or ()), *protocols.initial_schema(model)]
-        write_schema(layout, declared, [method.described for method in whole.all_methods])
+        gates = protocols.gated_weights(model)
+        write_schema(layout, declared, [method.described for method in whole.all_methods], gates)
         _print_prunable(model, settings)
         if note := resuming_note(data):
             Console().print(note, highlight=False, soft_wrap=True)

@@ -56,6 +56,10 @@ class LSTMLayer(RecurrentLayer):
             nn.init.uniform_(parameter, -(self.hidden_size**-0.5), self.hidden_size**-0.5)
 
     @override
+    def gates(self) -> list[tuple[str, int]]:
+        return [(name, self.hidden_size) for name in ("input", "forget", "candidate", "output")]
+
+    @override
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return lstm_step(gates, c)
 

@@ -99,6 +99,17 @@ class ONLSTMLayer(RecurrentLayer):
         return [("master_", masters), ("", len(self.weight_hh) - masters)]
 
     @override
+    def gates(self) -> list[tuple[str, int]]:
+        masters = ("master input", "master forget")
+        others = ("output", "candidate", "input", "forget")
+        return [*((name, self.ranks) for name in masters), *((name, self.hidden_size) for name in others)]
+
+    @property
+    @override
+    def ranks(self) -> int:
+        return self.hidden_size // self.chunk_size
+
+    @override
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return on_lstm_step(gates, c, self.chunk_size)
 

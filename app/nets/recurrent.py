@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from app.common.errors import UserError
+from app.common.gates import GatedWeight
 from app.common.prunable import Declared
 from app.nets import sparse
 from app.nets.dropout import drop_weight, locked_dropout, weight_factor
@@ -66,6 +67,15 @@ class RecurrentLayer(nn.Module, ABC):
     def prefixed_rows(self) -> list[tuple[str, int]]:
         """What the kinds of rows begin with before "ih" or "hh", with numbers of rows, in order; "" for usual gates."""
         return [("", len(self.weight_hh))]
+
+    def gates(self) -> list[tuple[str, int]]:
+        """The names of the gates with their numbers of rows, in order."""
+        return [("all gates", len(self.weight_hh))]
+
+    @property
+    def ranks(self) -> int:
+        """How many ranks the units have, neighbours sharing one, where they are ordered; 0 where they are not."""
+        return 0
 
     @abstractmethod
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -210,6 +220,16 @@ class RecurrentNet(nn.Module):
         """Both weights of every layer: kinds "ih" and "hh", for rows of master gates "master_ih" and "master_hh"."""
         return {
             f"layers.{depth}.weight_{kind}": [(prefix + kind, rows) for prefix, rows in layer.prefixed_rows()]
+            for depth, layer in enumerate(self.layers)
+            for kind in ("ih", "hh")
+        }
+
+    def gated_weights(self) -> dict[str, GatedWeight]:
+        """Which gates the rows of both weights of every layer belong to."""
+        return {
+            f"layers.{depth}.weight_{kind}": GatedWeight(
+                gates=tuple(layer.gates()), units=layer.hidden_size, ranks=layer.ranks, recurrent=kind == "hh"
+            )
             for depth, layer in enumerate(self.layers)
             for kind in ("ih", "hh")
         }

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from app.plotting.axes import DENSITY_HEADING, ITERATION_HEADING, iteration_axis
 from app.plotting.canvas import blocks, label_axes, legend, name_panel
@@ -27,8 +28,11 @@ def curves_figure(data: CurvesFigure) -> Figure:
             _draw_thin(axes, panel.behind, colours)
             _draw_panel(axes, panel, colours)
             value_axis(axes, data.metric, seen, points=block.height)
-            iteration_axis(axes.xaxis)
-            label_axes(axes, ITERATION_HEADING, data.metric.heading)
+            if data.heading:
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            else:
+                iteration_axis(axes.xaxis)
+            label_axes(axes, data.heading or ITERATION_HEADING, data.metric.heading)
             name_panel(axes, panel.name)
         handles = [Line2D([], [], color=colours[round_]) for round_ in group.densities]
         texts = [weights(density) for density in group.densities.values()]

@@ -112,10 +112,17 @@ class CurvesGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvesFigure:
-    """One metric over iterations at some densities, one panel per method, one group per experiment."""
+    """One metric over iterations at some densities, one panel per method, one group per experiment.
+
+    Args:
+        groups: of panels.
+        metric: what is drawn.
+        heading: of the horizontal axis where it has whole numbers and not iterations.
+    """
 
     groups: Sequence[CurvesGroup]
     metric: Metric
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +172,14 @@ class LayersFigure:
         metric: what is drawn.
         layers: names in the legend; layers between them have colours between theirs.
         reference: a level to be marked, such as that of all weights; None for none.
+        title: of the legend.
     """
 
     panels: Mapping[str, Mapping[str, Sequence[Mark]]]
     metric: Metric
     layers: Sequence[str]
     reference: float | None = None
+    title: str = "Layer, from input to output"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from app.plotting.shades import shades
 
 SOFT = "#5f6368"
 LETTER = 0.08  # inches
-TITLE = "Layer, from input to output"
 
 
 def layers_figure(data: LayersFigure) -> Figure:
@@ -38,5 +37,5 @@ def layers_figure(data: LayersFigure) -> Figure:
         label_axes(axes, DENSITY_HEADING, data.metric.heading)
         name_panel(axes, title)
     handles = [Line2D([], [], color=colours[name]) for name in data.layers]
-    legend(block, handles, data.layers, each=0.7 + LETTER * max(map(len, data.layers)), title=TITLE)
+    legend(block, handles, data.layers, each=0.7 + LETTER * max(map(len, data.layers)), title=data.title)
     return figure

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite
 
@@ -104,7 +104,9 @@ def references(method: str, present: Sequence[str], methods: Methods) -> list[st
     return [name for name in others if name in present]
 
 
-def comparisons_csv(lotteries: Iterable[LotteryRun], methods: Methods) -> str:
+def comparisons_csv(
+    lotteries: Iterable[LotteryRun], methods: Methods, more: Callable[[LotteryRun], Iterable[Metric]] | None = None
+) -> str:
     """comparisons.csv: every method beside dense and beside every other, round by round.
 
     Differences are in the unit of the column (accuracies in fractions of 1), ratios are geometric means over
@@ -113,6 +115,7 @@ def comparisons_csv(lotteries: Iterable[LotteryRun], methods: Methods) -> str:
     Args:
         lotteries: one after the other.
         methods: all of them.
+        more: columns of results.csv that are compared besides those that are shown.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -120,7 +123,7 @@ def comparisons_csv(lotteries: Iterable[LotteryRun], methods: Methods) -> str:
     for lottery in lotteries:
         present = methods.in_order(lottery.methods)
         pairs = [(one, other) for place, one in enumerate(present) for other in present[:place]]
-        for metric in lottery.columns:
+        for metric in [*lottery.columns, *(more(lottery) if more is not None else ())]:
             for method, against in pairs:
                 for each in compare(lottery.results, metric, method, against, lottery.best):
                     place = (each.metric.name, method, against, each.round, repr(each.density), each.difference.n)

@@ -53,14 +53,14 @@ def layer_section(lotteries: Sequence[LotteryRun], methods: Methods) -> LayerSec
         if numbers is None:
             reading.append(f"{lottery.name}: no masks, so no figures of layers.")
             continue
-        pictures += layer_pictures(numbers, _densities(lottery), methods, name=whose)
+        pictures += layer_pictures(numbers, network_densities(lottery), methods, name=whose)
         reading += _notes(numbers, methods, f"{whose}: " if whose else "")
         prefix = f"{file_stem(whose)}_" if whose else ""
         tables |= {f"{prefix}{name}": text for name, text in _tables(numbers).items()}
     return LayerSection(pictures=pictures, reading=reading, tables=tables)
 
 
-def _densities(lottery: LotteryRun) -> Densities:
+def network_densities(lottery: LotteryRun) -> Densities:
     """The share of the network's weights remaining, by method and round; 1 for the dense network."""
     found: dict[tuple[str, int], list[float]] = defaultdict(list)
     for row in lottery.results:

@@ -9,6 +9,8 @@ from app.report.comparison_tables import comparison_tables
 from app.report.comparisons import comparisons_csv
 from app.report.difference_figures import difference_pictures
 from app.report.document import Document, ExperimentSection
+from app.report.language_columns import language_columns
+from app.report.language_section import language_section
 from app.report.layer_section import layer_section
 from app.report.lottery_figures import curves_picture, density_picture
 from app.report.lottery_findings import lottery_findings
@@ -38,6 +40,7 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
     metrics = unique(metric for lottery in lotteries for metric in lottery.headline)
     made = {lottery.name: lottery.provenance() for lottery in lotteries}
     layers = layer_section(lotteries, methods)
+    language = language_section(lotteries, methods)
     sections = [
         ExperimentSection(
             name=lottery.name,
@@ -60,17 +63,23 @@ def lottery_document(lotteries: Sequence[LotteryRun], command: str) -> Document:
             *(density_picture(lotteries, metric, methods) for metric in columns),
             *difference_pictures(lotteries, columns, methods),
             *(curves_picture(lotteries, metric, methods) for metric in metrics),
+            *language.pictures,
             *layers.pictures,
             *transfer_pictures(lotteries),
         ],
         reading=[
             *_reading(lotteries, methods),
             *layers.reading,
+            *language.reading,
             *metric_notes(metrics),
             *data_notes(each for some in made.values() for _, each in some),
         ],
         command=command,
-        tables={"comparisons.csv": comparisons_csv(lotteries, methods), **layers.tables},
+        tables={
+            "comparisons.csv": comparisons_csv(lotteries, methods, language_columns),
+            **layers.tables,
+            **language.tables,
+        },
     )
 
 

@@ -26,7 +26,7 @@ def density_picture(lotteries: Sequence[LotteryRun], metric: Metric, methods: Me
         metric: of the column's name.
         methods: all of them.
     """
-    shown = [lottery for lottery in lotteries if metric.name in {each.name for each in lottery.columns}]
+    shown = [lottery for lottery in lotteries if lottery.measured(metric.name)]
     lines = {lottery.name: series(lottery.results, metric.name, methods, lottery.best) for lottery in shown}
     names = {lottery.name: f"{lottery.name} ({plural(lottery.replicates, 'replicate')})" for lottery in shown}
     panels = [_density_panel(names[name] if len(lotteries) > 1 else "", each, methods) for name, each in lines.items()]

@@ -61,10 +61,10 @@ class LotteryRun:
         return [
             metric
             for metric in headline_metrics(self.metrics.values())
-            if all(self._measured(f"{prefix}{metric.name}") for prefix in (EARLY_STOP, FINAL))
+            if all(self.measured(f"{prefix}{metric.name}") for prefix in (EARLY_STOP, FINAL))
         ]
 
-    def _measured(self, column: str) -> bool:
+    def measured(self, column: str) -> bool:
         """Whether any network has a number there: a metric may be undefined for all, or not be finite."""
         return any(math.isfinite(row.value(column)) for row in self.results)
 
@@ -72,7 +72,7 @@ class LotteryRun:
     def columns(self) -> list[Metric]:
         """The columns of results.csv that are shown."""
         names = dict.fromkeys(name for row in self.results for name in row.values if name.startswith(SUPERMASK))
-        supermask = described(self.schema.metrics, filter(self._measured, names))
+        supermask = described(self.schema.metrics, filter(self.measured, names))
         return [*lottery_columns(self.headline), *supermask.values()]
 
     @property

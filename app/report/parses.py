@@ -85,6 +85,15 @@ def _folder(layout: TrainingLayout) -> Path:
     return layout.root / "parse"
 
 
+def read_pictures(folder: Path) -> list[tuple[int, dict[str, bytes]]]:
+    """Numbers of the sentences of the first few drawings in a folder, and their files by ending.
+
+    Raises:
+        UserError: one cannot be read.
+    """
+    return [(number, {"svg": _bytes(svg), "png": _bytes(svg.with_suffix(".png"))}) for number, svg in _pictures(folder)]
+
+
 def _pictures(folder: Path) -> list[tuple[int, Path]]:
     """Numbers of sentences and their SVG files, where a PNG is beside these."""
     found = {int(match[1]): path for path in folder.glob("*.svg") if (match := SENTENCE.fullmatch(path.name))}

@@ -1,11 +1,13 @@
 """schema.json of a run directory: the metrics of its networks and the methods that made them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.gates import GatedWeight
 from app.common.metrics import Metric, Schema
 from app.common.text_files import read_json
 from app.runs.layout import RunDirectory
@@ -40,10 +42,12 @@ class RunSchema:
     Args:
         metrics: the declared metrics; others are inferred from their names.
         methods: the methods in the order of tables and figures; others follow.
+        gates: what the rows of recurrent weights are, by the parameter's name; empty where that is not known.
     """
 
     metrics: Schema = field(default_factory=Schema)
     methods: Sequence[MethodNote] = ()
+    gates: Mapping[str, GatedWeight] = field(default_factory=dict)
 
     def method(self, name: str) -> MethodNote:
         """The description of a method; of an unknown method only its name."""
@@ -56,12 +60,22 @@ class RunSchema:
         return [name for name in order if name in given] + [name for name in given if name not in order]
 
 
-def write_schema(run: RunDirectory, metrics: Iterable[Metric], methods: Iterable[MethodNote] = ()) -> None:
+def write_schema(
+    run: RunDirectory,
+    metrics: Iterable[Metric],
+    methods: Iterable[MethodNote] = (),
+    gates: Mapping[str, GatedWeight] | None = None,
+) -> None:
     """Write schema.json; methods that it already has are kept."""
     given = {method.name: method for method in methods}
     for method in read_schema(run).methods:
         given.setdefault(method.name, method)
-    plain = {"metrics": Schema(metrics).plain(), "methods": [asdict(method) for method in given.values()]}
+    plain: dict[str, Any] = {
+        "metrics": Schema(metrics).plain(),
+        "methods": [asdict(method) for method in given.values()],
+    }
+    if gates:
+        plain["gates"] = {name: gated.plain() for name, gated in gates.items()}
     write_atomically(run.schema, json.dumps(plain, indent=2) + "\n")
 
 
@@ -76,8 +90,9 @@ def read_schema(run: RunDirectory) -> RunSchema:
     found = read_json(run.schema)
     try:
         methods = tuple(MethodNote(**method) for method in found["methods"])
-        return RunSchema(metrics=Schema.from_plain(found["metrics"], str(run.schema)), methods=methods)
+        gates = {str(name): GatedWeight.from_plain(each) for name, each in found.get("gates", {}).items()}
+        return RunSchema(metrics=Schema.from_plain(found["metrics"], str(run.schema)), methods=methods, gates=gates)
     except UserError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{run.schema}: not a schema ({error}); was it edited by hand?") from None
