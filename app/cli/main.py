@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
 
 CKPT_PATH = "--ckpt_path"
+ONE_PROCESS = {"strategy": "auto", "devices": 1, "num_nodes": 1}
 
 
 def main(argv: list[str]) -> None:
@@ -60,7 +61,19 @@ def study(config: dict[str, Any], carry_out: Callable[[Experiment], Any]) -> Non
         UserError: what the configuration names is no longer what it was, or the study is impossible.
     """
     del sys.argv[1:]
-    _run({"subcommand": "lottery", "lottery": config}, study=carry_out)
+    _run({"subcommand": "lottery", "lottery": in_one_process(config)}, study=carry_out)
+
+
+def in_one_process(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a lottery whose networks were each trained by several processes, for one.
+
+    Args:
+        config: of any lottery; left as it is where one process trains a network.
+    """
+    trainer = dict(config["trainer"])
+    devices, strategy = str(trainer["devices"]), trainer["strategy"]
+    several = (devices.isdecimal() and int(devices) > 1) or trainer["num_nodes"] > 1 or strategy != "auto"
+    return {**config, "trainer": trainer | ONE_PROCESS if several else trainer}
 
 
 def make_network(directory: Path) -> tuple[LightningModule, LightningDataModule]:

@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.command import in_process
 from helpers.workers import TINY
 
+from app.cli.main import in_one_process
 from app.common.ranks import started_together
 
 SRUN = {
@@ -68,3 +70,19 @@ def test_how_many_were_started(environment: dict[str, str], processes: int, monk
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert started_together() == processes
+
+
+@pytest.mark.parametrize(
+    ("trainer", "alone"),
+    [
+        ({"devices": "auto", "num_nodes": 1, "strategy": "auto"}, True),
+        ({"devices": [1], "num_nodes": 1, "strategy": "auto"}, True),
+        ({"devices": "2", "num_nodes": 1, "strategy": "auto"}, False),
+        ({"devices": 2, "num_nodes": 1, "strategy": "ddp"}, False),
+        ({"devices": 1, "num_nodes": 2, "strategy": "ddp"}, False),
+    ],
+)
+def test_a_study_of_networks_of_several_processes_is_one_process(trainer: dict[str, Any], alone: bool) -> None:
+    config = {"seed_everything": 1, "trainer": {"max_steps": 3, **trainer}}
+    one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    assert in_one_process(config) == {"seed_everything": 1, "trainer": {"max_steps": 3, **(trainer if alone else one)}}

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ def wait_for(job: str) -> None:
     """Wait until a job, or all of an array, has ended."""
 
     def ended() -> bool:
+        time.sleep(1)  # every look is a question to SLURM
         left = subprocess.run(["squeue", "-h", "-j", job], capture_output=True, text=True, check=False)
         return left.returncode == 0 and not left.stdout.strip()
 
