@@ -101,7 +101,7 @@ def _loops(setting: Setting) -> Sequence[BenchRow]:
     with tempfile.TemporaryDirectory() as folder, _one_thread():
         root = Path(folder)
         made = {name: bench_cli(model, eval_every=sizes.eval_every) for name, (model, _) in OPTIMIZERS.items()}
-        with loggers(made[FUSED_ADAM], root) as logging:
+        with loggers(made[FUSED_ADAM], data, root, iterations=sizes.iterations, seed=setting.seed) as logging:
             ours = {
                 name: LotteryLoop(
                     made[name],
@@ -144,13 +144,14 @@ def _evaluation(setting: Setting) -> Sequence[BenchRow]:
         root = Path(folder)
         made = bench_cli(OPTIMIZERS[FUSED_ADAM][0], eval_every=1)
         watch = EvaluationTimes(lambda: forward_alone(made.model.net, data.val_dataloader()), setting.tick)
-        with loggers(made, root) as logging:
+        iterations = setting.sizes.evaluations + 2  # a warm-up first; no iteration follows the last
+        with loggers(made, data, root, iterations=iterations, seed=setting.seed) as logging:
             LotteryLoop(
                 made,
                 data,
                 start,
                 masks,
-                iterations=setting.sizes.evaluations + 2,  # a warm-up first; no iteration follows the last
+                iterations=iterations,
                 root=root,
                 seed=setting.seed,
                 loggers=logging,

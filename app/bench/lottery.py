@@ -61,14 +61,26 @@ def bench_cli(model: str, *, eval_every: int) -> BenchCLI:
 
 
 @contextmanager
-def loggers(made: BenchCLI, root: Path) -> Iterator[LotteryLoggers]:
+def loggers(made: BenchCLI, data: Noise, root: Path, *, iterations: int, seed: int) -> Iterator[LotteryLoggers]:
     """The loggers of the options, finished in the end: W&B keeps one run open at a time.
 
     Args:
         made: the command line.
+        data: that is trained on.
         root: directory of the experiment.
+        iterations: length of a training.
+        seed: of the experiment.
     """
-    found = LotteryLoggers(make=made.context.make_loggers, layout=RunLayout(root), config=made.context.config)
+    found = LotteryLoggers(
+        make=made.context.make_loggers,
+        layout=RunLayout(root),
+        config=made.context.config,
+        model=made.model,
+        data=data,
+        settings=Pruning(),
+        seed=seed,
+        iterations=iterations,
+    )
     try:
         yield found
     finally:

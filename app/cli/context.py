@@ -30,6 +30,7 @@ class Context:
         parent: the process that this one is a worker of, if any.
         study: what is done with a lottery in place of training its networks, if anything.
         lottery: all of whose networks a command is to measure, if any.
+        logs_to_training: whether what is measured of a network is logged to the W&B run of its training.
     """
 
     seed: int
@@ -43,6 +44,7 @@ class Context:
     parent: Parent | None = None
     study: Callable[[Experiment], Any] | None = None
     lottery: RunLayout | None = None
+    logs_to_training: bool = False
 
     @property
     def root(self) -> Path:

@@ -1,5 +1,6 @@
 """A Trainer whose extra methods are the extra subcommands that need a model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from app.lottery.settings import Pruning
 from app.runs.checkpoints import load_weights
 from app.runs.layout import RunLayout
 from app.runs.measured_networks import MeasuredNetworks, plain_options
+from app.training.trained_run import trained_run
 from datamodules.gold_sentences import gold_sentences
 
 
@@ -110,8 +112,8 @@ class LotteryTrainer(Trainer):
                 networks = MeasuredNetworks(run=run, command="parse", options=made_with)
                 parse_lottery(cast(TreeModel, model), gold, options, networks)
                 return
-            scores = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
-        self._log_table("parse", *scores)
+            tables = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
+        self._log_tables(checkpoint, tables)
 
     def syntax(
         self,
@@ -164,7 +166,7 @@ class LotteryTrainer(Trainer):
                 syntax_lottery(cast(SentenceScorer, model), stimuli, networks, own=pairs is not None)
                 return
             rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
-        self._log_table(TABLE, TABLE_COLUMNS, rows)
+        self._log_tables(checkpoint, {TABLE: (TABLE_COLUMNS, rows)})
 
     def surprisal(
         self,
@@ -280,11 +282,20 @@ class LotteryTrainer(Trainer):
                 )
         return run
 
-    def _log_table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
-        """Log a table to the loggers that take one; others may be there for `fit` with the same configuration."""
-        for logger in self.loggers:
-            if hasattr(logger, "log_table"):
-                logger.log_table(name, columns, rows)
+    def _log_tables(self, checkpoint: Path, tables: Mapping[str, tuple[list[str], list[list[Any]]]]) -> None:
+        """Log tables, by name, to the W&B run of the training and to the loggers that take one.
+
+        Others may be there for `fit` with the same configuration.
+        """
+        for log_table in (logger.log_table for logger in self.loggers if hasattr(logger, "log_table")):
+            for name, (columns, rows) in tables.items():
+                log_table(name, columns, [[_plain(cell) for cell in row] for row in rows])
+        if not self.context.logs_to_training:
+            return
+        with trained_run(checkpoint) as run:
+            if run is not None:
+                for name, (columns, rows) in tables.items():
+                    run.log_table(name, columns, rows)
 
     def _load(self, model: LightningModule, data: LightningDataModule, weights: Path | None) -> None:
         """Put trained weights into a language model, and its words where these do not come with them.
@@ -302,3 +313,8 @@ class LotteryTrainer(Trainer):
             if hasattr(data, "vocabulary"):
                 model.set_vocabulary(data.vocabulary, "the data")  # type: ignore[operator]
         model.to(self.strategy.root_device)
+
+
+def _plain(cell: Any) -> Any:
+    """What a logger can take in a table that knows no pictures by their path."""
+    return str(cell) if isinstance(cell, Path) else cell

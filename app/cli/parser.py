@@ -43,11 +43,12 @@ from app.runs.layout import RunLayout
 from app.training.first_rank import FirstRank
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
-from app.training.logger_runs import check_loggers
 from app.training.mixed_precision import let_fused_optimizers_clip
 from app.training.pruning_callback import tell_of_pruning
 from app.training.requirements import check_counts
+from app.training.trained_run import LOGGER, trained_run
 from app.training.users_callbacks import check_callbacks
+from app.training.users_loggers import check_loggers
 
 # Subcommands that only measure; Lightning runs the first three, ours look for their checkpoint themselves.
 LIGHTNINGS_MEASURES = ("validate", "test", "predict")
@@ -62,7 +63,6 @@ LARGEST_SEED = 2**32 - 1
 # What Lightning finds a checkpoint by, where no path is given.
 LIGHTNINGS_OWN_PATHS = ("best", "last", "hpc", "registry")
 
-LOGGER = "app.training.RoundsWandbLogger"
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {"class_path": LOGGER},
     # A sanity check over a few batches would be recorded as a validation.
@@ -93,6 +93,7 @@ class CLI(OpenCLI):
         self._parent = parent
         self._trained = trained
         self._study = study
+        self._logs_to_training = False
         self._asked = _asked(args)
         write_defaults_of_callbacks()
         read_counts_before_shares()
@@ -166,7 +167,8 @@ class CLI(OpenCLI):
             check_counts(vars(trainer))
         check_trainer(vars(trainer), in_run=self._writes_a_run())
         if self.subcommand in MEASURES and getattr(trainer.logger, "class_path", None) == LOGGER:
-            trainer.logger = False  # they print what they measure; another logger may be named
+            # What they measure belongs to the run of the training; another logger may be named.
+            trainer.logger, self._logs_to_training = False, True
 
     @override
     def instantiate_classes(self) -> None:
@@ -225,12 +227,16 @@ class CLI(OpenCLI):
 
     def validate(self, **arguments: Any) -> None:
         """Measure a trained network on the validation set."""
-        self.trainer.validate(**self._with_weights(arguments))
+        found = self._with_weights(arguments)
+        self.trainer.validate(**found)
+        self._log_measured(found["ckpt_path"])
 
     def test(self, **arguments: Any) -> None:
         """Measure a trained network, or every network of a lottery, on the test set."""
         if self._lottery is None:
-            self.trainer.test(**self._with_weights(arguments))
+            found = self._with_weights(arguments)
+            self.trainer.test(**found)
+            self._log_measured(found["ckpt_path"])
             return
         self._check_model()
         lottery_on_test_set(
@@ -240,6 +246,17 @@ class CLI(OpenCLI):
     def predict(self, **arguments: Any) -> None:
         """Run a trained network on the data to predict."""
         self.trainer.predict(**self._with_weights(arguments))
+
+    def _log_measured(self, weights: Path | str | None) -> None:
+        """Log what was measured to the W&B run of the training that the weights are from."""
+        weights = self.value("ckpt_path") if weights is None else weights
+        if not self._logs_to_training or weights is None or not is_first() or self.value("trainer").fast_dev_run:
+            return
+        with trained_run(Path(weights)) as run:
+            if run is not None:
+                run.log(
+                    str(self.subcommand), {name: float(value) for name, value in self.trainer.logged_metrics.items()}
+                )
 
     def _with_weights(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Take the best checkpoint of the experiment where none is named, and make sure that it fits."""
@@ -336,6 +353,7 @@ class CLI(OpenCLI):
             parent=self._parent,
             study=self._study,
             lottery=self._lottery,
+            logs_to_training=self._logs_to_training,
         )
 
     @property

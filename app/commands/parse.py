@@ -33,6 +33,8 @@ from app.runs.output_directory import check_output, claim_output
 if TYPE_CHECKING:
     from app.plotting.trees import Figure
 
+SCORE_TABLE, TREE_TABLE = "parse", "trees"  # for loggers
+TREE_COLUMNS = ["sentence", "layer", "builder", "tree", "gold", "picture"]
 DRAWN = 3  # number of sentences drawn by default
 DRAWN_WORDS = range(6, 16)  # their length: long enough to be interesting, short enough for a page
 
@@ -109,7 +111,7 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
 
 def parse_treebank(
     model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, *, title: str
-) -> tuple[list[str], list[list[Any]]]:
+) -> dict[str, tuple[list[str], list[list[Any]]]]:
     """Print the columns of Table 2 for every layer and builder, and write tables, trees and pictures.
 
     Args:
@@ -119,7 +121,7 @@ def parse_treebank(
         title: the table's title.
 
     Returns:
-        The columns and rows of scores.csv.
+        Columns and rows of two tables by name: of scores.csv, and of the trees that were drawn, with their pictures.
 
     Raises:
         UserError: no such layer, no such sentence to draw, or files of the user's in the output directory.
@@ -133,6 +135,7 @@ def parse_treebank(
     layer = drawn_layer(options, parsed.rows)
     write_parses(gold, parsed, options.output)
     print(f"trees and scores are in {options.output}")
+    drawn: list[list[Any]] = []
     for number in options.draw or some_sentences(gold):
         sentence = gold[number - 1]
         panel = Panel(
@@ -142,8 +145,10 @@ def parse_treebank(
             distances=by_layer(parsed.distances[number - 1])[layer],
         )
         figure = draw_trees([panel], f"Sentence {number}", gold=sentence)
-        save_tree(figure, options.output / f"sentence_{number}")
-    return score_rows([*parsed.baselines, *parsed.rows.values()])
+        picture = save_tree(figure, options.output / f"sentence_{number}")
+        both = (write_trees([(sentence.words, tree)]).strip() for tree in (panel.tree, sentence.tree))
+        drawn.append([number, layer, options.builder, *both, picture])
+    return {SCORE_TABLE: score_rows([*parsed.baselines, *parsed.rows.values()]), TREE_TABLE: (TREE_COLUMNS, drawn)}
 
 
 def _print_unknown(model: TreeModel, gold: Sequence[GoldSentence]) -> None:
@@ -199,8 +204,9 @@ def some_sentences(gold: Sequence[GoldSentence]) -> list[int]:
     return fitting[:: max(1, len(fitting) // DRAWN)][:DRAWN]
 
 
-def save_tree(figure: "Figure", path: Path) -> None:
-    """Write a drawing as SVG and PNG, and say so; the path has no suffix."""
+def save_tree(figure: "Figure", path: Path) -> Path:
+    """Write a drawing as SVG and as PNG, whose path is returned, and say so; the path has no suffix."""
     claim_output(path.parent, [f"{path.name}.svg", f"{path.name}.png"], OPTION)
     for written in save_drawing(figure, path):
         print(f"drawn: {written}")
+    return path.with_name(f"{path.name}.png")

@@ -24,7 +24,7 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loops.utilities import _reset_progress
 from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
@@ -34,8 +34,9 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from wandb import Run
     from wandb.sdk.lib import RunDisabled
+
+    from wandb import Run
 
 
 def reset_loops(trainer: Trainer) -> None:
@@ -368,10 +369,24 @@ def set_file_version(logger: CSVLogger | TensorBoardLogger, version: str) -> Non
     logger._version = version
 
 
-def set_run_name(logger: WandbLogger, name: str) -> None:
-    """Set the name that W&B displays, unless the logger has one."""
+def set_run_name(logger: WandbLogger, name: str, group: str) -> None:
+    """Set the name that W&B displays and the group of the run, unless the logger has them."""
     if logger._name is None:
         logger._name = logger._wandb_init["name"] = name
+    logger._wandb_init.setdefault("group", group)
+
+
+def set_mlflow_name(logger: MLFlowLogger, name: str) -> None:
+    """Set the name of the run in MLflow, unless the logger has one."""
+    if logger._run_name is None:
+        logger._run_name = name
+
+
+def chosen_run(logger: WandbLogger | MLFlowLogger) -> Any:
+    """The identity of the run that the user has chosen for a logger that has not started; None if there is none."""
+    if isinstance(logger, MLFlowLogger):
+        return logger._run_id
+    return logger._id if logger._experiment is None else logger._experiment.id
 
 
 class OpenWandbLogger(WandbLogger):

@@ -85,6 +85,7 @@ class Experiment:
                 rows = lottery.run()
             finally:
                 loggers.finish()
+            loggers.complete(lottery.finished)
         if is_first():
             Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
@@ -99,8 +100,9 @@ class Experiment:
             Interrupted: asked to stop; the checkpoints are up to date.
             RunError: networks have failed, and all that can be without them is trained.
         """
+        loggers = self._loggers()
         with stop_on_signals(self.requeue_on) as stop, self._progress() as progress:
-            lottery = self._lottery(self._loggers(), progress, bool, whole)
+            lottery = self._lottery(loggers, progress, bool, whole)
             finished = lottery.finished()
             missing = self._size - len(finished)
             progress.skip(len(finished) * self.iterations)
@@ -121,9 +123,11 @@ class Experiment:
             )
             for failure in pool.run():
                 print(f"failed: {failure}", file=sys.stderr)
-            missing = self._size - len(lottery.finished())
+            done = lottery.finished()
+            missing = self._size - len(done)
             if missing and stop():
                 raise Interrupted
+            loggers.complete(lambda: done)
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
         Console().print(summary_table(lottery.conclude(), read_schema(self.layout), configured_best(self.config)))
@@ -154,6 +158,7 @@ class Experiment:
                 rows = stacked.run()
             finally:
                 loggers.finish()
+            loggers.complete(lottery.finished)
         Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def serve(self, parent: Parent) -> None:
@@ -186,7 +191,16 @@ class Experiment:
         return ExperimentProgress(self._size * self.iterations)
 
     def _loggers(self) -> LotteryLoggers:
-        return LotteryLoggers(make=self.make_loggers, layout=self.layout, config=self.config)
+        return LotteryLoggers(
+            make=self.make_loggers,
+            layout=self.layout,
+            config=self.config,
+            model=self.model,
+            data=self.data,
+            settings=self.settings,
+            seed=self.seed,
+            iterations=self.iterations,
+        )
 
     def _lottery(
         self,

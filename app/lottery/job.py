@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lightning.pytorch import Callback
 from torch import Tensor
 
+from app.common.seeds import derive_seed
 from app.runs.layout import NetworkKey, TrainingLayout
 from callbacks import IterativePruningCallback
 
@@ -29,3 +30,14 @@ class Job:
     seeds: dict[str, int]
     callbacks: Sequence[Callback] = ()
     source: TrainingLayout | None = None
+
+
+def network_seeds(seed: int, replicate: int) -> dict[str, int]:
+    """The seeds of a network by purpose; all networks of a replicate see the same split and the same order.
+
+    Args:
+        seed: the experiment's.
+        replicate: the network's.
+    """
+    purposes = ("initialisation", "split", "order", "training")
+    return {purpose: derive_seed(seed, replicate, purpose) for purpose in purposes}

@@ -4,16 +4,25 @@ A RoundsWandbLogger has one run per (replicate, method, branch), over all its ro
 network.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
 
-from app.runs.layout import NetworkKey, RunLayout
+from app.common import protocols
+from app.common.metrics import Schema
+from app.lottery.job import network_seeds
+from app.lottery.network_files import read_result
+from app.lottery.settings import Pruning
+from app.runs.layout import DENSE, NetworkKey, RunLayout
 from app.runs.table import Result
-from app.training.logger_runs import finish, name_files, rounds_loggers, run_id
+from app.training.logger_runs import finish, rounds_loggers, run_id
 from app.training.rounds_wandb_logger import RoundsWandbLogger
+from app.training.run_facts import run_facts, run_tags
+from app.training.users_loggers import name_loggers, usable
+from app.training.wandb_history import LoggedTraining
 
 
 @dataclass(kw_only=True)
@@ -25,58 +34,128 @@ class LotteryLoggers:
         layout: W&B's files go below it.
         config: the configuration, logged with every run; its model and data and the key decide the run's id, so that
             the same command goes on with the same runs.
+        model: what is trained.
+        data: what it is trained on.
+        settings: of the lottery, whose methods say what they do.
+        seed: of the experiment.
+        iterations: length of every training.
     """
 
     make: Callable[[], list[Logger]]
     layout: RunLayout
     config: Mapping[str, Any]
+    model: LightningModule
+    data: LightningDataModule
+    settings: Pruning
+    seed: int
+    iterations: int
     _current: tuple[int, str, int] | None = None
     _loggers: list[Logger] = field(default_factory=list)
+    _without_wandb: bool = False  # it has failed, which was said
 
-    def begin(self, key: NetworkKey, density: float, iterations: int) -> list[Logger]:
+    def begin(self, key: NetworkKey, density: float) -> list[Logger]:
         """Loggers for the next network; steps go on where the round before it ended.
 
         Args:
             key: the network.
             density: its share of weights remaining.
-            iterations: length of every training.
         """
-        which = (key.replicate, key.method, key.branch)
-        if which != self._current:
+        if _chain(key) != self._current:
             self.finish()
-            self._current, self._loggers = which, self.make()
+            self._current, self._loggers = _chain(key), self._made()
             for logger in rounds_loggers(self._loggers):
-                logger.begin_run(
-                    run_id=run_id(self.layout.name, self.config, *which),
-                    name=self._name(key),
-                    group=self.layout.name,
-                    save_dir=self.layout.root,
-                    config=dict(self.config) | {"replicate": key.replicate, "method": key.method, "branch": key.branch},
-                )
+                self._begin_run(logger, key)
         elif others(self._loggers):
             finish(others(self._loggers))
-            self._loggers = [*rounds_loggers(self._loggers), *others(self.make())]
-        name_files(self._loggers, f"{self.layout.name}/{key.path}")
+            self._loggers = [*rounds_loggers(self._loggers), *others(self._made())]
+        training = LoggedTraining(
+            length=self.iterations, round=key.round, density=density, metrics=self.layout.network(key).metrics
+        )
         for logger in rounds_loggers(self._loggers):
-            logger.begin_round(round=key.round, density=density, offset=key.round * iterations)
+            logger.begin_training(training)
+        name_loggers(self._loggers, f"{self.layout.name}/{key.path}", self.layout.name)
+        about = {"experiment": self.layout.name, "replicate": key.replicate, "method": key.method}
+        about |= {"round": key.round, "branch": key.branch, "density": density}
+        self._loggers = [*rounds_loggers(self._loggers), *usable(others(self._loggers), about)]
         return self._loggers
 
-    def end(self, result: Result) -> None:
+    def end(self, key: NetworkKey, result: Result) -> None:
         """Log the summary of a finished network against its density."""
         for logger in rounds_loggers(self._loggers):
-            logger.end_round({"early_stop_iteration": result.early_stop_iteration, **result.values})
+            logger.end_training(_summary(result))
         finish(others(self._loggers))
 
     def finish(self) -> None:
         """End the runs that are open."""
         finish(self._loggers)
+        self._without_wandb |= any(logger.has_failed for logger in rounds_loggers(self._loggers))
         self._current, self._loggers = None, []
 
-    def _name(self, key: NetworkKey) -> str:
-        branch = f"_{key.branch}" if key.of else ""
-        return f"{self.layout.name}/replicate_{key.replicate}/{key.method}{branch}"
+    def complete(self, finished: Callable[[], Iterable[NetworkKey]]) -> None:
+        """Log what runs lack of finished networks, because a process or W&B was killed before its files were written.
+
+        Args:
+            finished: the networks.
+        """
+        for logger in rounds_loggers(self._made()):
+            for key in {_chain(key): key for key in sorted(finished(), key=lambda key: key.round)}.values():
+                self._begin_run(logger, replace(key, round=key.round + 1))
+                logger.complete()
+
+    def _made(self) -> list[Logger]:
+        """Fresh loggers."""
+        made = self.make()
+        return others(made) if self._without_wandb else made
+
+    def _begin_run(self, logger: RoundsWandbLogger, key: NetworkKey) -> None:
+        seeds = network_seeds(self.seed, key.replicate)
+        logger.begin_run(
+            run_id=run_id(self.layout.name, self.config, *_chain(key)),
+            name="/".join([f"replicate_{key.replicate}", key.method, *([str(key.branch)] if key.of else [])]),
+            group=self.layout.name,
+            job_type=key.method,
+            notes=self.settings.method(key).note,
+            tags=run_tags(self.config),
+            save_dir=self.layout.root,
+            config={
+                **self.config,
+                **{"replicate": key.replicate, "method": key.method, "branch": key.branch},
+                **run_facts(self.model, self.data, seeds),
+            },
+            schema=Schema(protocols.metric_schema(self.model) or ()),
+            past=lambda: self._before(key),
+        )
+
+    def _before(self, key: NetworkKey) -> list[LoggedTraining]:
+        """The finished networks of a run before one; a curve over density begins with the dense network."""
+        dense = [NetworkKey(key.replicate, DENSE, 0)] if key.round > 0 else []
+        rounds = [replace(key, round=round) for round in range(1, key.round)]
+        there = [each for each in [*dense, *rounds] if self.layout.network(each).done.exists()]
+        return [self._finished(each, with_rows=each.round > 0 or key.method == DENSE) for each in there]
+
+    def _finished(self, key: NetworkKey, *, with_rows: bool) -> LoggedTraining:
+        files = self.layout.network(key)
+        result = read_result(files)
+        return LoggedTraining(
+            length=self.iterations,
+            round=key.round,
+            density=result.density,
+            metrics=files.metrics,
+            finished=_summary(result),
+            with_rows=with_rows,
+        )
 
 
 def others(loggers: list[Logger]) -> list[Logger]:
     """Those of some loggers that know no rounds."""
     return [logger for logger in loggers if not isinstance(logger, RoundsWandbLogger)]
+
+
+def _chain(key: NetworkKey) -> tuple[int, str, int]:
+    """What the networks of one run have in common."""
+    return key.replicate, key.method, key.branch
+
+
+def _summary(result: Result) -> dict[str, float]:
+    """What W&B draws of a finished network against its density."""
+    return {"early_stop_iteration": result.early_stop_iteration, **result.values}

@@ -122,7 +122,7 @@ class NetworkTraining:
             config=self.config,
             best=self.best,
             make_trainer=self.make_trainer,
-            loggers=self.loggers.begin(job.key, share, self.iterations),
+            loggers=self.loggers.begin(job.key, share),
             progress=self.progress,
             checkpoint_seconds=self.checkpoint_seconds,
             stop=self.stop,
@@ -150,7 +150,7 @@ class NetworkTraining:
                 **({LAST_RATES: rates.rates} if rates else {}),
             )
         result = of_first(lambda: read_result(files))  # and the network is on disk
-        self.loggers.end(result)
+        self.loggers.end(job.key, result)
         empty = collapsed(job.ticket.masks)
         self.progress.end(summary(job.key, result, self.model, complete=trained.complete, collapsed=empty))
         return result

@@ -15,10 +15,10 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from app.common import protocols
 from app.common.plugins import errors_named
 from app.common.ranks import is_first, of_first
-from app.common.seeds import derive_seed, seeded
+from app.common.seeds import seeded
 from app.common.states import load_plain_state
 from app.lottery.finished_networks import FinishedNetworks
-from app.lottery.job import Job
+from app.lottery.job import Job, network_seeds
 from app.lottery.kept_files import finished_keys, save_start, tidy
 from app.lottery.methods import Origin
 from app.lottery.network_files import read_result
@@ -169,5 +169,4 @@ class Lottery:
 
     def seeds(self, key: NetworkKey) -> dict[str, int]:
         """The seeds of a network by purpose; all networks of a replicate see the same split and the same order."""
-        purposes = ("initialisation", "split", "order", "training")
-        return {purpose: derive_seed(self.seed, key.replicate, purpose) for purpose in purposes}
+        return network_seeds(self.seed, key.replicate)

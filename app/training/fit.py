@@ -36,7 +36,7 @@ from app.runs.schema import write_schema
 from app.runs.table import read_metrics
 from app.training.first_rank import FirstRank
 from app.training.length import resuming_note, training_iterations
-from app.training.logger_runs import begin_fit, finish
+from app.training.logger_runs import FitRun, finish
 from app.training.requirements import check_monitor, check_training, check_validated
 from app.training.resume_point import ResumePoint, resume_point
 from app.training.trainer_factory import TrainerFactory
@@ -146,6 +146,7 @@ class Fit:
             point = self._resume_point()
             self.first.go(on=not finished)
             if finished:
+                self._run_of(iterations).complete(self.make_loggers())
                 Console().print(self._summary(), highlight=False, soft_wrap=True)
                 return
             before, trained, refused = self._remove_checksums(), None, False
@@ -193,8 +194,7 @@ class Fit:
 
     def _train(self, iterations: int, start: Path | None) -> Trained:
         start = of_first(lambda: start)
-        loggers = self.make_loggers()
-        begin_fit(loggers, self.layout, self.config)
+        loggers = self._run_of(iterations).begin(self.make_loggers())
         declared = protocols.metric_schema(self.model)
         if is_first():
             write_schema(self.layout, declared or ())
@@ -229,6 +229,17 @@ class Fit:
             stopped = "" if trained.complete else f" (stopped early, at iteration {trained.iterations:,})"
             progress.end(f"{self._summary()}{stopped}")
             return trained
+
+    def _run_of(self, iterations: int) -> FitRun:
+        """What loggers are told of the training."""
+        return FitRun(
+            layout=self.layout,
+            model=self.model,
+            data=self.data,
+            seeds=self._seeds,
+            config=self.config,
+            iterations=iterations,
+        )
 
     @property
     def _best(self) -> BestValidation:

@@ -1,36 +1,86 @@
-"""The runs and directories that trainings log to."""
+"""The runs that trainings by `fit` log to, and those that are open."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.loggers import Logger, WandbLogger
 
-from app.common.errors import UserError
-from app.common.lightning_internals import file_version, set_file_version, set_run_name
+from app.common import protocols
+from app.common.metrics import Schema
 from app.runs.config import effective
 from app.runs.layout import FitLayout
 from app.training.rounds_wandb_logger import RoundsWandbLogger
+from app.training.run_facts import run_facts, run_tags, sweeps_run
+from app.training.users_loggers import name_loggers, usable
+from app.training.wandb_history import LoggedTraining
 
 
-def begin_fit(loggers: list[Logger], layout: FitLayout, config: Mapping[str, Any]) -> None:
-    """Name the one run that a training by `fit` logs to, however often it is taken up again.
+@dataclass(frozen=True, kw_only=True)
+class FitRun:
+    """The one run that a training by `fit` logs to, however often it is taken up again.
 
     Args:
-        loggers: of the configuration.
         layout: W&B's files go below it; with its name the run's id is made.
+        model: what is trained.
+        data: what it is trained on.
+        seeds: of its random draws.
         config: logged with the run.
+        iterations: length of the training.
     """
-    name_files(loggers, f"{layout.root.resolve().parent.name}/{layout.root.name}")
-    for logger in rounds_loggers(loggers):
+
+    layout: FitLayout
+    model: LightningModule
+    data: LightningDataModule
+    seeds: Mapping[str, int]
+    config: Mapping[str, Any]
+    iterations: int
+
+    def begin(self, loggers: list[Logger]) -> list[Logger]:
+        """Name the loggers' runs and directories.
+
+        Args:
+            loggers: of the configuration.
+
+        Returns:
+            Those that can be used.
+        """
+        root = self.layout.root.resolve()
+        name_loggers(loggers, f"{root.parent.name}/{root.name}", root.parent.name)
+        ours = rounds_loggers(loggers)
+        for logger in ours:
+            self._begin_run(logger, past=())
+            logger.begin_training(LoggedTraining(length=self.iterations, metrics=self.layout.metrics))
+        others = [logger for logger in loggers if logger not in ours]
+        return [*ours, *usable(others, {"experiment": root.parent.name, "seed": root.name})]
+
+    def complete(self, loggers: list[Logger]) -> None:
+        """Log what the run lacks of the training, which is finished."""
+        for logger in rounds_loggers(loggers):
+            self._begin_run(logger, past=(LoggedTraining(length=self.iterations, metrics=self.layout.metrics),))
+            logger.complete()
+
+    def begin_again(self, loggers: list[Logger]) -> None:
+        """Go on with the run for what is measured of the trained network."""
+        for logger in rounds_loggers(loggers):
+            self._begin_run(logger, past=(), alone=False)
+
+    def _begin_run(self, logger: RoundsWandbLogger, past: tuple[LoggedTraining, ...], *, alone: bool = True) -> None:
+        root = self.layout.root.resolve()
         logger.begin_run(
-            run_id=run_id(layout.name, config),
-            name=layout.name,
-            group=layout.root.resolve().parent.name,
-            save_dir=layout.root,
-            config=dict(config),
+            run_id=sweeps_run() or run_id(self.layout.name, self.config),
+            name=root.name,
+            group=root.parent.name,
+            job_type="fit",
+            tags=run_tags(self.config),
+            save_dir=self.layout.root,
+            config={**self.config, **run_facts(self.model, self.data, self.seeds)},
+            schema=Schema(protocols.metric_schema(self.model) or ()),
+            past=lambda: past,
+            alone=alone,
         )
 
 
@@ -44,40 +94,6 @@ def run_id(name: str, config: Mapping[str, Any], *which: Any) -> str:
     """
     identity = [name, effective({part: config.get(part) for part in ("model", "data")}), *which]
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def name_files(loggers: list[Logger], name: str) -> None:
-    """Let other loggers call their directory or run as the training is called, unless they have a name of the user's.
-
-    A CSVLogger deletes what it finds in its directory; where a process before this one has logged, it takes another.
-
-    Args:
-        loggers: of the configuration.
-        name: of the training, with that of its experiment.
-    """
-    for logger in loggers:
-        if isinstance(logger, CSVLogger | TensorBoardLogger) and file_version(logger) is None:
-            version, taken = name, 1
-            while isinstance(logger, CSVLogger) and (Path(logger.root_dir) / version).exists():
-                taken += 1
-                version = f"{name}_{taken}"
-            set_file_version(logger, version)
-        elif isinstance(logger, WandbLogger) and not isinstance(logger, RoundsWandbLogger):
-            set_run_name(logger, name)
-
-
-def check_loggers(loggers: list[Logger]) -> None:
-    """Refuse loggers that would log all networks of a lottery in one place.
-
-    Raises:
-        UserError: naming the logger.
-    """
-    for logger in loggers:
-        if isinstance(logger, CSVLogger | TensorBoardLogger) and (version := file_version(logger)) is not None:
-            raise UserError(
-                f"trainer.logger: {type(logger).__name__} has the version {version}, where all networks would be "
-                "logged; leave it out, and each is logged in a directory of its name"
-            )
 
 
 def finish(loggers: list[Logger]) -> None:

@@ -1,25 +1,29 @@
 """W&B over the rounds of an experiment: one run whose steps count on from round to round."""
 
+import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
-from app.common.errors import UserError
 from app.common.lightning_internals import OpenWandbLogger
+from app.common.metrics import Schema
+from app.common.printing import one_line
+from app.training.wandb_files import GLOBAL_STEP, last_step, mend
+from app.training.wandb_history import ROUND_DENSITY, SUMMARY, BestValues, LoggedTraining
 
 if TYPE_CHECKING:
-    from wandb import Run
     from wandb.sdk.lib import RunDisabled
 
-GLOBAL_STEP = "trainer/global_step"
-ROUND_DENSITY = "round/density"
+    from wandb import Artifact, Run
 
 # Nothing on the terminal, where a progress bar is drawn, and nothing that is slow to find out: report.json names the
 # versions, and a sampler of system metrics would take its share of the very cores that train.
@@ -28,11 +32,11 @@ _QUIET: dict[str, Any] = {
     "console": "off",
     "disable_code": True,
     "disable_git": True,
-    "x_disable_machine_info": True,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
     "x_save_requirements": False,
 }
+_SYSTEM = ("x_disable_machine_info", "x_disable_meta", "x_disable_stats")
+
+P = ParamSpec("P")
 
 
 @contextmanager
@@ -50,28 +54,45 @@ def _no_telemetry() -> Iterator[None]:
             del os.environ["WANDB_ERROR_REPORTING"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Round:
-    round: int
-    density: float
-    offset: int
+def _or_without(
+    method: "Callable[Concatenate[RoundsWandbLogger, P], None]",
+) -> "Callable[Concatenate[RoundsWandbLogger, P], None]":
+    """Let a method of the logger do nothing on other ranks, and after W&B has failed; its failure is one line."""
+
+    @wraps(method)
+    @rank_zero_only
+    def guarded(self: "RoundsWandbLogger", /, *arguments: P.args, **options: P.kwargs) -> None:
+        if self.has_failed:
+            return
+        try:
+            method(self, *arguments, **options)
+        except Exception as error:
+            if not self.has_failed:
+                self.give_up(error)
+
+    return guarded
 
 
 class RoundsWandbLogger(OpenWandbLogger):
     """A `WandbLogger` that keeps one W&B run open over many trainings, with steps that never go back.
 
-    Without `begin_run` and `begin_round` it is a plain logger for one training. W&B starts with the first value that
-    is logged; `WANDB_MODE`, where it is set, has the last word on whether it is online, offline or disabled, and the
-    environment is left as it was found. W&B prints nothing and collects no system metrics. Only rank zero does
-    anything at all.
+    Without `begin_run` it is a plain logger for one training. W&B starts with the first value that is logged;
+    `WANDB_MODE`, where it is set, has the last word on whether it is online, offline or disabled, and the environment
+    is left as it was found. W&B prints nothing. Only rank zero does anything at all.
+
+    A failure of W&B's ends no training: a warning says so, and nothing more is logged by this process. The next one
+    that begins the run logs what is missing there from the metrics.csv of its trainings.
 
     Args:
         project: name of the W&B project.
         offline: write to files below `save_dir` only, for `wandb sync` to upload later; needs no account.
         entity: the user or team that the project belongs to; W&B's default where there is none.
-        tags: tags of every run.
+        tags: tags of every run, besides those that say what was trained.
         save_dir: directory in which W&B makes its directory `wandb`; by default the run directory, or the working
             directory where there is none.
+        notes: of every run; what a method does where they are left out.
+        system_metrics: log the load of processor, memory and GPU too, by a process that takes its share of the cores.
+        artifacts: log tickets and trained models as artifacts.
     """
 
     def __init__(
@@ -81,11 +102,22 @@ class RoundsWandbLogger(OpenWandbLogger):
         entity: str | None = None,
         tags: list[str] | None = None,
         save_dir: str | None = None,
+        notes: str | None = None,
+        system_metrics: bool = False,
+        artifacts: bool = False,
     ) -> None:
         super().__init__(project=project, offline=offline, entity=entity, tags=tags, save_dir=save_dir or ".")
-        self._directory = save_dir
-        self._round: _Round | None = None
+        self._directory, self._notes, self._tags = save_dir, notes, tags or []
+        self._system_metrics = system_metrics
+        self.artifacts = artifacts
+        self.has_failed = False
+        self._past: Callable[[], Sequence[LoggedTraining]] = tuple
+        self._alone = False
+        self._best = BestValues()
+        self._training: LoggedTraining | None = None
+        self._has_rows_before = False  # whether what the training has measured in other processes is logged
         self._last_step = 0
+        self._there = self._logged = -1  # the last steps that the run had before this process, and has now
         self._exit_code = 0
         self._hooks: tuple[Any, Any] | None = None  # the interpreter's, while W&B's are in their place
 
@@ -96,19 +128,32 @@ class RoundsWandbLogger(OpenWandbLogger):
     @property
     @override
     def experiment(self) -> "Run | RunDisabled":
-        """The W&B run, started on first use.
-
-        Raises:
-            UserError: W&B refuses to start it, for want of an account for instance.
-        """
+        """The W&B run, started on first use; after W&B has failed, one on which every method does nothing."""
         if rank_zero_only.rank > 0:  # type: ignore[attr-defined]
-            return super().experiment  # type: ignore[no-any-return]  # on which every method does nothing
-        if self.open_run is None:
-            self.open_run = self._start()
-        return self.open_run
+            return super().experiment  # type: ignore[no-any-return]
+        if self.open_run is None and not self.has_failed:
+            try:
+                self._start()
+            except Exception as error:
+                self.give_up(error, "log in, or set WANDB_MODE=offline or disabled; ")
+        return DummyLogger().experiment if self.open_run is None else self.open_run  # type: ignore[return-value]
 
-    def begin_run(self, *, run_id: str, name: str, group: str, save_dir: Path, config: dict[str, Any]) -> None:
-        """Name the W&B run that the following rounds belong to; any other that is open is finished first.
+    def begin_run(
+        self,
+        *,
+        run_id: str,
+        name: str,
+        group: str,
+        save_dir: Path,
+        config: dict[str, Any],
+        job_type: str | None = None,
+        notes: str | None = None,
+        tags: Sequence[str] = (),
+        schema: Schema | None = None,
+        past: Callable[[], Sequence[LoggedTraining]] = tuple,
+        alone: bool = True,
+    ) -> None:
+        """Name the W&B run that the following trainings belong to; any other that is open is finished first.
 
         Args:
             run_id: always the same for the same (experiment, replicate, method, branch), so that a process that takes
@@ -117,62 +162,118 @@ class RoundsWandbLogger(OpenWandbLogger):
             group: what W&B groups runs by, the experiment.
             save_dir: directory in which W&B makes its directory `wandb`, unless the logger was made with one.
             config: the run's configuration as W&B shows it; plain values and dictionaries, without "." in keys.
+            job_type: what W&B calls the kind of run, the method.
+            notes: unless the logger was made with some.
+            tags: besides those that the logger was made with.
+            schema: of its metrics, whose best values its summary has.
+            past: the trainings of the run that are finished, of which what the run does not hold is logged.
+            alone: whether no other process may be logging to it, so that the files of killed ones are mended.
         """
         if self.open_run is not None and run_id == self.run_id:
             return
         self._close()
-        self._round = None
+        self._training, self._past, self._alone = None, past, alone
+        self._best = BestValues(Schema() if schema is None else schema)
         self.describe_run(
-            run_id=run_id, name=name, directory=self._directory or str(save_dir), group=group, config=config
+            run_id=run_id,
+            name=name,
+            directory=self._directory or str(save_dir),
+            group=group,
+            config=config,
+            job_type=job_type,
+            notes=self._notes or notes,
+            tags=list(dict.fromkeys([*self._tags, *tags])) or None,
         )
 
-    def begin_round(self, *, round: int, density: float, offset: int) -> None:
-        """Log what follows as belonging to a round.
+    def begin_training(self, training: LoggedTraining) -> None:
+        """Log what follows as belonging to a training of the run.
 
         Args:
-            round: which round, from 0.
-            density: its share of weights remaining, in (0, 1].
-            offset: iterations of all rounds of this run before it; added to every step.
+            training: its rows that other processes have measured are logged first, where the run does not have them.
         """
-        self._round, self._last_step = _Round(round, density, offset), offset
+        self._training, self._last_step, self._has_rows_before = training, training.offset, False
 
     @override
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    @_or_without
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log values against the step and, in a round, with `round`, `density` and `iteration` beside them.
 
         Args:
             metrics: name to value.
             step: iterations of this training so far; as before where it is left out.
         """
-        if self._round is None:
+        if (training := self._training) is None:
             super().log_metrics(metrics, step)
             return
         if step is not None:
-            self._last_step = self._round.offset + step
-        iteration = self._last_step - self._round.offset
-        self._log({**metrics, "round": self._round.round, "density": self._round.density, "iteration": iteration})
-
-    @rank_zero_only
-    def end_round(self, summary: Mapping[str, float]) -> None:
-        """Log what came of the round, as `round/NAME`, which W&B draws against `round/density`.
-
-        Args:
-            summary: name to value, such as `early_stop_iteration`.
-
-        Raises:
-            RuntimeError: no round was begun.
-        """
-        if self._round is None:
-            raise RuntimeError("end_round without begin_round")
-        row = {"round/round": float(self._round.round), **{f"round/{name}": value for name, value in summary.items()}}
-        for name in row:
-            # Each by its full name: W&B leaves open which of two patterns wins, and "*" is defined as well.
-            self.experiment.define_metric(name, step_metric=ROUND_DENSITY)
-        self._log({**row, ROUND_DENSITY: self._round.density})
+            self._last_step = training.offset + step
+            if not self._has_rows_before:
+                self._has_rows_before = True
+                self._log_rows(training, before=step)
+        self._log(training.row(metrics, self._last_step), self._last_step)
 
     @override
-    @rank_zero_only
+    @_or_without
+    def log_hyperparams(self, params: Any) -> None:
+        super().log_hyperparams(params)
+
+    @override
+    @_or_without
+    def log_table(
+        self, key: str, columns: Any = None, data: Any = None, dataframe: Any = None, step: Any = None
+    ) -> None:
+        """Log a table, as `WandbLogger` does; the path of a picture in a cell becomes the picture."""
+        import wandb
+
+        if data is not None:
+            data = [[wandb.Image(str(cell)) if isinstance(cell, Path) else cell for cell in row] for row in data]
+        super().log_table(key, columns, data, dataframe, step)
+
+    @_or_without
+    def log_beside(self, values: Mapping[str, Any]) -> None:
+        """Log what was measured of the trained network, at no iteration, in the history and the summary."""
+        self._run().log(dict(values))
+
+    @_or_without
+    def log_files(self, artifact: "Callable[[], Artifact]", aliases: Sequence[str], parents: Sequence[str]) -> None:
+        """Log an artifact.
+
+        Args:
+            artifact: makes it.
+            aliases: of this version of it.
+            parents: names of the artifacts that it was made from; W&B looks them up, which it can only do online.
+        """
+        run = self._run()
+        for name in parents if not getattr(run, "offline", True) else ():
+            with suppress(ValueError):  # it was not logged: its lineage is in the metadata all the same
+                run.use_artifact(name)
+        run.log_artifact(artifact(), aliases=list(aliases))
+
+    def end_training(self, summary: Mapping[str, float] | None = None) -> None:
+        """Log rows of metrics.csv that nobody has logged, such as one of the end, and what came of the training.
+
+        Args:
+            summary: name to value, such as `early_stop_iteration`; logged as `round/NAME`, which W&B draws against
+                `round/density`.
+
+        Raises:
+            RuntimeError: no training was begun.
+        """
+        if self._training is None:
+            raise RuntimeError("end_training without begin_training")
+        self._end_training(self._training, summary)
+
+    @_or_without
+    def _end_training(self, training: LoggedTraining, summary: Mapping[str, float] | None) -> None:
+        self._run()
+        for step, values in training.rows():
+            if step > self._logged:
+                self._log(training.row(values, step), step)
+        if summary is not None:
+            self._log_summary(training, summary)
+
+    @override
+    @_or_without
     def finalize(self, status: str) -> None:
         """Note how a training ended; the run stays open for the next."""
         super().finalize(status)
@@ -181,38 +282,108 @@ class RoundsWandbLogger(OpenWandbLogger):
     def finish(self) -> None:
         """End the W&B run, if one was started, and W&B's background process with it."""
         self._close()
-        if self._hooks is not None:
-            import wandb
+        self._teardown()
 
-            wandb.teardown()
-            (sys.exit, sys.excepthook), self._hooks = self._hooks, None
+    def complete(self) -> None:
+        """Log what the run lacks of the trainings that are finished, if its files lack any; then end it."""
+        self._complete()
+        self.finish()
 
-    def _start(self) -> "Run":
+    @_or_without
+    def _complete(self) -> None:
+        if self.run_id is None or os.environ.get("WANDB_MODE") == "disabled":
+            return
+        mend(Path(str(self.save_dir)), self.run_id)
+        if last_step(Path(str(self.save_dir)), self.run_id) < max(each.last_step for each in self._past()):
+            self._run()
+
+    def give_up(self, error: Exception, remedy: str = "") -> None:
+        """Say that W&B has failed and what to do, and log nothing more."""
+        self.has_failed, self.open_run = True, None
+        warnings.warn(
+            f"W&B has failed ({one_line(error) or type(error).__name__}); {remedy}the training goes on without it, and "
+            "the next command logs what is missing",
+            stacklevel=3,
+        )
+        self._teardown()
+
+    def _run(self) -> "Run":
+        run = self.experiment
+        if self.has_failed:
+            raise RuntimeError("W&B has not started")  # which is said already
+        return run  # type: ignore[return-value]
+
+    def _start(self) -> None:
         with _no_telemetry():
             import wandb
 
         mode = os.environ.get("WANDB_MODE") or ("offline" if self.is_offline else None)
         directory = None if mode == "disabled" else self.save_dir  # W&B would make it, and leave it empty
+        if directory is not None and self.run_id is not None:
+            if self._alone:
+                mend(Path(directory), self.run_id)
+            self._there = last_step(Path(directory), self.run_id)
         options = {**self.init_options, "dir": directory, "mode": mode, "reinit": "finish_previous"}
+        settings = _QUIET | dict.fromkeys(_SYSTEM, not self._system_metrics)
         self._hooks = self._hooks or (sys.exit, sys.excepthook)
-        try:
-            with _no_telemetry():
-                run = wandb.init(**options, settings=_QUIET)
-        except (wandb.Error, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"W&B does not start ({reason}); log in, or set WANDB_MODE=offline or disabled") from None
+        with _no_telemetry():
+            run = self.open_run = wandb.init(**options, settings=settings)
+        if not run.offline and not run.disabled:  # what did not arrive there is missing, whatever the files hold
+            self._there = (
+                int(
+                    run.summary.get(GLOBAL_STEP, -1)  # type: ignore[no-untyped-call]
+                )
+                if run.resumed
+                else -1
+            )
+        self._logged = self._there
         run.define_metric(GLOBAL_STEP)
         run.define_metric("*", step_metric=GLOBAL_STEP, step_sync=True)
         run.define_metric(ROUND_DENSITY)
-        return run
+        for training in self._past() if mode != "disabled" else ():
+            self._log_rows(training)
+            if training.finished is not None:
+                self._log_summary(training, training.finished)
 
-    def _log(self, row: dict[str, float]) -> None:
-        run = self.experiment
-        # W&B's own step follows too: offline it would restart at 0 in a second directory of the same id, and upload
-        # one directory over the other.
-        run.log({**row, GLOBAL_STEP: self._last_step}, step=max(self._last_step, run.step), commit=True)
+    def _log_rows(self, training: LoggedTraining, before: float = math.inf) -> None:
+        _ = self._run()  # which says what is there
+        for step, values in training.rows(before):
+            self._log(training.row(values, step), step)
+
+    def _log_summary(self, training: LoggedTraining, values: Mapping[str, float]) -> None:
+        self._log(training.summary(values), training.end)
+
+    def _log(self, row: Mapping[str, Any], step: int) -> None:
+        """Log a row unless the run has it; its best values are those of all rows, wherever they were logged."""
+        run = self._run()
+        for name in row:
+            # Each by its full name: W&B leaves open which of two patterns wins, and "*" is defined as well.
+            if name.startswith(SUMMARY) and name != ROUND_DENSITY:
+                best = "none" if self._best.has_direction(name) else None
+                run.define_metric(name, step_metric=ROUND_DENSITY, summary=best)
+            elif self._best.has_direction(name) and name not in self._best.values:
+                run.define_metric(name, step_metric=GLOBAL_STEP, step_sync=True, summary="none")
+        if step > self._there:
+            run.log({**row, GLOBAL_STEP: step})
+            self._logged = max(self._logged, step)
+        if better := self._best.update(row):
+            run.summary.update(better)
 
     def _close(self) -> None:
-        if self.open_run is not None:
-            self.open_run.finish(exit_code=self._exit_code)
-            self.open_run, self._exit_code = None, 0
+        run, self.open_run = self.open_run, None
+        if run is not None:
+            try:
+                run.finish(exit_code=self._exit_code)
+            except Exception as error:
+                self.give_up(error)
+        self._there = self._logged = -1
+        self._exit_code = 0
+
+    def _teardown(self) -> None:
+        if self._hooks is None:
+            return
+        import wandb
+
+        with suppress(Exception):  # its process may be gone
+            wandb.teardown()
+        (sys.exit, sys.excepthook), self._hooks = self._hooks, None

@@ -36,7 +36,7 @@ def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LotteryLoop
     start, masks = loop.starting_point(SETTING.seed)
     made = bench_cli(loop.OPTIMIZERS[request.param][0], eval_every=SETTING.sizes.eval_every)
     reference = loop.reference_loop(SETTING, data, request.param)
-    with loggers(made, tmp_path) as logging:
+    with loggers(made, data, tmp_path, iterations=SETTING.sizes.iterations, seed=SETTING.seed) as logging:
         ours = LotteryLoop(
             *(made, data, start, masks),
             iterations=SETTING.sizes.iterations,

@@ -99,7 +99,16 @@ def lottery(
         config={},
         threads=torch.get_num_threads(),
         make_trainer=make_trainer,
-        loggers=LotteryLoggers(make=make_loggers, layout=layout, config={"pruning": settings}),
+        loggers=LotteryLoggers(
+            make=make_loggers,
+            layout=layout,
+            config={"pruning": settings},
+            model=model,
+            data=data,
+            settings=options,
+            seed=seed,
+            iterations=ITERATIONS,
+        ),
         progress=ExperimentProgress(1),
     )
     data.prepare()

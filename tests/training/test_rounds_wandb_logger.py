@@ -1,14 +1,17 @@
+import base64
 import copy
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
-import wandb
 from helpers import wandb_offline
 from helpers.waiting import wait_until
 from jsonargparse import ArgumentParser
@@ -16,12 +19,19 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from app.common.errors import UserError
+import wandb
+from app.common.metrics import Metric, Schema, accuracy, loss
 from app.training.rounds_wandb_logger import RoundsWandbLogger
+from app.training.wandb_history import LoggedTraining
 
 # torch 2.13 says so wherever Lightning 2.6.6 makes a loader.
 pytestmark = pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning")
 ITERATIONS = 4
+REPOSITORY = Path(__file__).resolve().parents[2]
+BLOCK = 32768  # of W&B's files, which are written a block at a time
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.fixture(autouse=True)
@@ -77,31 +87,30 @@ def fit(logger, module=None):
     trainer.fit(module or Regression(), torch.ones(ITERATIONS, 3, 2))
 
 
-def begin_run(logger, tmp_path, run_id="abc"):
-    logger.begin_run(run_id=run_id, name="iterative 0", group="mnist", save_dir=tmp_path, config={"rounds": 2})
+def begin_run(logger, tmp_path, run_id="abc", **options):
+    described = {"name": "iterative 0", "group": "mnist", "config": {"rounds": 2}} | options
+    logger.begin_run(run_id=run_id, save_dir=tmp_path, **described)
 
 
 def train_rounds(tmp_path, densities=(1.0, 0.8)):
     logger = RoundsWandbLogger(tags=["tree"])
-    begin_run(logger, tmp_path)
+    begin_run(logger, tmp_path, job_type="iterative", notes="of a method", tags=["LeNet", "tree"])
     for round_, density in enumerate(densities):
-        logger.begin_round(round=round_, density=density, offset=round_ * ITERATIONS)
+        logger.begin_training(LoggedTraining(length=ITERATIONS, round=round_, density=density))
         fit(logger)
-        logger.end_round({"test_accuracy": 0.9 + round_ / 100})
+        logger.end_training({"test_accuracy": 0.9 + round_ / 100})
     logger.finish()
     (path,) = wandb_offline.files(tmp_path)
     return path
 
 
-def one(path, kind):
-    (record,) = [getattr(record, kind) for record in wandb_offline.records(path) if record.HasField(kind)]
-    return record
-
-
 def test_rounds_are_one_run_whose_steps_count_on(tmp_path):
     rows = [row for row in wandb_offline.history(train_rounds(tmp_path)) if "train/loss" in row]
 
-    assert [row["trainer/global_step"] for row in rows] == list(range(2 * ITERATIONS))
+    assert [row["trainer/global_step"] for row in rows] == [
+        *range(ITERATIONS),
+        *range(ITERATIONS + 2, 2 * ITERATIONS + 2),
+    ]
     assert [row["iteration"] for row in rows] == 2 * list(range(ITERATIONS))
     assert [row["round"] for row in rows] == ITERATIONS * [0] + ITERATIONS * [1]
     assert [row["density"] for row in rows] == ITERATIONS * [1.0] + ITERATIONS * [0.8]
@@ -114,28 +123,45 @@ def test_round_summaries_stand_against_density(tmp_path):
 
     summaries = [row for row in wandb_offline.history(path) if "round/density" in row]
     columns = "round/density", "round/round", "round/test_accuracy", "trainer/global_step"
-    assert [tuple(row[column] for column in columns) for row in summaries] == [(1.0, 0, 0.9, 3), (0.8, 1, 0.91, 7)]
+    ends = ITERATIONS + 1, 2 * ITERATIONS + 3
+    assert [tuple(row[column] for column in columns) for row in summaries] == [
+        (1.0, 0, 0.9, ends[0]),
+        (0.8, 1, 0.91, ends[1]),
+    ]
 
-    metrics = [record.metric for record in wandb_offline.records(path) if record.HasField("metric")]
-    axes = {metric.name: metric.step_metric for metric in metrics if metric.name}
+    metrics = [record["metric"] for record in wandb_offline.records(path) if record["type"] == "metric"]
+    axes = {metric["name"]: metric.get("step_metric", "") for metric in metrics if "name" in metric}
     assert axes["round/test_accuracy"] == axes["round/round"] == "round/density"
     assert axes["round/density"] == axes["trainer/global_step"] == ""
-    assert {metric.glob_name: metric.step_metric for metric in metrics if not metric.name} == {
-        "*": "trainer/global_step"
-    }
+    globs = {metric["glob_name"]: metric["step_metric"] for metric in metrics if "name" not in metric}
+    assert globs == {"*": "trainer/global_step"}
 
 
 def test_the_run_says_whose_it_is(tmp_path):
-    run = one(train_rounds(tmp_path), "run")
+    run = wandb_offline.run(train_rounds(tmp_path))
 
-    assert (run.run_id, run.display_name, run.run_group, run.project) == (
-        "abc",
-        "iterative 0",
-        "mnist",
-        "trees-and-tickets",
-    )
-    assert list(run.tags) == ["tree"]
-    assert {item.key: item.value_json for item in run.config.update}["rounds"] == "2"
+    named = {"run_id": "abc", "display_name": "iterative 0", "run_group": "mnist", "job_type": "iterative"}
+    assert {name: run[name] for name in named} == named
+    assert (run["project"], run["notes"], run["tags"]) == ("trees-and-tickets", "of a method", ["tree", "LeNet"])
+    assert run["config"]["update"]["rounds"] == 2
+
+
+def test_the_summary_has_the_best_of_each_metric_by_its_direction(tmp_path):
+    logger = RoundsWandbLogger()
+    schema = Schema([loss("val_loss"), accuracy("test_accuracy"), Metric(name="noise")])
+    begin_run(logger, tmp_path, schema=schema)
+    for round_, values in enumerate([(0.5, 0.7, 1.0, 8.0), (0.2, 0.9, 2.0, 3.0), (0.4, 0.8, 3.0, 5.0)]):
+        logger.begin_training(LoggedTraining(length=1, round=round_, density=0.8**round_))
+        logger.log_metrics(dict(zip(("val_loss", "test_accuracy", "noise", "lr"), values, strict=True)), step=1)
+        logger.end_training(
+            {"early_stop_val_loss": values[0], "final_test_accuracy": values[1], "early_stop_iteration": 9}
+        )
+    logger.finish()
+    (path,) = wandb_offline.files(tmp_path)
+    summary = wandb_offline.run(path)["summary"]
+    best = {"val_loss": 0.2, "test_accuracy": 0.9, "noise": 3.0, "lr": 5.0}
+    assert {name: summary[name] for name in best} == best
+    assert (summary["round/early_stop_val_loss"], summary["round/final_test_accuracy"]) == (0.2, 0.9)
 
 
 def test_another_run_ends_the_one_before(tmp_path):
@@ -143,26 +169,47 @@ def test_another_run_ends_the_one_before(tmp_path):
     for run_id in "ab":
         begin_run(logger, tmp_path, run_id)
         begin_run(logger, tmp_path, run_id)  # the same again goes on
-        logger.begin_round(round=0, density=1.0, offset=0)
+        logger.begin_training(LoggedTraining(length=ITERATIONS, round=0, density=1.0))
         logger.log_metrics({"val_loss": 1.0}, step=0)
-    with pytest.raises(RuntimeError, match="without begin_round"):
-        begin_run(logger, tmp_path, "c") or logger.end_round({})
+    with pytest.raises(RuntimeError, match="without begin_training"):
+        begin_run(logger, tmp_path, "c") or logger.end_training({})
     logger.finish()
 
     paths = wandb_offline.files(tmp_path)
-    assert sorted(one(path, "run").run_id for path in paths) == ["a", "b"]
+    assert sorted(wandb_offline.run(path)["run_id"] for path in paths) == ["a", "b"]
     assert [len(wandb_offline.history(path)) for path in paths] == [1, 1]
 
 
-def test_a_killed_run_goes_on_in_a_second_directory_of_the_same_id(tmp_path):
-    rows = 500
+def written(tmp_path, rows):
+    """A metrics.csv, as it is when a training goes on from its last row."""
+    path = tmp_path / "metrics.csv"
+    path.write_text("iteration,val_loss\n" + "".join(f"{row},{value(row)}\n" for row in range(rows)))
+    return path
 
-    def train(start):
+
+def value(row):
+    return 1 / (1 + row)
+
+
+def log(logger, rows):
+    for row in rows:
+        logger.log_metrics({"val_loss": value(row)}, step=row)
+
+
+def whole(paths):
+    """What is uploaded of the directories of a run, one after the other."""
+    return [(row["trainer/global_step"], row["val_loss"]) for path in paths for row in wandb_offline.history(path)]
+
+
+def test_a_killed_run_goes_on_with_the_rows_that_its_file_lacks(tmp_path):
+    rows, saved = 500, 300
+    training = LoggedTraining(length=rows, round=0, density=1.0, metrics=written(tmp_path, saved))
+
+    def train(numbers):
         logger = RoundsWandbLogger()
         begin_run(logger, tmp_path)
-        logger.begin_round(round=0, density=1.0, offset=0)
-        for step in range(start, rows):
-            logger.log_metrics({"val_loss": 1.0}, step=step)
+        logger.begin_training(training)
+        log(logger, numbers)
         return logger
 
     with warnings.catch_warnings():
@@ -170,21 +217,137 @@ def test_a_killed_run_goes_on_in_a_second_directory_of_the_same_id(tmp_path):
         child = os.fork()
     if not child:
         try:
-            train(start=0)
-            while wandb_offline.files(tmp_path)[0].stat().st_size < wandb_offline.BLOCK:
+            train(range(rows))
+            while wandb_offline.files(tmp_path)[0].stat().st_size < BLOCK:
                 time.sleep(0.01)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-    train(start=10).finish()
+    (killed,) = wandb_offline.files(tmp_path)
+    data = killed.read_bytes()
+    killed.write_bytes(data[: len(data) // 2])  # as if it had been killed in the middle of a row, and before `saved`
+    held = len(wandb_offline.history(killed))
+    assert 0 < held < saved
 
+    train(range(saved, rows)).finish()
     paths = wandb_offline.files(tmp_path)
-    assert [one(path, "run").run_id for path in paths] == ["abc", "abc"]
-    killed, resumed = ([row["trainer/global_step"] for row in wandb_offline.history(path)] for path in paths)
-    assert killed == list(range(len(killed)))
-    assert 0 < len(killed) <= rows
-    assert resumed == list(range(10, rows))
-    assert [row["_step"] for row in wandb_offline.history(paths[1])] == resumed
+    assert [wandb_offline.run(path)["run_id"] for path in paths] == ["abc", "abc"]
+    assert whole(paths) == [(row, value(row)) for row in range(rows)]
+    assert len(wandb_offline.history(paths[0])) == held
+    assert wandb_offline.run(paths[1])["summary"]["val_loss"] == value(rows - 1)
+
+
+def test_a_torn_file_is_removed_and_all_is_logged_again(tmp_path):
+    logger = RoundsWandbLogger()
+    begin_run(logger, tmp_path)
+    logger.begin_training(LoggedTraining(length=9))
+    log(logger, range(4))
+    logger.finish()
+    (path,) = wandb_offline.files(tmp_path)
+    path.write_bytes(path.read_bytes()[:7])
+
+    logger = RoundsWandbLogger()
+    begin_run(logger, tmp_path)
+    logger.begin_training(LoggedTraining(length=9, metrics=written(tmp_path, 4)))
+    log(logger, range(3, 6))
+    logger.finish()
+    (again,) = wandb_offline.files(tmp_path)
+    assert whole([again]) == [(row, value(row)) for row in range(6)]
+
+
+def test_finished_trainings_are_logged_where_the_run_lacks_them(tmp_path):
+    finished = {"early_stop_val_loss": 0.25}
+    rounds = [
+        LoggedTraining(length=4, round=round_, density=1 - round_ / 10, metrics=written(tmp_path, 5), finished=finished)
+        for round_ in range(3)
+    ]
+
+    def complete(past):
+        logger = RoundsWandbLogger()
+        begin_run(logger, tmp_path, past=lambda: past)
+        logger.complete()
+
+    complete(rounds[:2])
+    complete(rounds)
+    complete(rounds)  # nothing is missing, and no third directory
+    first, second = wandb_offline.files(tmp_path)
+    steps = [[row["trainer/global_step"] for row in wandb_offline.history(path)] for path in (first, second)]
+    assert steps == [[*range(12)], [*range(12, 18)]]
+    summaries = [row for path in (first, second) for row in wandb_offline.history(path) if "round/round" in row]
+    assert [row["round/density"] for row in summaries] == pytest.approx([1.0, 0.9, 0.8])
+
+
+def test_rows_of_the_end_are_logged_with_the_end(tmp_path):
+    logger = RoundsWandbLogger()
+    begin_run(logger, tmp_path)
+    logger.begin_training(LoggedTraining(length=9, metrics=tmp_path / "metrics.csv"))
+    log(logger, range(4))
+    written(tmp_path, 6)
+    logger.end_training()
+    logger.finish()
+    assert whole(wandb_offline.files(tmp_path)) == [(row, value(row)) for row in range(6)]
+
+
+FAILING = """
+import os, signal, sys
+from pathlib import Path
+from app.training.rounds_wandb_logger import RoundsWandbLogger
+from app.training.wandb_history import LoggedTraining
+
+folder = Path(sys.argv[1])
+logger = RoundsWandbLogger()
+logger.begin_run(run_id="abc", name="a", group="b", save_dir=folder, config={})
+logger.begin_training(LoggedTraining(length=9, metrics=folder / "metrics.csv"))
+logger.log_metrics({"val_loss": 1.0}, step=0)
+(service,) = (pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split())
+os.kill(int(service), signal.SIGKILL)
+for step in range(1, 4):
+    logger.log_metrics({"val_loss": 0.5}, step=step)
+logger.end_training({"test_accuracy": 0.5})
+logger.log_table("t", ["a"], [[1]])
+logger.experiment.log({})
+logger.finish()
+print("trained")
+"""
+
+
+def test_a_failure_of_wandb_ends_no_training_and_is_one_line(tmp_path):
+    """In a process of its own, whose end is to be as quiet."""
+    written(tmp_path, 4)
+    command = [sys.executable, "-W", "ignore::ResourceWarning", "-c", FAILING, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    assert (done.returncode, done.stdout) == (0, "trained\n"), done.stderr
+    (told,) = (line for line in done.stderr.splitlines() if not line.startswith(" "))
+    assert "W&B has failed (Connection lost); the training goes on without it, and the next command logs what" in told
+
+    logger = RoundsWandbLogger()
+    begin_run(logger, tmp_path, past=lambda: [LoggedTraining(length=9, metrics=tmp_path / "metrics.csv")])
+    logger.complete()
+    assert whole(wandb_offline.files(tmp_path))[-3:] == [(row, value(row)) for row in range(1, 4)]
+
+
+def test_the_path_of_a_picture_in_a_table_becomes_the_picture(tmp_path):
+    picture = tmp_path / "tree.png"
+    picture.write_bytes(PNG)
+    logger = RoundsWandbLogger(save_dir=str(tmp_path))
+    logger.log_table("trees", ["words", "tree"], [["a b", picture]])
+    logger.finish()
+    (path,) = wandb_offline.files(tmp_path)
+    (artifact,) = (record["artifact"] for record in wandb_offline.records(path) if record["type"] == "artifact")
+    files = {Path(file["path"]).name: Path(file["local_path"]) for file in artifact["manifest"]["contents"]}
+    assert files["tree.png"].read_bytes() == PNG
+    ((words, tree),) = json.loads(files["trees.table.json"].read_text())["data"]
+    assert words == "a b"
+    assert Path(tree["path"]).name == "tree.png"
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_system_metrics_are_an_option(tmp_path, on):
+    logger = RoundsWandbLogger(save_dir=str(tmp_path), system_metrics=on)
+    logger.log_metrics({"val_loss": 1.0}, step=0)
+    settings = logger.experiment.settings
+    assert {settings.x_disable_stats, settings.x_disable_machine_info} == {not on}
+    logger.finish()
 
 
 def test_wandb_mode_disabled_wins_and_leaves_nothing(tmp_path, monkeypatch):
@@ -193,9 +356,9 @@ def test_wandb_mode_disabled_wins_and_leaves_nothing(tmp_path, monkeypatch):
         user.setenv("WANDB_MODE", "disabled")
         logger = RoundsWandbLogger()
         begin_run(logger, tmp_path / "runs")
-        logger.begin_round(round=0, density=1.0, offset=0)
+        logger.begin_training(LoggedTraining(length=ITERATIONS, round=0, density=1.0))
         fit(logger)
-        logger.end_round({"test_accuracy": 0.9})
+        logger.end_training({"test_accuracy": 0.9})
         logger.finish()
         assert os.environ["WANDB_MODE"] == "disabled"
 
@@ -210,7 +373,7 @@ def test_by_itself_it_is_a_plain_logger(tmp_path):
     logger.finish()
 
     (path,) = wandb_offline.files(tmp_path)
-    assert one(path, "run").project == "mine"
+    assert wandb_offline.run(path)["project"] == "mine"
     rows = wandb_offline.history(path)
     assert [row["trainer/global_step"] for row in rows] == 2 * list(range(ITERATIONS))
     assert {key for row in rows for key in row if not key.startswith("_")} == {
@@ -231,7 +394,7 @@ def test_the_run_ends_as_the_training_did(tmp_path, diverges, exit_code):
     logger.finish()
 
     (path,) = wandb_offline.files(tmp_path)
-    assert one(path, "exit").exit_code == exit_code
+    assert wandb_offline.run(path)["exit_code"] == exit_code
 
 
 def test_it_prints_nothing_and_starts_only_when_used(tmp_path, capfd):
@@ -252,10 +415,10 @@ def test_other_ranks_do_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(wandb, "init", None)
     logger = RoundsWandbLogger()
     begin_run(logger, tmp_path)
-    logger.begin_round(round=0, density=1.0, offset=0)
+    logger.begin_training(LoggedTraining(length=ITERATIONS, round=0, density=1.0))
     logger.log_metrics({"val_loss": 1.0}, step=0)
     logger.log_hyperparams({"lr": 0.1})
-    logger.end_round({})
+    logger.end_training({})
     logger.finalize("success")
     logger.experiment.log({})
     logger.finish()
@@ -266,8 +429,10 @@ def test_what_wandb_refuses_is_said_in_one_line(tmp_path):
     logger = RoundsWandbLogger(save_dir=str(tmp_path))
     with pytest.MonkeyPatch.context() as user:
         user.setenv("WANDB_MODE", "of")
-        with pytest.raises(UserError, match=r"^W&B does not start \(.*WANDB_MODE=offline or disabled$"):
+        with pytest.warns(UserWarning, match=r"^W&B has failed \(.*set WANDB_MODE=offline or disabled; the") as caught:  # noqa: PT031
             logger.log_metrics({"val_loss": 1.0}, step=0)
+            logger.log_metrics({"val_loss": 1.0}, step=1)
+        assert len(caught) == 1
         logger.finish()
 
 

@@ -1,52 +1,136 @@
-"""A lottery in W&B: which runs there are, and what each holds."""
+"""A lottery in W&B: which runs there are, what each holds, and what arrives of them with `wandb sync`."""
 
 import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import wandb
 from helpers import wandb_offline
 from helpers.tiny_lottery import ITERATIONS, lottery
+from helpers.wandb_server import served
 
-from app.runs.table import read_results
+import wandb
+from app.common.errors import Interrupted
+from app.runs.table import Result, read_metrics, read_results
 from app.training.rounds_wandb_logger import RoundsWandbLogger
 
+OPTIONS: dict[str, Any] = {"methods": ["iterative", "one_shot"], "random_reinit": 2}
+# Runs and the rounds that they train.
+RUNS = {
+    "dense": [0],
+    "iterative": [1, 2],
+    "one_shot": [1, 2],
+    "random_reinit/0": [1, 2],
+    "random_reinit/1": [1, 2],
+}
+README = Path(__file__).resolve().parents[2] / "README.md"
 
-def test_one_run_per_replicate_method_and_branch(tmp_path: Path) -> None:
+
+def draw(root: Path, *, killed_after: int | None = None) -> None:
+    """Draw the lottery with W&B's logger, in part if it is killed."""
+    drawn = lottery(root, make_loggers=lambda: [RoundsWandbLogger()], **OPTIONS)
+    train, left = drawn.train, [killed_after]
+
+    def trained(job: Any) -> Result:
+        if left[0] == 0:
+            raise Interrupted
+        left[0] = None if left[0] is None else left[0] - 1
+        return train(job)
+
+    object.__setattr__(drawn, "train", trained)
+    try:
+        drawn.run()
+        train.loggers.finish()
+        train.loggers.complete(drawn.finished)
+    except Interrupted:
+        train.loggers.finish()
+    finally:
+        wandb.teardown()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A lottery that was killed after five networks, when W&B had written one file in part, and another not at all."""
+    root = tmp_path_factory.mktemp("runs") / "tiny"
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("WANDB_MODE", raising=False)
-        options = {"methods": ["iterative", "one_shot"], "random_reinit": 2}
-        drawn = lottery(tmp_path / "tiny", make_loggers=lambda: [RoundsWandbLogger()], **options)
-        try:
-            drawn.run()
-        finally:
-            drawn.train.loggers.finish()
-            wandb.teardown()
+        draw(root, killed_after=5)
+        of = {wandb_offline.run(path)["display_name"].partition("/")[2]: path for path in wandb_offline.files(root)}
+        data = of["iterative"].read_bytes()
+        of["iterative"].write_bytes(data[: len(data) * 2 // 3])
+        of["dense"].write_bytes(of["dense"].read_bytes()[:7])
+        draw(root)
         assert "WANDB_SERVICE" not in os.environ
+        yield root
 
-    runs = {}
-    for path in wandb_offline.files(tmp_path / "tiny"):
-        (run,) = [record.run for record in wandb_offline.records(path) if record.HasField("run")]
-        runs[run.display_name] = (run, wandb_offline.history(path))
-    names = ("dense", "iterative", "one_shot", "random_reinit_0", "random_reinit_1")
-    assert set(runs) == {f"tiny/replicate_0/{name}" for name in names}
-    assert len({run.run_id for run, _ in runs.values()}) == 5
-    assert {run.run_group for run, _ in runs.values()} == {"tiny"}
 
-    rows = {(row.method, row.round, row.branch): row for row in read_results(tmp_path / "tiny/results.csv")}
-    for name in names:
-        _, history = runs[f"tiny/replicate_0/{name}"]
-        steps = [row["trainer/global_step"] for row in history if "val_loss" in row]
-        assert steps == sorted(steps)
-        rounds = [0] if name == "dense" else [1, 2]
-        assert {row["round"] for row in history if "val_loss" in row} == set(rounds)
-        assert steps[0] == rounds[0] * ITERATIONS
-        assert steps[-1] == (rounds[-1] + 1) * ITERATIONS
-        method, branch = (name[:-2], int(name[-1])) if name.startswith("random") else (name, 0)
-        summaries = [row for row in history if "round/density" in row]
-        assert [row["round/round"] for row in summaries] == rounds
-        for summary in summaries:
-            row = rows[method, summary["round/round"], branch]
-            assert summary["round/density"] == pytest.approx(row.density)
-            assert summary["round/early_stop_test_accuracy"] == pytest.approx(row.value("early_stop_test_accuracy"))
-            assert summary["round/early_stop_iteration"] == row.early_stop_iteration
+@pytest.fixture(scope="module")
+def uploaded(drawn: Path) -> dict[str, list[dict[str, Any]]]:
+    """The history of every run, by its name, as a server has it after the README's line."""
+    line = re.search(r"^wandb sync runs/EXPERIMENT/(\S+)$", README.read_text(), re.MULTILINE)
+    assert line is not None
+    with served() as server:
+        environment = {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": "a" * 40, "WANDB_ERROR_REPORTING": "false"}
+        command = f"{sys.executable} -m wandb sync {drawn}/{line[1]}"
+        subprocess.run(command, shell=True, check=True, capture_output=True, env={**os.environ, **environment})
+        return {run.described["displayName"].partition("/")[2]: run.history for run in server.runs.values()}
+
+
+def test_one_run_per_replicate_method_and_branch(drawn: Path) -> None:
+    runs = {wandb_offline.run(path)["display_name"]: wandb_offline.run(path) for path in wandb_offline.files(drawn)}
+    assert set(runs) == {f"replicate_0/{name}" for name in RUNS}
+    assert len({run["run_id"] for run in runs.values()}) == len(RUNS)
+    assert {run["run_group"] for run in runs.values()} == {"tiny"}
+    for name, run in runs.items():
+        method = name.split("/")[1]
+        assert run["job_type"] == run["config"]["update"]["method"] == method
+    reinit = runs["replicate_0/random_reinit/1"]
+    assert "fresh weights" in reinit["notes"]
+    told = reinit["config"]["update"]
+    assert told["branch"] == 1
+    assert told["versions"].keys() >= {"torch", "lightning", "python"}
+    assert told["seeds"].keys() == {"initialisation", "split", "order", "training"}
+    assert (told["data_checksums"], told["parameters"]) == (["made up  blobs"], 4 * 12 + 12 + 2 * 12 + 12 * 3 + 3)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_row_arrives_once(uploaded: dict[str, list[dict[str, Any]]], drawn: Path, name: str) -> None:
+    rows = [row for row in uploaded[name] if "val_loss" in row]
+    steps = [row["trainer/global_step"] for row in uploaded[name] if "trainer/global_step" in row]
+    assert steps == sorted(steps)
+    assert [(row["round"], row["iteration"]) for row in rows] == [
+        (round_, iteration) for round_ in RUNS[name] for iteration in range(0, ITERATIONS + 1, 4)
+    ]
+    method, _, branch = name.partition("/")
+    for round_ in RUNS[name]:
+        folder = {"dense": "round_00", "random_reinit": f"iterative/round_{round_:02d}/random_reinit_{branch}"}
+        path = drawn / "replicate_0" / folder.get(method, f"{method}/round_{round_:02d}") / "metrics.csv"
+        for row, ours in zip([row for row in rows if row["round"] == round_], read_metrics(path), strict=True):
+            assert row["val_loss"] == pytest.approx(ours["val_loss"])
+            assert row["test_accuracy"] == pytest.approx(ours["test_accuracy"])
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_curves_over_density_begin_with_the_dense_network(
+    uploaded: dict[str, list[dict[str, Any]]], drawn: Path, name: str
+) -> None:
+    rows = {(row.method, row.round, row.branch): row for row in read_results(drawn / "results.csv")}
+    summaries = [row for row in uploaded[name] if "round/density" in row]
+    assert [row["round/round"] for row in summaries] == [0, *(round_ for round_ in RUNS[name] if round_)]
+    for summary in summaries:
+        method, _, branch = name.partition("/") if summary["round/round"] else ("dense", "", "")
+        row = rows[method, summary["round/round"], int(branch or 0)]
+        assert summary["round/density"] == pytest.approx(row.density)
+        assert summary["round/early_stop_test_accuracy"] == pytest.approx(row.value("early_stop_test_accuracy"))
+        assert summary["round/early_stop_iteration"] == row.early_stop_iteration
+
+
+def test_the_same_command_again_begins_no_run(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    before = wandb_offline.files(drawn)
+    draw(drawn)
+    assert wandb_offline.files(drawn) == before

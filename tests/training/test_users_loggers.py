@@ -10,8 +10,8 @@ from lightning.pytorch.loggers import CSVLogger
 
 from app.cli.trainer_options import PROFILER
 from app.common.errors import UserError
-from app.training.logger_runs import check_loggers, name_files
 from app.training.rounds_wandb_logger import RoundsWandbLogger
+from app.training.users_loggers import check_loggers, name_loggers
 
 TINY = (
     *("--model", "app.modules.Classifier", "--model.net", "helpers.tiny_lottery.TinyNet", "--model.num_classes", "3"),
@@ -44,7 +44,7 @@ def test_each_network_of_a_lottery_logs_under_its_name(tmp_path: Path) -> None:
 
 def test_a_version_of_the_users_stays_and_cannot_be_for_a_lottery(tmp_path: Path) -> None:
     logger = CSVLogger(tmp_path, version="mine")
-    name_files([logger], "e/seed_0")
+    name_loggers([logger], "e/seed_0", "e")
     assert logger.version == "mine"
     with pytest.raises(UserError, match="CSVLogger has the version mine, where all networks would be logged"):
         check_loggers([logger])

@@ -243,13 +243,13 @@ class StackTraining:
     def _told(self, one: Prepared, rows: Sequence[MetricsRow]) -> Result:
         """Log what was measured, now that W&B can be told of one network after the other."""
         key = one.job.key
-        loggers = self.network.loggers.begin(key, one.share, self.network.iterations)
+        loggers = self.network.loggers.begin(key, one.share)
         for row in rows if loggers else ():
             values = {name: value for name, value in row.items() if name != ITERATION and not math.isnan(value)}
             for logger in loggers:
                 logger.log_metrics(values, step=int(row[ITERATION]))
         result = read_result(self.network.layout.network(key))
-        self.network.loggers.end(result)
+        self.network.loggers.end(key, result)
         empty = collapsed(one.job.ticket.masks)
         self.progress.note(summary(key, result, self.network.model, collapsed=empty))
         return result

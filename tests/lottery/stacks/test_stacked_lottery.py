@@ -22,6 +22,7 @@ from app.runs.table import read_metrics, read_results
 from app.runs.tensors import load_tensors
 from app.stacked import StackedTraining
 from app.training import RoundsWandbLogger
+from app.training.wandb_history import LoggedTraining
 
 Make = Callable[..., StackedLottery]
 
@@ -220,14 +221,15 @@ class Told(RoundsWandbLogger):
 
     heard: ClassVar[list[dict[str, float]]] = []
 
-    def begin_round(self, *, round: int, density: float, offset: int) -> None:
-        self._place = {"round": round, "density": density, "run": self._name or ""}
+    def begin_training(self, training: LoggedTraining) -> None:
+        self._place = {"round": training.round, "density": training.density, "run": self._name or ""}
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if "val_loss" in metrics:
             self.heard.append({**self._place, **metrics, "iteration": step})
 
-    def end_round(self, summary: Mapping[str, float]) -> None:
+    def end_training(self, summary: Mapping[str, float] | None = None) -> None:
+        assert summary is not None
         self.heard.append({**self._place, **{f"round/{name}": value for name, value in summary.items()}})
 
 

@@ -1,0 +1,78 @@
+"""What W&B's files of a run hold already, read without W&B's help: a LevelDB log of protobuf records.
+
+W&B writes a run into `wandb/offline-run-DATE-ID/run-ID.wandb` (`run-DATE-ID` online), and a process that goes on with
+the run begins another such directory. `wandb sync` uploads the directories of a run one after the other, in the order
+of their start, and puts the rows of each behind those of the one before: so each has to hold the rows that the ones
+before do not. A file that a killed process has left ends within some record, all before which are whole; `wandb sync`
+does not go on behind it.
+"""
+
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+GLOBAL_STEP = "trainer/global_step"
+
+# Of the log: bytes of the file's own header, of a block, and of the header of a chunk; and what parts of a record are.
+_FILE_HEADER, _BLOCK, _HEADER = 7, 32768, 7
+_FULL, _FIRST, _LAST = 1, 2, 4
+
+
+def run_files(directory: Path, run_id: str) -> list[Path]:
+    """The files of a run below the directory that holds `wandb/`, in the order in which processes have begun them."""
+    found = [path for path in directory.glob(f"wandb/*run-*-{run_id}*/run-{run_id}.wandb") if not _is_link(path)]
+    return sorted(found, key=lambda path: path.parent.name.removeprefix("offline-"))
+
+
+def last_step(directory: Path, run_id: str) -> int:
+    """The last `trainer/global_step` that the files of a run hold; -1 if they hold none."""
+    return max((_last_step(path) for path in run_files(directory, run_id)), default=-1)
+
+
+def mend(directory: Path, run_id: str) -> None:
+    """Cut off what killed processes have left unfinished of a run; no process may be writing it.
+
+    A directory whose file has no whole record is deleted: `wandb sync` uploads nothing at all because of one.
+    """
+    for path in run_files(directory, run_id):
+        data = path.read_bytes()
+        end = max((end for end, _ in _records(data)), default=None)
+        if end is None:
+            shutil.rmtree(path.parent)
+        elif end < len(data):
+            os.truncate(path, end)
+
+
+def _is_link(path: Path) -> bool:
+    return path.parent.is_symlink()  # latest-run
+
+
+def _last_step(path: Path) -> int:
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+
+    for _, payload in reversed(list(_records(path.read_bytes()))):
+        record = Record.FromString(payload)
+        for item in record.history.item:
+            if GLOBAL_STEP in (item.key, "/".join(item.nested_key)):
+                return int(json.loads(item.value_json))
+    return -1
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The whole records of a file, in order, each with the position of its end."""
+    position, payload = _FILE_HEADER, b""
+    while position + _HEADER <= len(data):
+        if (rest := _BLOCK - position % _BLOCK) < _HEADER:  # no room for a chunk's header: padding
+            position += rest
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, position)
+        chunk = data[position + _HEADER : position + _HEADER + length]
+        if not _FULL <= kind <= _LAST or len(chunk) < length:
+            return
+        payload = chunk if kind in (_FULL, _FIRST) else payload + chunk
+        if kind in (_FULL, _LAST):
+            yield position + _HEADER + length, payload
+        position += _HEADER + length
