@@ -70,11 +70,13 @@ def test_a_logger_that_is_named_gets_the_scores(trained: Path, tmp_path: Path, m
     monkeypatch.setattr(Tables, "logged", [])
     arguments = ("--output", str(tmp_path), "--trainer.logger", "test_parse.Tables")
     assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
-    ((key, columns, data),) = Tables.logged
+    (key, columns, data), (drawn, _, trees) = Tables.logged
     with open(tmp_path / "scores.csv") as file:
         header, *written = list(csv.reader(file))
     assert (key, columns) == ("parse", header)
     assert [["" if value is None else str(value) for value in row] for row in data] == written
+    assert drawn == "trees"
+    assert [row[-1] for row in trees] == [str(path) for path in sorted(tmp_path.glob("sentence_*.png"))]
 
 
 def test_scores_trees_and_pictures(
