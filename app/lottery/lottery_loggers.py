@@ -6,22 +6,26 @@ network.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
 
 from app.common import protocols
-from app.common.metrics import Schema
+from app.common.metrics import Schema, headline_metrics
 from app.lottery.job import network_seeds
 from app.lottery.network_files import read_result
 from app.lottery.settings import Pruning
+from app.lottery.wandb_tables import CURVES, LAYER_COLUMNS, LAYERS, curve_rows, layer_rows
+from app.runs.best_validation import configured_best
 from app.runs.layout import DENSE, NetworkKey, RunLayout
-from app.runs.table import Result
+from app.runs.table import EARLY_STOP, ITERATION, Result, read_metrics
 from app.training.logger_runs import finish, rounds_loggers, run_id
 from app.training.rounds_wandb_logger import RoundsWandbLogger
 from app.training.run_facts import run_facts, run_tags
 from app.training.users_loggers import name_loggers, usable
+from app.training.wandb_artifacts import BEST, is_best, round_alias, ticket_artifact, ticket_name
 from app.training.wandb_history import LoggedTraining
 
 
@@ -83,6 +87,14 @@ class LotteryLoggers:
         """Log the summary of a finished network against its density."""
         for logger in rounds_loggers(self._loggers):
             logger.end_training(_summary(result))
+            if not logger.is_recording:
+                continue
+            try:
+                self._log_rounds(logger, key)
+                if logger.artifacts:
+                    self._log_ticket(logger, key)
+            except Exception as error:  # such as a damaged file of a network before
+                logger.give_up(error)
         finish(others(self._loggers))
 
     def finish(self) -> None:
@@ -100,7 +112,30 @@ class LotteryLoggers:
         for logger in rounds_loggers(self._made()):
             for key in {_chain(key): key for key in sorted(finished(), key=lambda key: key.round)}.values():
                 self._begin_run(logger, replace(key, round=key.round + 1))
-                logger.complete()
+                logger.complete(partial(self._log_rounds, logger, key))
+
+    def _log_rounds(self, logger: RoundsWandbLogger, key: NetworkKey) -> None:
+        """Log tables of all rounds of a run up to a network: densities by layer, and a curve for every density."""
+        keys = self._chain_before(replace(key, round=key.round + 1))
+        schema = Schema(protocols.metric_schema(self.model) or ())
+        shown = headline_metrics(schema[name] for name in read_metrics(self.layout.network(key).metrics)[0])[:2]
+        logger.log_table(LAYERS, LAYER_COLUMNS, layer_rows(self.layout, keys))
+        rows = curve_rows(self.layout, keys, shown)
+        for number, metric in enumerate(shown, start=2):
+            curve = [[row[0], row[1], row[number]] for row in rows]
+            logger.log_curves(f"{CURVES}/{metric.name}", metric.heading, ["density", ITERATION, metric.name], curve)
+
+    def _log_ticket(self, logger: RoundsWandbLogger, key: NetworkKey) -> None:
+        """Log a ticket as an artifact, and as the best if its best validation is better than those of all before."""
+        best, column = configured_best(self.config), f"{EARLY_STOP}{configured_best(self.config).monitor}"
+        rounds = [each for each in self._chain_before(replace(key, round=key.round + 1)) if each.method == key.method]
+        values = [read_result(self.layout.network(each)).value(column) for each in rounds]
+        before = rounds[-2] if len(rounds) > 1 and not key.of else None
+        logger.log_files(
+            lambda: ticket_artifact(self.layout, key, before),
+            aliases=[round_alias(key.round), *([BEST] if is_best(values, best.mode) else [])],
+            parents=[] if before is None else [f"{ticket_name(self.layout, before)}:{round_alias(before.round)}"],
+        )
 
     def _made(self) -> list[Logger]:
         """Fresh loggers."""
@@ -127,11 +162,14 @@ class LotteryLoggers:
         )
 
     def _before(self, key: NetworkKey) -> list[LoggedTraining]:
+        before = self._chain_before(key)
+        return [self._finished(each, with_rows=each.round > 0 or key.method == DENSE) for each in before]
+
+    def _chain_before(self, key: NetworkKey) -> list[NetworkKey]:
         """The finished networks of a run before one; a curve over density begins with the dense network."""
         dense = [NetworkKey(key.replicate, DENSE, 0)] if key.round > 0 else []
         rounds = [replace(key, round=round) for round in range(1, key.round)]
-        there = [each for each in [*dense, *rounds] if self.layout.network(each).done.exists()]
-        return [self._finished(each, with_rows=each.round > 0 or key.method == DENSE) for each in there]
+        return [each for each in [*dense, *rounds] if self.layout.network(each).done.exists()]
 
     def _finished(self, key: NetworkKey, *, with_rows: bool) -> LoggedTraining:
         files = self.layout.network(key)

@@ -10,6 +10,7 @@ from app.common.errors import UserError
 from app.common.states import digest, plain_name
 from app.pruning import Masks, check_names, rewind
 from app.pruning.compact import resize
+from app.runs.artifact import download, is_artifact
 from app.runs.checksums import recorded
 from app.runs.layout import NetworkKey, TrainingLayout, run_of
 from app.runs.network_report import read_report
@@ -24,8 +25,8 @@ def load_ticket(path: str | Path, module: nn.Module, weights: Literal["start", "
     """Load a ticket into a plain module, in place, without Lightning or our classes.
 
     Args:
-        path: the directory of one trained network, such as `runs/lenet/replicate_0/iterative/round_07`, or a file that
-            `python -m app export` has written.
+        path: the directory of one trained network, such as `runs/lenet/replicate_0/iterative/round_07`; a file that
+            `python -m app export` has written; or `wandb:ENTITY/PROJECT/NAME:ALIAS`, an artifact that W&B keeps.
         module: the network itself (a `LeNet`), the module that was trained (a `Classifier`), or another module around
             the network; names must agree up to the name that the network has within either, such as `net.`.
         weights: "start" for the untrained ticket (mask times rewound weights), "final" for the trained network. By
@@ -43,6 +44,8 @@ def load_ticket(path: str | Path, module: nn.Module, weights: Literal["start", "
     """
     if weights not in ("start", "final", None):
         raise UserError(f"weights is {weights!r}; choose 'start' or 'final'")
+    if is_artifact(path):
+        path = download(path)
     found = _of_file(Path(path), weights) if Path(path).is_file() else ticket_of(path, weights or "start")
     theirs, ours = _prefixes(set(found.state), set(found.masks), {plain_name(name) for name in module.state_dict()})
     masks, state = _renamed(found.masks, theirs, ours), _renamed(found.state, theirs, ours)

@@ -194,7 +194,8 @@ class Fit:
 
     def _train(self, iterations: int, start: Path | None) -> Trained:
         start = of_first(lambda: start)
-        loggers = self._run_of(iterations).begin(self.make_loggers())
+        logged = self._run_of(iterations)
+        loggers = logged.begin(self.make_loggers())
         declared = protocols.metric_schema(self.model)
         if is_first():
             write_schema(self.layout, declared or ())
@@ -224,6 +225,8 @@ class Fit:
             )
             try:
                 trained = training.run()
+                if is_first():
+                    logged.end(loggers, self._best.of(trained.rows))
             finally:
                 finish(loggers)
             stopped = "" if trained.complete else f" (stopped early, at iteration {trained.iterations:,})"

@@ -16,6 +16,7 @@ from app.runs.layout import FitLayout
 from app.training.rounds_wandb_logger import RoundsWandbLogger
 from app.training.run_facts import run_facts, run_tags, sweeps_run
 from app.training.users_loggers import name_loggers, usable
+from app.training.wandb_artifacts import BEST, model_artifact
 from app.training.wandb_history import LoggedTraining
 
 
@@ -57,18 +58,25 @@ class FitRun:
         others = [logger for logger in loggers if logger not in ours]
         return [*ours, *usable(others, {"experiment": root.parent.name, "seed": root.name})]
 
+    def end(self, loggers: list[Logger], best: Mapping[str, float]) -> None:
+        """Log the rest of a training that has come to its end.
+
+        Args:
+            loggers: of the training.
+            best: the row of its best validation.
+        """
+        for logger in rounds_loggers(loggers):
+            logger.end_training()
+            if logger.artifacts and self.layout.best.exists():
+                logger.log_files(lambda: model_artifact(self.layout, best), aliases=[BEST], parents=[])
+
     def complete(self, loggers: list[Logger]) -> None:
         """Log what the run lacks of the training, which is finished."""
         for logger in rounds_loggers(loggers):
             self._begin_run(logger, past=(LoggedTraining(length=self.iterations, metrics=self.layout.metrics),))
             logger.complete()
 
-    def begin_again(self, loggers: list[Logger]) -> None:
-        """Go on with the run for what is measured of the trained network."""
-        for logger in rounds_loggers(loggers):
-            self._begin_run(logger, past=(), alone=False)
-
-    def _begin_run(self, logger: RoundsWandbLogger, past: tuple[LoggedTraining, ...], *, alone: bool = True) -> None:
+    def _begin_run(self, logger: RoundsWandbLogger, past: tuple[LoggedTraining, ...]) -> None:
         root = self.layout.root.resolve()
         logger.begin_run(
             run_id=sweeps_run() or run_id(self.layout.name, self.config),
@@ -80,7 +88,6 @@ class FitRun:
             config={**self.config, **run_facts(self.model, self.data, self.seeds)},
             schema=Schema(protocols.metric_schema(self.model) or ()),
             past=lambda: past,
-            alone=alone,
         )
 
 

@@ -138,6 +138,11 @@ class RoundsWandbLogger(OpenWandbLogger):
                 self.give_up(error, "log in, or set WANDB_MODE=offline or disabled; ")
         return DummyLogger().experiment if self.open_run is None else self.open_run  # type: ignore[return-value]
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether a run is open that keeps what is logged."""
+        return self.open_run is not None and not self.open_run.disabled
+
     def begin_run(
         self,
         *,
@@ -227,7 +232,26 @@ class RoundsWandbLogger(OpenWandbLogger):
 
         if data is not None:
             data = [[wandb.Image(str(cell)) if isinstance(cell, Path) else cell for cell in row] for row in data]
+        if step is None and data is not None and self.open_run is not None and self._training is not None:
+            self._run().log({key: wandb.Table(columns=columns, data=data)})
+            return
         super().log_table(key, columns, data, dataframe, step)
+
+    @_or_without
+    def log_curves(self, key: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Log a chart of several curves.
+
+        Args:
+            key: its name.
+            title: of the chart.
+            columns: what tells the curves apart, the abscissa and the ordinate.
+            rows: points, with these columns.
+        """
+        import wandb
+
+        name, x, y = columns
+        table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+        self._run().log({key: wandb.plot.line(table, x, y, stroke=name, title=title)})
 
     @_or_without
     def log_beside(self, values: Mapping[str, Any]) -> None:
@@ -284,18 +308,24 @@ class RoundsWandbLogger(OpenWandbLogger):
         self._close()
         self._teardown()
 
-    def complete(self) -> None:
-        """Log what the run lacks of the trainings that are finished, if its files lack any; then end it."""
-        self._complete()
+    def complete(self, more: Callable[[], None] | None = None) -> None:
+        """Log what the run lacks of the trainings that are finished, if its files lack any; then end it.
+
+        Args:
+            more: logs what else is logged with the end of a training.
+        """
+        self._complete(more)
         self.finish()
 
     @_or_without
-    def _complete(self) -> None:
+    def _complete(self, more: Callable[[], None] | None) -> None:
         if self.run_id is None or os.environ.get("WANDB_MODE") == "disabled":
             return
         mend(Path(str(self.save_dir)), self.run_id)
         if last_step(Path(str(self.save_dir)), self.run_id) < max(each.last_step for each in self._past()):
             self._run()
+            if more is not None:
+                more()
 
     def give_up(self, error: Exception, remedy: str = "") -> None:
         """Say that W&B has failed and what to do, and log nothing more."""

@@ -1,5 +1,6 @@
 """A lottery in W&B: which runs there are, what each holds, and what arrives of them with `wandb sync`."""
 
+import json
 import os
 import re
 import subprocess
@@ -134,3 +135,31 @@ def test_the_same_command_again_begins_no_run(drawn: Path, monkeypatch: pytest.M
     before = wandb_offline.files(drawn)
     draw(drawn)
     assert wandb_offline.files(drawn) == before
+
+
+def test_tables_of_all_rounds(drawn: Path) -> None:
+    """Densities by layer, and learning curves by density, of the dense network and all rounds."""
+    path = next(
+        path
+        for path in reversed(wandb_offline.files(drawn))
+        if wandb_offline.run(path)["display_name"] == "replicate_0/one_shot"
+    )
+    tables = {
+        record["artifact"]["name"].split("-", 2)[2]: record["artifact"]["manifest"]["contents"]
+        for record in wandb_offline.records(path)
+        if record["type"] == "artifact"
+    }
+    found = {
+        name: json.loads(Path(file["local_path"]).read_text())
+        for name, contents in tables.items()
+        for file in contents
+        if file["path"].endswith(".table.json")
+    }
+    layers = found["densities_by_layer"]
+    assert layers["columns"] == ["round", "density", "layer", "kind", "weights", "survivors", "layer_density"]
+    fc = {row[0]: row for row in layers["data"] if row[2] == "fc.weight"}
+    assert [(row[5], row[6]) for row in fc.values()] == [(48, 1.0), (36, 0.75), (27, 27 / 48)]
+    (curves,) = (table for name, table in found.items() if "test_accuracy" in table["columns"])
+    assert curves["columns"] == ["density", "iteration", "test_accuracy"]
+    assert [row[1] for row in curves["data"]] == 3 * [*range(0, ITERATIONS + 1, 4)]
+    assert len({row[0] for row in curves["data"]}) == 3
