@@ -18,6 +18,7 @@ usage: python -m app COMMAND ...
 
   lottery    draw lottery tickets: train, prune, rewind, train again
   report     figures, tables and one page from finished and running experiments
+  dashboard  a W&B workspace and report with the papers' figures, made from run directories
   stability  copies of networks of a lottery, and the error on the line between them
   export     a ticket as one small file, or as ONNX, or with sparse weights
   status     what is done, running and missing in an experiment
@@ -48,6 +49,12 @@ def _lightning(argv: list[str]) -> None:
 
 def _report(argv: list[str]) -> None:
     from app.report.command import main
+
+    main(argv[1:])
+
+
+def _dashboard(argv: list[str]) -> None:
+    from app.commands.dashboard import main
 
     main(argv[1:])
 
@@ -138,6 +145,7 @@ def _help(argv: list[str]) -> None:
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "lottery": _lightning,
     "report": _report,
+    "dashboard": _dashboard,
     "stability": _stability,
     "export": _export,
     "status": _status,
