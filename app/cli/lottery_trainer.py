@@ -282,7 +282,7 @@ class LotteryTrainer(Trainer):
                 )
         return run
 
-    def _log_tables(self, checkpoint: Path, tables: Mapping[str, tuple[list[str], list[list[Any]]]]) -> None:
+    def _log_tables(self, checkpoint: Path | None, tables: Mapping[str, tuple[list[str], list[list[Any]]]]) -> None:
         """Log tables, by name, to the W&B run of the training and to the loggers that take one.
 
         Others may be there for `fit` with the same configuration.
@@ -290,7 +290,7 @@ class LotteryTrainer(Trainer):
         for log_table in (logger.log_table for logger in self.loggers if hasattr(logger, "log_table")):
             for name, (columns, rows) in tables.items():
                 log_table(name, columns, [[_plain(cell) for cell in row] for row in rows])
-        if not self.context.logs_to_training:
+        if checkpoint is None or not self.context.logs_to_training:
             return
         with trained_run(checkpoint) as run:
             if run is not None:

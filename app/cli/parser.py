@@ -38,6 +38,7 @@ from app.common.signals import no_requeue
 from app.common.used_kernels import kernels, stacked_kernels
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
+from app.runs.automatic_name import AUTOMATIC, automatic_name
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
 from app.runs.layout import RunLayout
 from app.training.first_rank import FirstRank
@@ -159,6 +160,8 @@ class CLI(OpenCLI):
 
     @override
     def before_instantiate_classes(self) -> None:
+        if self.value("experiment") == AUTOMATIC:
+            self.config[self.subcommand].experiment = automatic_name(self.plain_config())
         torch.set_num_threads(self.value("threads"))
         float32_precision.choose(self.value("matmul_precision"), self.value("conv_precision"))
         gpu_kernels.choose(self.value("gpu_kernels"))

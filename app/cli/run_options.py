@@ -10,7 +10,11 @@ from app.runs.best_validation import BestValidation
 def add_run_options(parser: LightningArgumentParser) -> None:
     """Add the options to the parser of a command."""
     parser.add_argument("--threads", type=PositiveInt, default=1, help="torch's CPU threads per process.")
-    parser.add_argument("--experiment", type=str | None, help="Name of the experiment and of its run directory.")
+    parser.add_argument(
+        "--experiment",
+        type=str | None,
+        help="Name of the experiment and of its run directory; auto makes one from the configuration.",
+    )
     parser.add_argument("--runs", type=str, default="runs", help="Directory of all experiments.")
     parser.add_argument(
         "--best",

@@ -12,6 +12,7 @@ ENDINGS = (".yaml", ".yml")
 CONFIG = ("--config", "-c")
 # Folders of parts, which are no experiments: --trainer configs/trainer/gpu.yaml
 PARTS = ("trainer", "data", "model", "logger")
+SWEEPS = "sweeps"  # W&B's, which name an experiment
 
 _FOLDER = "configs/"
 
@@ -59,7 +60,7 @@ def _path(option: str, name: str) -> Path | None:
 def _experiments(name: str) -> Mapping[str, Path]:
     """The experiment of this path, or else all that have this name."""
     file = name if name.endswith(ENDINGS) else f"{name}.yaml"
-    experiments = {each: path for each, path in shipped_configs().items() if each.split("/")[0] not in PARTS}
+    experiments = {each: path for each, path in shipped_configs().items() if each.split("/")[0] not in (*PARTS, SWEEPS)}
     if file in experiments:
         return {file: experiments[file]}
     return {each: path for each, path in experiments.items() if each.split("/")[-1] == file}

@@ -11,7 +11,7 @@ from helpers.configs import composed, parse, spec
 from app.runs.config import flatten
 
 CONFIGS = REPOSITORY / "configs"
-FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
+FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "sweeps")
 PARTS = ("trainer", "data", "model", "logger")
 PAIRS = [
     *(("grammar/on_lstm.yaml", "grammar/lstm.yaml"), ("logic/on_lstm.yaml", "logic/lstm.yaml")),

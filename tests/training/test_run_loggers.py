@@ -157,7 +157,7 @@ def test_tables_of_all_rounds(drawn: Path) -> None:
     }
     layers = found["densities_by_layer"]
     assert layers["columns"] == ["round", "density", "layer", "kind", "weights", "survivors", "layer_density"]
-    fc = {row[0]: row for row in layers["data"] if row[2] == "fc.weight"}
+    fc = {row[0]: row for row in layers["data"] if row[2] == "net.fc.weight"}
     assert [(row[5], row[6]) for row in fc.values()] == [(48, 1.0), (36, 0.75), (27, 27 / 48)]
     (curves,) = (table for name, table in found.items() if "test_accuracy" in table["columns"])
     assert curves["columns"] == ["density", "iteration", "test_accuracy"]
