@@ -85,7 +85,7 @@ class Experiment:
                 rows = lottery.run()
             finally:
                 loggers.finish()
-            loggers.complete(lottery.finished)
+            loggers.complete()
         if is_first():
             Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
@@ -127,7 +127,7 @@ class Experiment:
             missing = self._size - len(done)
             if missing and stop():
                 raise Interrupted
-            loggers.complete(lambda: done)
+            loggers.complete()
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
         Console().print(summary_table(lottery.conclude(), read_schema(self.layout), configured_best(self.config)))
@@ -158,7 +158,7 @@ class Experiment:
                 rows = stacked.run()
             finally:
                 loggers.finish()
-            loggers.complete(lottery.finished)
+            loggers.complete()
         Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def serve(self, parent: Parent) -> None:

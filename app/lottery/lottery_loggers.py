@@ -4,7 +4,7 @@ A RoundsWandbLogger has one run per (replicate, method, branch), over all its ro
 network.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,7 +14,9 @@ from lightning.pytorch.loggers import Logger
 
 from app.common import protocols
 from app.common.metrics import Schema, headline_metrics
+from app.common.ranks import is_first
 from app.lottery.job import network_seeds
+from app.lottery.kept_files import finished_keys
 from app.lottery.network_files import read_result
 from app.lottery.settings import Pruning
 from app.lottery.wandb_tables import CURVES, LAYER_COLUMNS, LAYERS, curve_rows, layer_rows
@@ -103,14 +105,11 @@ class LotteryLoggers:
         self._without_wandb |= any(logger.has_failed for logger in rounds_loggers(self._loggers))
         self._current, self._loggers = None, []
 
-    def complete(self, finished: Callable[[], Iterable[NetworkKey]]) -> None:
-        """Log what runs lack of finished networks, because a process or W&B was killed before its files were written.
-
-        Args:
-            finished: the networks.
-        """
-        for logger in rounds_loggers(self._made()):
-            for key in {_chain(key): key for key in sorted(finished(), key=lambda key: key.round)}.values():
+    def complete(self) -> None:
+        """Log what runs lack of finished networks, because a process or W&B was killed before its files were written."""
+        for logger in rounds_loggers(self._made()) if is_first() else ():
+            finished = sorted(finished_keys(self.settings, self.layout), key=lambda key: key.round)
+            for key in {_chain(key): key for key in finished}.values():
                 self._begin_run(logger, replace(key, round=key.round + 1))
                 logger.complete(partial(self._log_rounds, logger, key))
 

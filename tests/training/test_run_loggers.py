@@ -46,7 +46,7 @@ def draw(root: Path, *, killed_after: int | None = None) -> None:
     try:
         drawn.run()
         train.loggers.finish()
-        train.loggers.complete(drawn.finished)
+        train.loggers.complete()
     except Interrupted:
         train.loggers.finish()
     finally:
