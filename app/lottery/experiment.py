@@ -123,8 +123,7 @@ class Experiment:
             )
             for failure in pool.run():
                 print(f"failed: {failure}", file=sys.stderr)
-            done = lottery.finished()
-            missing = self._size - len(done)
+            missing = self._size - len(lottery.finished())
             if missing and stop():
                 raise Interrupted
             loggers.complete()

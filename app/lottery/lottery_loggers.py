@@ -106,7 +106,7 @@ class LotteryLoggers:
         self._current, self._loggers = None, []
 
     def complete(self) -> None:
-        """Log what runs lack of finished networks, because a process or W&B was killed before its files were written."""
+        """Log what runs lack of finished networks, because a process or W&B was killed before it was written."""
         for logger in rounds_loggers(self._made()) if is_first() else ():
             finished = sorted(finished_keys(self.settings, self.layout), key=lambda key: key.round)
             for key in {_chain(key): key for key in finished}.values():

@@ -36,6 +36,8 @@ _QUIET: dict[str, Any] = {
 }
 _SYSTEM = ("x_disable_machine_info", "x_disable_meta", "x_disable_stats")
 
+LONGEST = 200  # characters of a reason; W&B may list whole tables
+
 P = ParamSpec("P")
 
 
@@ -228,14 +230,17 @@ class RoundsWandbLogger(OpenWandbLogger):
         self, key: str, columns: Any = None, data: Any = None, dataframe: Any = None, step: Any = None
     ) -> None:
         """Log a table, as `WandbLogger` does; the path of a picture in a cell becomes the picture."""
+        if data is None:
+            super().log_table(key, columns, data, dataframe, step)
+            return
         import wandb
 
-        if data is not None:
-            data = [[wandb.Image(str(cell)) if isinstance(cell, Path) else cell for cell in row] for row in data]
-        if step is None and data is not None and self.open_run is not None and self._training is not None:
-            self._run().log({key: wandb.Table(columns=columns, data=data)})
-            return
-        super().log_table(key, columns, data, dataframe, step)
+        cells = [[wandb.Image(str(cell)) if isinstance(cell, Path) else cell for cell in row] for row in data]
+        table = wandb.Table(columns=columns, data=cells, allow_mixed_types=True)
+        if step is None:
+            self._run().log({key: table})
+        else:
+            self.log_metrics({key: table}, step)
 
     @_or_without
     def log_curves(self, key: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -330,9 +335,10 @@ class RoundsWandbLogger(OpenWandbLogger):
     def give_up(self, error: Exception, remedy: str = "") -> None:
         """Say that W&B has failed and what to do, and log nothing more."""
         self.has_failed, self.open_run = True, None
+        reason = one_line(error)[:LONGEST] or type(error).__name__
         warnings.warn(
-            f"W&B has failed ({one_line(error) or type(error).__name__}); {remedy}the training goes on without it, and "
-            "the next command logs what is missing",
+            f"W&B has failed ({reason}); {remedy}the training goes on without it, and the next command logs what is "
+            "missing",
             stacklevel=3,
         )
         self._teardown()
