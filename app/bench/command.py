@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from app.bench import equality, gpu, images, layer, loop, softmax, step, workers
+from app.bench import equality, gpu, images, layer, loop, softmax, sparse, step, workers
 from app.bench.machine import heading, machine
 from app.bench.progress import Progress
 from app.bench.rows import BenchRow, tables
@@ -25,7 +25,7 @@ from app.common.files import write_atomically
 
 SECTIONS: tuple[BenchSection, ...] = (
     *(layer.SECTION, equality.SECTION, softmax.SECTION),
-    *(loop.SECTION, workers.SECTION, step.SECTION, images.SECTION, gpu.SECTION),
+    *(loop.SECTION, workers.SECTION, step.SECTION, images.SECTION, sparse.SECTION, gpu.SECTION),
 )
 MOST_THREADS = 1024
 NARROWEST = 100  # columns of output that goes to a file; wide enough for every table

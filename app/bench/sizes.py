@@ -65,6 +65,8 @@ class Sizes:
         step_seconds: for the training steps of one language model.
         nets: the lottery paper's networks on images whose training steps are measured.
         image_seconds: for the training steps of each.
+        sparse: the recurrent layer that is measured with masked weights.
+        sparse_seconds: for each layer or network with masked weights, at each density.
         paper_before: also measure the paper's model by the unoptimised baseline, whose steps take seconds.
     """
 
@@ -89,6 +91,8 @@ class Sizes:
     step_seconds: float
     nets: tuple[str, ...]
     image_seconds: float
+    sparse: LayerSize
+    sparse_seconds: float
     paper_before: bool
 
 
@@ -144,6 +148,8 @@ FULL = Sizes(
     step_seconds=60,
     nets=("LeNet", "Conv-2", "Conv-4", "Conv-6", "ResNet-20", "VGG-19"),
     image_seconds=20,
+    sparse=LayerSize(70, 20, 400, 1150),
+    sparse_seconds=4,
     paper_before=True,
 )
 QUICK = replace(
@@ -159,5 +165,6 @@ QUICK = replace(
     step_seconds=6,
     nets=("Conv-2", "ResNet-20"),
     image_seconds=5,
+    sparse_seconds=0.3,
     paper_before=False,
 )

@@ -38,6 +38,8 @@ TINY = replace(
     step_seconds=0,
     nets=("LeNet",),
     image_seconds=0,
+    sparse=LayerSize(5, 2, 6, 20),
+    sparse_seconds=0,
 )
 
 

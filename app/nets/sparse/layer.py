@@ -59,7 +59,12 @@ class SparseLayer(nn.Module):
     def survivors(self, weight: Tensor, bias: Tensor | None) -> Gathered | None:
         """The surviving weights, without gradients; None if the compiled code cannot compute with these parameters."""
         found = self._gathered
-        if found is not None and _is_same(found, weight):
+        if (
+            found is not None
+            and found.weight.data_ptr() == weight.data_ptr()
+            and found.version == weight._version
+            and weight.grad is None
+        ):
             return found
         if not usable(weight, bias) or (bias is not None and not bias.is_contiguous()):
             return None
@@ -71,11 +76,6 @@ class SparseLayer(nn.Module):
         found = Gathered(version, weight.detach(), values, values[self.pattern.rowwise])
         self._gathered = found if lasting else None
         return found
-
-
-def _is_same(found: Gathered, weight: Tensor) -> bool:
-    same = found.weight.data_ptr() == weight.data_ptr()
-    return same and found.version == weight._version and weight.grad is None
 
 
 def replaced(layer: nn.Module, mask: Tensor, by: type[SparseLayer]) -> SparseLayer:

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from app.nets.sparse.build import library
 
-# Columns whose activations stay in a near cache while all rows are computed from them; more where few weights survive,
-# since a row's sums are written and read again with each block.
-BLOCK, BLOCK_OF_FEW, FEW = 400, 800, 0.05
+# Columns of a block, whose activations stay in a near cache while all rows are computed from them: by the density above
+# which it is so many. Where few weights survive they are more, since a row's sums are written and read again with each
+# block. Activations of a convolution take more room.
+BLOCKS = ((0.05, 400), (-1.0, 800))
+BLOCK_OF_IMAGES = 128
 WIDEST = 65_535  # columns, which are written in 16 bits
 
 
@@ -87,7 +89,9 @@ class SparsePattern:
         matrix = self.mask.flatten(1)
         self.rows, self.columns = matrix.shape
         self.count = int(matrix.sum())
-        width = BLOCK if self.density > FEW else BLOCK_OF_FEW
+        width = next(width for density, width in BLOCKS if self.density > density)
+        if mask.ndim == 4:
+            width = BLOCK_OF_IMAGES
         by_row, by_column = Visits.of(matrix, width), Visits.of(_transposed(self.mask), width)
         # For one example, rows with the same number of survivors follow each other: a loop that ends after as many
         # turns as the one before costs less.

@@ -63,12 +63,13 @@ template <class S> long room_for(const Sizes& n) { return n.copies() + LANES<S>;
 
 template <class S>
 void forward(const Pattern& w, const S* values, const S* bias, const Sizes& n, const S* x, S* y, int threads) {
-    const long positions = n.positions(), whole = positions / LANES<S>, left = positions % LANES<S>;
+    const long positions = n.positions(), whole = (positions + LANES<S> - 1) / LANES<S>;
     int32_t* offsets = room<int32_t>(1, w.columns);
     offsets_of(n, offsets);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        S *copies = room<S>(0, room_for<S>(n)), *rest = room<S>(2, n.outputs * LANES<S>);
+        // The channels of an image lie apart by powers of two, and would share few places of the cache.
+        S *copies = room<S>(0, room_for<S>(n)), *sums = room<S>(2, n.outputs * 8 * LANES<S>);
         std::memset(copies + n.copies(), 0, LANES<S> * sizeof(S));
         const Range all(n.outputs, 1, 0);
 #pragma omp for schedule(static)
@@ -76,19 +77,17 @@ void forward(const Pattern& w, const S* values, const S* bias, const Sizes& n, c
             copy(n, x + image * n.channels * n.height * n.width, copies, Range(n.channels, 1, 0));
             S* out = y + image * n.outputs * positions;
             auto part = [&](auto vectors, long v0) {
+                constexpr long width = vectors() * LANES<S>;
                 const Shifted<S> from{copies + v0 * LANES<S>, offsets};
-                const Channels<S> to{out + v0 * LANES<S>, positions};
-                product_of<S, vectors(), 0>(w, values, from, bias, all, Start::BIAS, to);
+                product_of<S, vectors(), 0>(w, values, from, bias, all, Start::BIAS, Channels<S>{sums, width});
+                const long left = positions - v0 * LANES<S>;
+                for (long o = 0; o < n.outputs; o++)
+                    std::memcpy(out + o * positions + v0 * LANES<S>, sums + o * width,
+                                (left < width ? left : width) * sizeof(S));
             };
             long v0 = 0;
             for (; whole - v0 >= 8; v0 += 8) part(Count<8>(), v0);
             in_vectors(whole - v0, [&](auto vectors, long more) { part(vectors, v0 + more); });
-            if (left) {
-                const Shifted<S> from{copies + whole * LANES<S>, offsets};
-                product_of<S, 1, 0>(w, values, from, bias, all, Start::BIAS, Channels<S>{rest, LANES<S>});
-                for (long o = 0; o < n.outputs; o++)
-                    store_some(out + o * positions + whole * LANES<S>, load(rest + o * LANES<S>), left);
-            }
         }
     }
 }
