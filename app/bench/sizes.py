@@ -149,7 +149,7 @@ FULL = Sizes(
     nets=("LeNet", "Conv-2", "Conv-4", "Conv-6", "ResNet-20", "VGG-19"),
     image_seconds=20,
     sparse=LayerSize(70, 20, 400, 1150),
-    sparse_seconds=4,
+    sparse_seconds=0.3,
     paper_before=True,
 )
 QUICK = replace(
@@ -165,6 +165,7 @@ QUICK = replace(
     step_seconds=6,
     nets=("Conv-2", "ResNet-20"),
     image_seconds=5,
-    sparse_seconds=0.3,
+    sparse=LayerSize(20, 20, 400, 1150),
+    sparse_seconds=0.05,
     paper_before=False,
 )
