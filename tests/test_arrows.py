@@ -25,7 +25,8 @@ ARROWS: dict[str, set[str]] = {
     "callbacks": {"parsing", "pruning"},
     "datamodules": {"grammar", "logic", "parsing", "syntax"},
     "training": {"callbacks", "runs"},
-    "report": {"plotting", "runs"},
+    "charts": {"plotting"},  # a chart shows what a figure is drawn from
+    "report": {"charts", "parsing", "plotting", "runs", "syntax"},  # trees and scores of syntax are read from files
     "lottery": {"callbacks", "pruning", "report", "runs", "stacked", "training"},
     "authors": {"datamodules"},
     "commands": {"lottery", "parsing", "plotting", "pruning", "runs", "syntax"},
@@ -35,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
 }
 # The files of `common` that are about Lightning: its rank, and its private parts.
 OF_LIGHTNING = ("ranks.py", "lightning_internals.py", "quiet_iterations.py")
-PURE = ("common", "nets", "stacked", "pruning", "parsing", "grammar", "logic", "syntax", "plotting")
+PURE = ("common", "nets", "stacked", "pruning", "parsing", "grammar", "logic", "syntax", "plotting", "charts")
 TOP = ("app", "callbacks", "datamodules")
 
 
@@ -105,6 +106,12 @@ def test_only_plotting_knows_matplotlib() -> None:
     for path in files():
         names = {name.split(".")[0] for name in imported(path)}
         assert "matplotlib" not in names or room_of(path) == "plotting", path
+
+
+def test_only_charts_know_vega() -> None:
+    for path in files():
+        names = {name.split(".")[0] for name in imported(path)}
+        assert "vl_convert" not in names or room_of(path) == "charts", path
 
 
 def test_packages_are_ours() -> None:

@@ -25,9 +25,10 @@ from app.common.vocabulary import Vocabulary
 from app.parsing import BUILDERS, GoldSentence
 from app.parsing.builders import build_tree
 from app.parsing.layers import MEAN, by_layer, ties
+from app.parsing.sentence_tables import CONSTITUENTS, WORDS
 from app.parsing.table import ParseRow, parse_table, score_rows
 from app.parsing.tree_files import write_trees
-from app.plotting.trees import Panel, draw_trees, save_drawing
+from app.plotting.trees import KINDS, Panel, draw_trees, save_drawing
 from app.runs.output_directory import check_output, claim_output
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def parse_treebank(
         UserError: no such layer, no such sentence to draw, or files of the user's in the output directory.
     """
     check_numbers(options.draw or [], len(gold))
-    check_output(options.output, [SCORES, GOLD], OPTION)
+    check_output(options.output, [SCORES, GOLD, WORDS, CONSTITUENTS], OPTION)
     _print_unknown(model, gold)
     parsed = score_trees(model, gold, baseline_rows(gold), layer=options.layer)
     _print(parse_table(parsed.baselines, list(parsed.rows.values()), title=title))
@@ -205,8 +206,8 @@ def some_sentences(gold: Sequence[GoldSentence]) -> list[int]:
 
 
 def save_tree(figure: "Figure", path: Path) -> Path:
-    """Write a drawing as SVG and as PNG, whose path is returned, and say so; the path has no suffix."""
-    claim_output(path.parent, [f"{path.name}.svg", f"{path.name}.png"], OPTION)
+    """Write a drawing as SVG, PNG and PDF, and say so; returns the PNG's path. The path given has no suffix."""
+    claim_output(path.parent, [f"{path.name}.{kind}" for kind in KINDS], OPTION)
     for written in save_drawing(figure, path):
         print(f"drawn: {written}")
     return path.with_name(f"{path.name}.png")

@@ -15,6 +15,7 @@ from app.common.files import write_atomically
 from app.common.vocabulary import Vocabulary
 from app.parsing import BASELINES, BUILDERS, GoldSentence, Tree, baseline_trees
 from app.parsing.layers import MEAN, by_layer, layer_trees
+from app.parsing.sentence_tables import CONSTITUENTS, WORDS, constituents_csv, words_csv
 from app.parsing.table import ParseRow, parse_row, to_csv
 from app.parsing.tree_files import write_trees
 from app.runs.output_directory import claim_output
@@ -41,12 +42,14 @@ class Parsed:
         trees: by builder and layer.
         rows: by builder and layer.
         baselines: of the same sentences.
+        unknown: of every word of each sentence whether the model's vocabulary lacks it.
     """
 
     distances: Sequence[Tensor]
     trees: dict[str, dict[str, list[Tree]]]
     rows: dict[tuple[str, str], ParseRow]
     baselines: Sequence[ParseRow]
+    unknown: Sequence[Sequence[bool]]
 
 
 def baseline_rows(gold: Sequence[GoldSentence]) -> list[ParseRow]:
@@ -84,7 +87,9 @@ def score_trees(
             for name, predicted in trees[builder].items():
                 rows[builder, name] = parse_row(f"{name}, {builder}", predicted, gold)
                 bars.advance(scoring)
-    return Parsed(distances=distances, trees=trees, rows=rows, baselines=baselines)
+    known = model.vocabulary
+    unknown = [[known is not None and word not in known for word in sentence.words] for sentence in gold]
+    return Parsed(distances=distances, trees=trees, rows=rows, baselines=baselines, unknown=unknown)
 
 
 def all_distances(model: TreeModel, sentences: Sequence[Sequence[str]], bars: Progress) -> list[Tensor]:
@@ -104,7 +109,7 @@ def all_distances(model: TreeModel, sentences: Sequence[Sequence[str]], bars: Pr
 
 
 def write_parses(gold: Sequence[GoldSentence], parsed: Parsed, output: Path) -> None:
-    """Write scores.csv, the gold trees, and a file of trees for each layer and builder.
+    """Write scores.csv, the gold trees with tables of words and constituents, and a file for each layer and builder.
 
     Raises:
         UserError: files of the user's are in the output directory.
@@ -112,6 +117,8 @@ def write_parses(gold: Sequence[GoldSentence], parsed: Parsed, output: Path) -> 
     files = {
         SCORES: to_csv([*parsed.baselines, *parsed.rows.values()]),
         GOLD: write_trees((sentence.words, sentence.tree) for sentence in gold),
+        WORDS: words_csv(gold, parsed.unknown, [by_layer(each) for each in parsed.distances]),
+        CONSTITUENTS: constituents_csv(gold),
     }
     for builder, layers in parsed.trees.items():
         for layer, predicted in layers.items():

@@ -122,7 +122,7 @@ def run_stability(argv: Sequence[str], conduct: Conduct) -> None:
         f"barrier: highest error on the line minus mean error of the copies; stable below {100 * STABLE:g} %",
         soft_wrap=True,
     )
-    console.print(f"figures: {_draw(command, rows) / '*.png, *.svg'}", soft_wrap=True)
+    console.print(f"figures: {_draw(command, rows) / '*.png, *.svg, *.pdf'}", soft_wrap=True)
 
 
 def _draw(command: StabilityCommand, rows: Sequence[tuple[StabilityRow, Path]]) -> Path:

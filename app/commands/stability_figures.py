@@ -17,7 +17,7 @@ from app.pruning.interpolation import alphas
 BARRIER = Metric(
     name="barrier", label="Error barrier", unit="%", scale=100.0, decimals=2, better="lower", least=0.0, greatest=1.0
 )
-KINDS = ("png", "svg")
+KINDS = ("png", "svg", "pdf")
 
 Measured = tuple[StabilityRow, ErrorLine]
 

@@ -17,7 +17,7 @@ from app.syntax.surprisal_tables import WordValues, regions_table, words_table, 
 from app.syntax.texts import Sentence, read_sentences
 
 WORDS, WRITTEN, REGIONS = "words.tsv", "written.tsv", "regions.tsv"
-PICTURE, KINDS = "surprisal", ("svg", "png")
+PICTURE, KINDS = "surprisal", ("svg", "png", "pdf")
 OPTION = "--output"
 
 

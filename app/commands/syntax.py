@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # comparing score files does not need torch
 
 SCORES = "scores.csv"
 SENTENCES = "sentences.csv"
-ACCURACY, KINDS = "accuracy", ("svg", "png")  # the picture
+ACCURACY, KINDS = "accuracy", ("svg", "png", "pdf")  # the picture
 OPTION = "--output"
 FULL_STOP = "."
 ENDS = (FULL_STOP, "?", "!")  # of a sentence, where the vocabulary has a full stop
@@ -194,7 +194,7 @@ def print_table(table: Table) -> None:
 
 
 def draw(models: Mapping[str, Sequence[SyntaxRow]], path: Path) -> None:
-    """Draw the accuracies of all rows as bars, and write them as SVG and PNG.
+    """Draw the accuracies of all rows as bars, and write them as SVG, PNG and PDF.
 
     Args:
         models: the rows of each model, by the model's name.

@@ -22,7 +22,7 @@ from app.runs.best_validation import BestValidation
 from app.runs.checksums import check_file, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout, run_of
 from app.runs.network_report import damaged_report, read_report
-from app.runs.provenance import sha256, versions
+from app.runs.provenance import commit, sha256, versions
 from app.runs.source_ticket import ticket_checksums
 from app.runs.table import EARLY_STOP, FINAL, ITERATION, MetricsFile, MetricsRow, Result
 from app.runs.tensors import save_masked, save_masks, save_tensors
@@ -182,6 +182,7 @@ class NetworkWriter:
             "began_at": self.moments.begins_at(job.key),
             "seeds": job.seeds,
             "versions": versions(),
+            "commit": commit(),
             "threads": self.threads,
             **({"parts": by_part} if by_part else {}),
             **({"source": _source(job.source)} if job.source is not None else {}),

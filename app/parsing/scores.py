@@ -75,6 +75,31 @@ def score(predicted: Sequence[Tree], gold: Sequence[GoldSentence], *, max_words:
     )
 
 
+def sentence_f1(predicted: Tree, gold: Tree) -> float:
+    """F1 of one tree's brackets, without whole-sentence ones, as `Scores.sentence_f1` averages it.
+
+    Args:
+        predicted: over the words of `gold`; which of both is which does not matter.
+        gold: the tree to compare with.
+    """
+    return _f1(_inner(predicted, gold))
+
+
+def _inner(predicted: Tree, gold: Tree) -> Overlap:
+    """The brackets of two trees, without the one around the whole sentence."""
+    root = {(0, words_in(gold))}
+    return overlap(brackets(predicted) - root, brackets(gold) - root)
+
+
+def _f1(inner: Overlap) -> float:
+    """F1 without whole-sentence brackets; 1 where neither tree has a bracket.
+
+    The authors' script sets recall to 1 where the gold tree has no bracket, and precision to 1 where the prediction has
+    none either; the F1 that follows differs from the formula only where neither has one.
+    """
+    return inner.f1 if inner.predicted or inner.gold else 1.0
+
+
 class _Sentence:
     """The brackets of one sentence, with and without the one around the whole sentence."""
 
@@ -82,18 +107,13 @@ class _Sentence:
         self.gold = gold
         self.words = len(gold.words)
         self.found = brackets(predicted)
-        root, right = {(0, self.words)}, brackets(gold.tree)
-        self.all = overlap(self.found, right)
-        self.inner = overlap(self.found - root, right - root)
+        self.all = overlap(self.found, brackets(gold.tree))
+        self.inner = _inner(predicted, gold.tree)
 
     @property
     def f1(self) -> float:
-        """F1 without whole-sentence brackets; 1 where neither tree has a bracket.
-
-        The authors' script sets recall to 1 where the gold tree has no bracket, and precision to 1 where the prediction
-        has none either; the F1 that follows differs from the formula only where neither has one.
-        """
-        return self.inner.f1 if self.inner.predicted or self.inner.gold else 1.0
+        """F1 without whole-sentence brackets."""
+        return _f1(self.inner)
 
     @property
     def depth(self) -> float:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from app.plotting.data import BarsFigure
 from app.plotting.line_styles import PALETTE
 from app.plotting.style import style
 
@@ -23,7 +24,7 @@ def bars(groups: Groups, models: Sequence[str], *, axis: str, reference: float) 
 
     Args:
         groups: by heading the rows; by name of the row, one share per model, None for no bar.
-        models: their names, no more than there are colours.
+        models: their names; after six the colours begin again.
         axis: what the shares are.
         reference: a share to be marked, such as chance.
     """
@@ -39,11 +40,20 @@ def bars(groups: Groups, models: Sequence[str], *, axis: str, reference: float) 
         axes.set_yticks(_draw(axes, groups), names, parse_math=False)
         axes.tick_params(axis="y", length=0)
         axes.axvline(reference, color="#444444", linewidth=0.8, linestyle=(0, (4, 3)))
-        handles = [Patch(color=colour, label=name) for name, colour in zip(models, COLOURS, strict=False)]
+        handles = [Patch(color=COLOURS[number % len(COLOURS)], label=name) for number, name in enumerate(models)]
         legend = figure.legend(handles=handles, loc="upper right", ncols=len(models), fontsize=8.5)
         for text in legend.get_texts():
             text.set_parse_math(False)
     return figure
+
+
+def bars_figure(data: BarsFigure) -> Figure:
+    """The means of the experiments as bars."""
+    groups: dict[str, dict[str, list[float | None]]] = {}
+    for row in data.rows:
+        values = [None if mark is None else mark.mean for mark in row.marks]
+        groups.setdefault(row.heading, {})[row.name] = values
+    return bars(groups, data.experiments, axis=data.metric.title, reference=data.reference)
 
 
 def _draw(axes: Axes, groups: Groups) -> list[float]:
@@ -58,6 +68,8 @@ def _draw(axes: Axes, groups: Groups) -> list[float]:
             places.append(top + BAR * len(values) / 2)
             for number, value in enumerate(values):
                 if value is not None:
-                    axes.barh(top + BAR * (number + 0.5), value, height=BAR, color=COLOURS[number], linewidth=0)
+                    axes.barh(
+                        top + BAR * (number + 0.5), value, height=BAR, color=COLOURS[number % len(COLOURS)], linewidth=0
+                    )
             top += BAR * len(values) + GAP
     return places

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from textwrap import fill
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -16,7 +17,11 @@ ALONE = (6.2, 3.9)  # inches, of a panel that is the only one
 AMONG = (4.2, 3.1)  # inches, of one among several
 ACROSS = 2  # panels side by side: on a page, a third would make the letters too small to read
 INSIDE = 0.85  # the part of a panel that its axes fill, about
-METADATA = {"png": {"Software": None}, "svg": {"Creator": None, "Date": None, "Format": None, "Type": None}}
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 LETTERS = 11  # of a title, per inch
 LABEL = 42  # letters of a line beside the vertical axis
 POINTS = 72.0  # typographic points per inch
@@ -102,7 +107,7 @@ def render(figure: Figure, kind: str) -> bytes:
 
     Args:
         figure: what to draw.
-        kind: "png" or "svg".
+        kind: "png", "svg" or "pdf".
     """
     file = io.BytesIO()
     with style():

@@ -1,7 +1,7 @@
 """What figures are drawn from: points, lines and panels in plain values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.common.metrics import Metric
 from app.plotting.line_styles import LineStyle
@@ -38,10 +38,71 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One entry of a legend: plain text, in which nothing is markup."""
+    """One entry of a legend: plain text, in which nothing is markup.
+
+    Args:
+        label: what is written.
+        line_style: of the lines that it explains.
+        name: what charts filter these lines by; the label where it is empty.
+    """
 
     label: str
     line_style: LineStyle
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkValue:
+    """One network's point against weights remaining, for charts that choose among networks.
+
+    Args:
+        experiment: its name.
+        method: what its method is called, as in the legend.
+        replicate: its replicate.
+        branch: its number among the controls of one ticket.
+        round: its number of prunings.
+        density: where it is drawn, a share of 1.
+        value: of the figure's metric.
+        bound: whether that is only a lower bound.
+    """
+
+    experiment: str
+    method: str
+    replicate: int
+    branch: int
+    round: int
+    density: float
+    value: float
+    bound: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCurve:
+    """One network's values over iterations, for charts that choose among networks.
+
+    Args:
+        experiment: its name.
+        method: what its method is called; empty for a training by `fit`.
+        replicate: its replicate, or its seed.
+        branch: its number among the controls of one ticket.
+        round: its number of prunings.
+        density: the share of weights remaining; None for a training by `fit`.
+        numbers: what points are compared by between networks: the iteration, or the number of the validation.
+        iterations: of the points.
+        values: of the figure's metric.
+        running: whether it is still being trained.
+    """
+
+    experiment: str
+    method: str
+    replicate: int
+    branch: int
+    round: int
+    density: float | None
+    numbers: Sequence[int]
+    iterations: Sequence[float]
+    values: Sequence[float]
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +113,13 @@ class DensityPanel:
         name: above the panel; empty for none.
         dense: the dense network's point, where every line begins; its `x` is 1.
         lines: of the methods, without the dense point, by density from dense to sparse.
+        experiment: whose lines they are; empty where the figure has one experiment.
     """
 
     name: str
     dense: Mark | None
     lines: Sequence[Line]
+    experiment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +132,7 @@ class DensityFigure:
         legend: the methods of all panels.
         from_zero: whether the vertical axis begins at 0.
         cut: whether bars may leave the frame, so that long ones do not flatten the lines.
+        networks: the single networks behind the lines, as far as the figure is made from such.
     """
 
     panels: Sequence[DensityPanel]
@@ -76,6 +140,7 @@ class DensityFigure:
     legend: Sequence[Entry]
     from_zero: bool = False
     cut: bool = False
+    networks: Sequence[NetworkValue] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +152,16 @@ class CurvesPanel:
         line_style: of the method; only its dashes are used, as the colour tells the density.
         curves: by round.
         behind: curves by round to compare with, drawn thin; empty where there are none.
+        method: what the method is called.
+        compared: what the method behind is called; empty where there is none.
     """
 
     name: str
     line_style: LineStyle
     curves: Mapping[int, Sequence[Mark]]
     behind: Mapping[int, Sequence[Mark]]
+    method: str = ""
+    compared: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +172,13 @@ class CurvesGroup:
         title: of the legend.
         panels: one per method, at least one.
         densities: by round, of all rounds that have a curve.
+        experiment: its name.
     """
 
     title: str
     panels: Sequence[CurvesPanel]
     densities: Mapping[int, float]
+    experiment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +186,16 @@ class CurvesFigure:
     """One metric over iterations at some densities, one panel per method, one group per experiment.
 
     Args:
-        groups: of panels.
+        groups: at least one.
         metric: what is drawn.
         heading: of the horizontal axis where it has whole numbers and not iterations.
+        networks: the single networks of all densities, as far as the figure is made from such.
     """
 
     groups: Sequence[CurvesGroup]
     metric: Metric
     heading: str = ""
+    networks: Sequence[NetworkCurve] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +207,14 @@ class IterationsFigure:
         metric: of one of the panels; all have its scale.
         heading: of the vertical axis.
         legend: the experiments that have a line in some panel.
+        networks: by the name of the panel the single trainings behind its lines, as far as it is made from such.
     """
 
     panels: Mapping[str, Sequence[Line]]
     metric: Metric
     heading: str
     legend: Sequence[Entry]
+    networks: Mapping[str, Sequence[NetworkCurve]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +347,38 @@ class MatrixFigure:
     panels: Sequence[MatrixPanel]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsRow:
+    """One quantity of several experiments.
+
+    Args:
+        heading: of the group of rows that it stands in; empty for none.
+        name: of the row.
+        marks: one per experiment, whose `x` counts for nothing; None for no bar.
+    """
+
+    heading: str
+    name: str
+    marks: Sequence[Mark | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsFigure:
+    """Many quantities of a few experiments.
+
+    Args:
+        rows: at least one; those of one heading follow each other.
+        metric: of all values, a share of 1.
+        reference: a value to be marked, such as chance.
+        experiments: their names, in the order of the marks.
+    """
+
+    rows: Sequence[BarsRow]
+    metric: Metric
+    reference: float
+    experiments: Sequence[str]
+
+
 FigureData = (
     DensityFigure
     | CurvesFigure
@@ -281,4 +388,5 @@ FigureData = (
     | OverlapFigure
     | HistogramsFigure
     | MatrixFigure
+    | BarsFigure
 )

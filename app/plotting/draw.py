@@ -2,8 +2,10 @@
 
 from matplotlib.figure import Figure
 
+from app.plotting.bars import bars_figure
 from app.plotting.curves import curves_figure
 from app.plotting.data import (
+    BarsFigure,
     CurvesFigure,
     DensityFigure,
     FigureData,
@@ -44,3 +46,5 @@ def draw(data: FigureData) -> Figure:
                 return histograms_figure(data)
             case MatrixFigure():
                 return matrix_figure(data)
+            case BarsFigure():
+                return bars_figure(data)

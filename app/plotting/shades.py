@@ -8,10 +8,16 @@ import matplotlib
 from app.plotting.line_styles import BLACK
 
 
-def shades(count: int) -> list[Any]:
-    """So many colours, from dark violet to light green."""
+def shades(count: int, first: float = 0.12, last: float = 0.8) -> list[Any]:
+    """So many colours, from dark violet to light green.
+
+    Args:
+        count: at least 0.
+        first: place of the first in matplotlib's viridis, 0 to 1.
+        last: place of the last.
+    """
     colours = matplotlib.colormaps["viridis"]
-    return [colours(0.12 + 0.68 * index / max(1, count - 1)) for index in range(count)]
+    return [colours(first + (last - first) * index / max(1, count - 1)) for index in range(count)]
 
 
 def round_colours(rounds: Sequence[int]) -> dict[int, Any]:

@@ -26,7 +26,8 @@ RC: dict[Any, Any] = {
     "lines.linewidth": 1.6,
     "lines.markersize": 4.2,
     "legend.frameon": False,
-    "svg.fonttype": "path",  # letters as outlines: no viewer needs the font
+    "svg.fonttype": "none",  # letters as text, which can be searched, read aloud and changed
+    "pdf.fonttype": 42,  # likewise: TrueType fonts, which journals ask for, and not outlines of letters
     "svg.hashsalt": "trees-and-tickets",  # the same element names each time
     "savefig.dpi": 200,
 }

@@ -3,29 +3,32 @@
 import errno
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.common.errors import RunError, UserError
 from app.common.files import write_atomically
-from app.report.document import Document, Picture
+from app.report.configurations import read_configurations
+from app.report.document import Document, Picture, joined
 from app.report.fit_document import fit_document
 from app.report.fit_run import read_fits
+from app.report.latex import latex
 from app.report.lottery_document import lottery_document
 from app.report.lottery_run import read_lotteries
 from app.report.markdown import markdown
 from app.report.page import page
-from app.report.reading import are_lotteries
+from app.report.reading import by_kind
 from app.runs.layout import RunLayout
 from app.runs.output_directory import claim_output
 
-KINDS = ("png", "svg")
+KINDS = ("png", "svg", "pdf")
+LATEX = "tables.tex"
 UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFiles:
-    """What `report` wrote: the page, the Markdown, each figure as PNG and SVG, CSV files; and what they hold."""
+    """What `report` wrote: the page, the Markdown, each figure as PNG, SVG and PDF, tables; and what they hold."""
 
     html: Path
     markdown: Path
@@ -48,8 +51,8 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
         The files, all written whole; those of an earlier report are replaced, others left alone.
 
     Raises:
-        UserError: nothing to report on, lotteries and others together, a broken table, or no usable place for the
-            report, such as one with a report.md of the user's.
+        UserError: nothing to report on, a broken table, or no usable place for the report, such as one with a
+            report.md of the user's.
         RunError: the report could not be written, such as on a full disk.
     """
     document = read_document(run_dirs, _command(run_dirs, out))
@@ -72,7 +75,7 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
         html=out / "report.html",
         markdown=out / "report.md",
         figures=pictures,
-        tables=tuple(out / name for name in document.tables),
+        tables=tuple(out / name for name in (*document.tables, LATEX)),
         document=document,
     )
 
@@ -85,11 +88,14 @@ def read_document(run_dirs: Sequence[Path], command: str) -> Document:
         command: what is typed to make the report.
 
     Raises:
-        UserError: nothing to report on, lotteries and others together, or a broken file.
+        UserError: nothing to report on, or a broken file.
     """
-    if are_lotteries(run_dirs):
-        return lottery_document(read_lotteries(run_dirs), command)
-    return fit_document(read_fits(run_dirs), command)
+    lotteries, fits = by_kind(run_dirs)
+    parts = [
+        *([lottery_document(read_lotteries(lotteries), command)] if lotteries else []),
+        *([fit_document(read_fits(fits), command)] if fits else []),
+    ]
+    return replace(joined(parts), configurations=read_configurations(run_dirs))
 
 
 def _command(run_dirs: Sequence[Path], out: Path | None) -> str:
@@ -103,14 +109,15 @@ def _contents(document: Document) -> dict[str, bytes | str]:
     pictures = {
         f"{picture.stem}.{kind}": data for picture in document.pictures for kind, data in _files(picture).items()
     }
-    html = page(document, {picture.stem: pictures[f"{picture.stem}.svg"] for picture in document.pictures})
-    return {**pictures, **document.tables, "report.md": markdown(document), "report.html": html}
+    html = page(document, {picture.stem: pictures[f"{picture.stem}.svg"] for picture in document.pictures}, KINDS)
+    texts = {LATEX: latex(document), "report.md": markdown(document), "report.html": html}
+    return {**pictures, **document.tables, **texts}
 
 
 def _files(picture: Picture) -> dict[str, bytes]:
     """The files of a picture by their endings."""
     if isinstance(picture.source, Mapping):
-        return {kind: picture.source[kind] for kind in KINDS}
+        return {kind: picture.source[kind] for kind in KINDS if kind in picture.source}
     # matplotlib takes a second to import, and a table in the terminal does not need it.
     from app.plotting.canvas import render
     from app.plotting.draw import draw

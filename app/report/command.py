@@ -50,6 +50,6 @@ def main(argv: Sequence[str]) -> int:
         for label, sentences in section.findings.by_subject.items():
             console.print(f"{label}:", *sentences, sep="\n  ", soft_wrap=True)
         console.print(section.findings.basis, soft_wrap=True)
-    for label, path in (("figures", files.figures[0].parent / "*.png, *.svg"), ("report", files.html)):
+    for label, path in (("figures", files.figures[0].parent / "*.png, *.svg, *.pdf"), ("report", files.html)):
         console.print(f"{label}: {path}", soft_wrap=True)
     return 0

@@ -64,6 +64,7 @@ def _picture(
                 Line(line_style=methods.line_style(name), marks=[_mark(each, places[lottery.name]) for each in some])
                 for name, some in compared[lottery.name].items()
             ],
+            experiment=lottery.name if several else "",
         )
         for lottery in shown
     ]
@@ -75,7 +76,7 @@ def _picture(
     ]
     return Picture(
         stem=file_stem(f"{metric.name}_difference"),
-        caption=f"{metric.title}: paired difference from the dense network, bars are 95 % intervals over replicates; "
+        caption=f"{metric.title}, paired difference from the dense network: bars are 95 % intervals over replicates; "
         "those that leave the frame are cut.",
         alt=f"Difference in {metric.title} from dense against % of weights remaining, sparsest and with the interval "
         f"farthest from 0. {' '.join(said)}",

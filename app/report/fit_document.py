@@ -15,6 +15,8 @@ from app.report.fit_tables import fit_provenance_table, validations_table
 from app.report.notes import data_notes, detail_notes, metric_notes
 from app.report.operators import OPERATORS_NOTE, is_by_operators, operators_pictures, operators_tables
 from app.report.parses import SCORES_NOTE, Drawing, read_drawings, scores_tables
+from app.report.syntax_scores import SYNTAX_NOTE, syntax_pictures, syntax_tables
+from app.report.tree_browser import read_treebanks
 from app.report.uf1_layers import UF1_FIGURE, UF1_NOTE, is_layer
 from app.report.verdicts import basis
 from app.runs.table import ITERATION
@@ -33,6 +35,7 @@ def fit_document(fits: Sequence[FitRun], command: str) -> Document:
     figures = fit_figures(fits)
     by_operators = operators_pictures(fits)
     scores = {fit.name: scores_tables(fit) for fit in fits}
+    syntax = syntax_pictures(fits)
     sections = [
         ExperimentSection(
             name=fit.name,
@@ -43,6 +46,7 @@ def fit_document(fits: Sequence[FitRun], command: str) -> Document:
                 *operators_tables(fit),
                 validations_table(fit),
                 *scores[fit.name],
+                *syntax_tables(fit),
                 fit_provenance_table(fit),
             ],
         )
@@ -52,15 +56,17 @@ def fit_document(fits: Sequence[FitRun], command: str) -> Document:
     return Document(
         title=f"Training: {', '.join(fit.name for fit in fits)}",
         sections=sections,
-        pictures=[*pictures, *by_operators, *map(_drawn, read_drawings(fits))],
+        pictures=[*pictures, *by_operators, *syntax, *map(_drawn, read_drawings(fits))],
         reading=[
             *_reading(fits, figures),
             *([OPERATORS_NOTE] if by_operators else []),
             *([SCORES_NOTE] if any(scores.values()) else []),
+            *([SYNTAX_NOTE] if syntax else []),
             *data_notes(training.provenance for fit in fits for training in fit.trainings),
         ],
         command=command,
         tables=fit_comparisons(fits),
+        treebanks=read_treebanks(fits),
     )
 
 
@@ -105,6 +111,7 @@ def _drawn(drawing: Drawing) -> Picture:
         "drew it: the predicted tree beside the gold one, with the distance at each word.",
         alt=f"The trees of sentence {drawing.sentence}, predicted by {drawing.experiment} and gold.{gold}",
         source={"png": drawing.png, "svg": drawing.svg},
+        group="Trees",
     )
 
 

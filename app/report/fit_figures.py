@@ -1,9 +1,10 @@
 """What the figures of trainings are drawn from, and what they show in words."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from app.common.metrics import Metric
-from app.plotting.data import Entry, IterationsFigure, Line
+from app.plotting.data import Entry, IterationsFigure, Line, NetworkCurve
 from app.plotting.line_styles import experiment_style
 from app.plotting.numbers import iteration, plural
 from app.report.document import Picture, file_stem
@@ -11,6 +12,7 @@ from app.report.fit_run import FitRun
 from app.report.fit_series import FitPoint, fit_line
 from app.report.metrics import unique, validation_metrics
 from app.report.uf1_layers import UF1_CAPTION, UF1_FIGURE, UF1_HEADING, layers
+from app.runs.table import ITERATION
 
 NAME = 60  # letters of an experiment's name in the legend
 
@@ -46,6 +48,7 @@ def fit_picture(fits: Sequence[FitRun], stem: str, metrics: Sequence[Metric]) ->
         metric=metrics[0],
         heading=metrics[0].heading if len(metrics) == 1 else UF1_HEADING,
         legend=experiments_entries(fits, sorted(drawn)),
+        networks={metric.title: _networks(fits, metric) for metric in metrics},
     )
     said = [
         f"{_whose(fits[rank].name, metric if len(metrics) > 1 else None)}: {_ends(line, metric)}."
@@ -62,7 +65,7 @@ def fit_picture(fits: Sequence[FitRun], stem: str, metrics: Sequence[Metric]) ->
 
 def experiments_entries(fits: Sequence[FitRun], ranks: Collection[int]) -> list[Entry]:
     """The experiments of some places in the legend, each with its number of seeds."""
-    return [Entry(label=_label(fits[rank]), line_style=experiment_style(rank)) for rank in ranks]
+    return [Entry(label=_label(fits[rank]), line_style=experiment_style(rank), name=fits[rank].name) for rank in ranks]
 
 
 def _label(fit: FitRun) -> str:
@@ -74,6 +77,34 @@ def _points(fits: Sequence[FitRun], metric: Metric) -> Mapping[int, list[FitPoin
     """The lines of the experiments that have measured a metric, by their places."""
     lines = {rank: fit_line(fit, metric.name) for rank, fit in enumerate(fits)}
     return {rank: points for rank, points in lines.items() if points}
+
+
+def _networks(fits: Sequence[FitRun], metric: Metric) -> list[NetworkCurve]:
+    """The line of every training that has measured a metric; points are compared by the number of the validation."""
+    found = []
+    for fit in fits:
+        for training in fit.trainings:
+            points = [
+                (number, row[ITERATION], row[metric.name])
+                for number, row in enumerate(training.rows, training.first)
+                if math.isfinite(row.get(metric.name, math.nan))
+            ]
+            if points:
+                numbers, iterations, values = zip(*points, strict=True)
+                found.append(
+                    NetworkCurve(
+                        experiment=fit.name,
+                        method="",
+                        replicate=training.seed,
+                        branch=0,
+                        round=0,
+                        density=None,
+                        numbers=numbers,
+                        iterations=iterations,
+                        values=values,
+                    )
+                )
+    return found
 
 
 def _whose(name: str, metric: Metric | None) -> str:

@@ -88,7 +88,11 @@ def methods_of(lotteries: Sequence[LotteryRun]) -> Methods:
     controls: dict[str, str] = {}
     for lottery in lotteries:
         controls = lottery.controls | controls
-    names = [method for lottery in lotteries for method in lottery.methods]
+    names = [
+        method
+        for lottery in lotteries
+        for method in [*lottery.methods, *dict.fromkeys(key.method for key in lottery.running)]
+    ]
     return Methods.of([lottery.schema for lottery in lotteries], names, controls)
 
 
@@ -103,8 +107,14 @@ def _extent(lottery: LotteryRun, methods: Methods) -> str:
     time = f"{minutes / 60:.1f} hours" if minutes >= 100 else f"{minutes:.1f} minutes"
     return (
         f"{plural(lottery.replicates, 'replicate')}, {pruning}: "
-        f"{plural(len(rows), 'trained network')} ({listed}), {time} of training{_lengths(lottery)}."
+        f"{plural(len(rows), 'trained network')} ({listed}), {time} of training{_lengths(lottery)}.{_running(lottery)}"
     )
+
+
+def _running(lottery: LotteryRun) -> str:
+    """How many networks have been begun and are not finished."""
+    count = len(lottery.running)
+    return f" {plural(count, 'network')} begun and not finished: on the page, in the curves alone." if count else ""
 
 
 def _lengths(lottery: LotteryRun) -> str:

@@ -6,6 +6,7 @@ from app.common.metrics import Metric
 from app.plotting.data import CurvesFigure, CurvesGroup, CurvesPanel, DensityFigure, DensityPanel, Entry, Line, Mark
 from app.plotting.numbers import plural
 from app.report.document import Picture, file_stem
+from app.report.lottery_networks import network_curves, network_values
 from app.report.lottery_run import LotteryRun
 from app.report.lottery_series import Point, Series, chosen_rounds, curve, series
 from app.report.methods import Methods
@@ -29,12 +30,17 @@ def density_picture(lotteries: Sequence[LotteryRun], metric: Metric, methods: Me
     shown = [lottery for lottery in lotteries if lottery.measured(metric.name)]
     lines = {lottery.name: series(lottery.results, metric.name, methods, lottery.best) for lottery in shown}
     names = {lottery.name: f"{lottery.name} ({plural(lottery.replicates, 'replicate')})" for lottery in shown}
-    panels = [_density_panel(names[name] if len(lotteries) > 1 else "", each, methods) for name, each in lines.items()]
+    several = len(lotteries) > 1
+    panels = [
+        _density_panel(names[name] if several else "", each, methods, name if several else "")
+        for name, each in lines.items()
+    ]
     figure = DensityFigure(
         panels=panels,
         metric=metric,
         legend=_legend(list(lines.values()), methods),
         from_zero=metric.name == EARLY_STOP_ITERATION.name,
+        networks=[each for lottery in shown for each in network_values(lottery, metric, methods)],
     )
     said = []
     for name, by_method in lines.items():
@@ -80,11 +86,15 @@ def curves_picture(lotteries: Sequence[LotteryRun], metric: Metric, methods: Met
         stem=file_stem(f"{metric.name}_curves"),
         caption=f"{metric.title} over the iterations of training, at some of the densities.",
         alt=f"{metric.title} over iterations, one panel per method; where the curves end. {' '.join(said)}",
-        source=CurvesFigure(groups=groups, metric=metric),
+        source=CurvesFigure(
+            groups=groups,
+            metric=metric,
+            networks=[each for lottery in shown for each in network_curves(lottery, metric, methods)],
+        ),
     )
 
 
-def _density_panel(name: str, lines: Series, methods: Methods) -> DensityPanel:
+def _density_panel(name: str, lines: Series, methods: Methods, experiment: str) -> DensityPanel:
     dense = lines[DENSE][0].mark if DENSE in lines else None
     return DensityPanel(
         name=name,
@@ -94,6 +104,7 @@ def _density_panel(name: str, lines: Series, methods: Methods) -> DensityPanel:
             for method, line in lines.items()
             if method != DENSE
         ],
+        experiment=experiment,
     )
 
 
@@ -110,7 +121,7 @@ def _legend(everything: Sequence[Series], methods: Methods) -> list[Entry]:
         label = methods.title(method)
         if len(everything) == 1:
             label += f" (n = {min(counts)})" if len(counts) == 1 else f" (n = {min(counts)} to {max(counts)})"
-        entries.append(Entry(label=label, line_style=methods.line_style(method)))
+        entries.append(Entry(label=label, line_style=methods.line_style(method), name=methods.title(method)))
     return entries
 
 
@@ -131,7 +142,10 @@ def _group(lottery: LotteryRun, metric: Metric, methods: Methods, rounds: Sequen
     found = {method: curves for method, curves in found.items() if curves}
     panels = [method for method in found if method != DENSE] or list(found)
     return CurvesGroup(
-        title=title, panels=[_curves_panel(found, method, methods) for method in panels], densities=densities
+        title=title,
+        panels=[_curves_panel(found, method, methods) for method in panels],
+        densities=densities,
+        experiment=lottery.name,
     )
 
 
@@ -144,6 +158,8 @@ def _curves_panel(found: Curves, method: str, methods: Methods) -> CurvesPanel:
         line_style=methods.line_style(method),
         curves=found[method],
         behind=found[tickets] if tickets else {},
+        method=methods.title(method),
+        compared=methods.title(tickets) if tickets else "",
     )
 
 

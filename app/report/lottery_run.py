@@ -1,7 +1,7 @@
 """What a lottery's report is drawn from: the finished networks of its run directories, checked and pooled."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class LotteryRun:
         sources: by network, the results.csv that its row came from.
         places: by network, its directory.
         controls: by the name of a control, the method whose tickets it is a control of, as the paths tell it.
+        running: the directories of networks that have been measured, and are not finished.
     """
 
     name: str
@@ -39,6 +40,7 @@ class LotteryRun:
     sources: dict[NetworkKey, Path] = field(default_factory=dict)
     places: dict[NetworkKey, TrainingLayout] = field(default_factory=dict)
     controls: dict[str, str] = field(default_factory=dict)
+    running: dict[NetworkKey, TrainingLayout] = field(default_factory=dict)
 
     @property
     def replicates(self) -> int:
@@ -95,10 +97,12 @@ class LotteryRun:
         Raises:
             UserError: its metrics.csv is missing or broken.
         """
-        path = self.places[key].metrics
-        check_file(path)
+        running = self.running.get(key)
+        path = (running or self.places[key]).metrics
+        if running is None:
+            check_file(path)
         rows = read_metrics(path)
-        if not rows:
+        if not rows and running is None:
             raise UserError(f"{path}: no row, though results.csv has this network; remove its directory and run again")
         values = {row["iteration"]: row.get(metric.name, math.nan) for row in rows}
         for iteration, value in values.items():
@@ -143,6 +147,7 @@ def read_lotteries(run_dirs: Sequence[Path]) -> list[LotteryRun]:
             if lottery.best != best:
                 raise UserError(f"{run.root}: differs from others of {lottery.name!r} in best; report them apart")
             lottery.controls = controls | lottery.controls
+        _add_running(lotteries, run, rows, places)
     for lottery in lotteries.values():
         columns = lottery.columns
         for row in lottery.results:
@@ -160,6 +165,18 @@ def _add(lottery: LotteryRun, row: Result, source: Path, place: TrainingLayout) 
     lottery.sources[row.key] = source
     lottery.places[row.key] = place
     lottery.results.append(row)
+
+
+def _add_running(
+    lotteries: dict[str, LotteryRun],
+    run: RunLayout,
+    rows: Sequence[Result],
+    places: Mapping[NetworkKey, TrainingLayout],
+) -> None:
+    """Add the networks of a run directory that have no row yet to the experiment that has its last row."""
+    finished = {row.key for row in rows}
+    lottery = lotteries[rows[-1].experiment]
+    lottery.running |= {key: place for key, place in places.items() if key not in finished}
 
 
 def _read_rows(run: RunLayout) -> list[Result]:

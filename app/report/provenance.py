@@ -25,6 +25,7 @@ class Provenance:
         data: SHA-256 of what it was trained on, hex, by name.
         kernels: what computed it, such as the processor's instructions, by name; "A, then B" where a part of the
             training was computed with A; empty for trainings from before this was recorded.
+        commit: of the checkout that trained; None where this is not recorded.
         stopped_at: the iteration at which a callback or the clock has stopped the training before its length; None if
             nothing has.
     """
@@ -36,6 +37,7 @@ class Provenance:
     versions: Mapping[str, str]
     data: Mapping[str, str]
     kernels: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None
     stopped_at: int | None = None
 
 
@@ -57,6 +59,7 @@ def read_provenance(path: Path) -> Provenance:
             threads=int(found["threads"]),
             versions={name: str(version) for name, version in found["versions"].items()},
             kernels=_kernels(found),
+            commit=None if found.get("commit") is None else str(found["commit"]),
             data={name: str(checksum) for name, checksum in found["checksums"]["data"].items()},
             stopped_at=_stopped_at(found),
         )
@@ -84,12 +87,14 @@ def provenance_table(made: Sequence[tuple[str, Provenance]], seeds: Sequence[tup
         seeds: rows about seeds, which come first.
     """
     whose = [name for name, _ in made]
+    commits = [each.commit for _, each in made]
     versions = dict.fromkeys(name for _, each in made for name in each.versions)
     kernels = dict.fromkeys(name for _, each in made for name in each.kernels)
     data = dict.fromkeys(name for _, each in made for name in each.data)
     rows: list[tuple[str, ...]] = [
         *seeds,
         ("threads", _by_whom(whose, [str(each.threads) for _, each in made])),
+        *([("commit", _by_whom(whose, [each.commit or NONE for _, each in made]))] if any(commits) else []),
         *((name, _by_whom(whose, [each.versions.get(name, NONE) for _, each in made])) for name in versions),
         *((name, _by_whom(whose, [each.kernels.get(name, NONE) for _, each in made])) for name in kernels),
         *((f"SHA-256 of {name}", _by_whom(whose, [each.data.get(name, NONE) for _, each in made])) for name in data),

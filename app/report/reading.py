@@ -7,20 +7,16 @@ from app.common.errors import UserError
 from app.runs.layout import FitLayout, RunLayout, run_of, seed_directories
 
 
-def are_lotteries(run_dirs: Sequence[Path]) -> bool:
-    """Whether directories are those of whole lotteries; else they are of trainings by `fit` or of single networks.
+def by_kind(run_dirs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The directories of whole lotteries, and those of trainings by `fit` or of single networks.
 
     Raises:
-        UserError: none is given, one is neither, or there are both.
+        UserError: none is given, or one is neither.
     """
     if not run_dirs:
         raise UserError("report: no run directory given; name at least one, such as runs/quickstart")
-    kinds = {_is_lottery(root): root for root in run_dirs}
-    if len(kinds) == 2:
-        raise UserError(
-            f"report: {kinds[True]} is a lottery's and {kinds[False]} is of a single training; report them apart"
-        )
-    return True in kinds
+    kinds = [(_is_lottery(root), root) for root in run_dirs]
+    return [root for lottery, root in kinds if lottery], [root for lottery, root in kinds if not lottery]
 
 
 def _is_lottery(root: Path) -> bool:

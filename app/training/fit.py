@@ -30,7 +30,7 @@ from app.runs.checksums import check_file, read_checksums, record
 from app.runs.config import claim, flatten, recorded_kernels
 from app.runs.layout import FitLayout
 from app.runs.lock import locked
-from app.runs.provenance import sha256, versions
+from app.runs.provenance import commit, sha256, versions
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.runs.table import read_metrics
@@ -301,6 +301,7 @@ class Fit:
         report = {
             "seed": self.seed,
             "versions": versions(),
+            "commit": commit(),
             **report_entries(self._kernels, recorded_kernels(self.layout)),
             "threads": self.threads,
             "parameters": self._parameters,

@@ -91,8 +91,8 @@ def test_scores_trees_and_pictures(
     files = {path.name for path in tmp_path.iterdir()}
     trees = {f"{layer}.{builder}.txt" for layer in ("layer_1", "layer_2", "mean_of_layers")
              for builder in ("shen2018", "between_words")}  # fmt: skip
-    pictures = {f"sentence_{number}.{kind}" for number in (2, 5) for kind in ("svg", "png")}
-    assert files == trees | pictures | {"gold.txt", "scores.csv", WRITTEN}
+    pictures = {f"sentence_{number}.{kind}" for number in (2, 5) for kind in ("svg", "png", "pdf")}
+    assert files == trees | pictures | {"gold.txt", "scores.csv", "words.csv", "constituents.csv", WRITTEN}
 
     gold, predicted = read_trees(tmp_path / "gold.txt"), read_trees(tmp_path / "layer_2.between_words.txt")
     assert len(gold) == 40
@@ -150,7 +150,7 @@ def test_a_sentence_of_ones_own(
     trees = re.findall(r"^layer \d: (.*)$", said.out, re.MULTILINE)
     assert len(trees) == 2
     assert tuple(trees[0].replace("(", " ").replace(")", " ").split()) == words
-    assert {path.name for path in tmp_path.iterdir()} == {"text.svg", "text.png", WRITTEN}
+    assert {path.name for path in tmp_path.iterdir()} == {"text.svg", "text.png", "text.pdf", WRITTEN}
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("gold.txt", ()), ("text.svg", ("--text", "the cat sees"))])

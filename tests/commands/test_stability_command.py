@@ -73,7 +73,7 @@ def test_a_directory_that_is_no_lottery_is_one_line(tmp_path: Path) -> None:
 
 def test_figures_against_density_and_iteration_where_there_are_several() -> None:
     one = [(row("dense", 0, 0, 0.1), LINE)]
-    assert stability_figures(one).keys() == {"error_on_the_line.png", "error_on_the_line.svg"}
+    assert stability_figures(one).keys() == {"error_on_the_line.png", "error_on_the_line.svg", "error_on_the_line.pdf"}
     several = [(row("dense", 0, k, 0.1), LINE) for k in (0, 5)] + [(row("iterative", 2, 0, 0.3), LINE)]
     stems = {name.partition(".")[0] for name in stability_figures(several)}
     assert stems == {"error_on_the_line", "barrier_by_density", "barrier_by_iteration"}

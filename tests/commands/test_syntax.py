@@ -74,7 +74,13 @@ def test_templates_are_scored_with_the_models_probabilities(
     said = capsys.readouterr().out
     assert "predicted as <unk>: zebra" in said
     assert said.index("short-term") < said.index("order") < said.index("long-term") < said.index("polarity")
-    assert {path.name for path in tmp_path.iterdir()} == {"scores.csv", "accuracy.svg", "accuracy.png", WRITTEN}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "scores.csv",
+        "accuracy.svg",
+        "accuracy.png",
+        "accuracy.pdf",
+        WRITTEN,
+    }
     found = {(row["row"], row["comparison"]): row for row in rows(tmp_path / "scores.csv")}
     model = loaded(trained)
 
@@ -144,7 +150,12 @@ def test_models_side_by_side(
     assert main(*compare, "--output", str(tmp_path / "drawn"), monkeypatch=monkeypatch, cwd=trained) == 0
     said = capsys.readouterr().out
     assert said.index("tree") < said.index("other") < said.index("order")
-    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"accuracy.svg", "accuracy.png", WRITTEN}
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {
+        "accuracy.svg",
+        "accuracy.png",
+        "accuracy.pdf",
+        WRITTEN,
+    }
     assert main(*compare[:3], str(tmp_path / "c"), monkeypatch=monkeypatch, cwd=trained) == 2
     assert "scored on different sentences" in capsys.readouterr().err
     assert main(*compare[:3], monkeypatch=monkeypatch, cwd=trained) == 2

@@ -1,5 +1,4 @@
 import ast
-import html
 import io
 import math
 import xml.etree.ElementTree as ElementTree
@@ -56,10 +55,10 @@ def right_branching(words: int) -> Tree:
 
 
 def texts(svg: Path) -> list[str]:
-    """The texts of a picture: matplotlib writes each text as a comment next to its outlines."""
+    """The texts of a picture."""
     parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     root = ElementTree.parse(svg, parser).getroot()
-    return [html.unescape(element.text or "").strip() for element in root.iter(ElementTree.Comment)]
+    return [(element.text or "").strip() for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def boxes(figure: Figure) -> list[tuple[str, object]]:
@@ -76,8 +75,8 @@ def colours(figure: Figure) -> Counter[str]:
 def test_every_word_and_distance_is_written_once_per_tree(tmp_path):
     first = Panel("layer 1", right_branching(5), WORDS, [0.91, 0.22, 0.333, 0.44, -0.5])
     second = Panel("layer 2", ((0, 1), (2, (3, 4))), WORDS, [1, 2, 3, 4, 5])
-    svg, png = save_drawing(draw_trees([first, second], "Sentence 7", gold=GOLD), tmp_path / "cat.v1")
-    assert (svg.name, png.name) == ("cat.v1.svg", "cat.v1.png")
+    svg, png, pdf = save_drawing(draw_trees([first, second], "Sentence 7", gold=GOLD), tmp_path / "cat.v1")
+    assert (svg.name, png.name, pdf.name) == ("cat.v1.svg", "cat.v1.png", "cat.v1.pdf")
     written = Counter(texts(svg))
     assert all(written[word] == 3 for word in WORDS)
     for number in ("0.91", "0.22", "0.33", "0.44", "\N{MINUS SIGN}0.50", "1.00", "2.00", "3.00", "4.00", "5.00"):

@@ -7,8 +7,12 @@ from helpers.made_up_run import write_run
 
 @pytest.fixture
 def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are composed, but not painted, which takes most of the time of a report: for tests of all else in it."""
+    """Figures are composed, but not painted, which takes most of the time of a report: for tests of all else in it.
+
+    The page has no library.
+    """
     monkeypatch.setattr("app.plotting.canvas.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
+    monkeypatch.setattr("app.report.page.javascript", lambda: "")
 
 
 @pytest.fixture(scope="session")

@@ -130,10 +130,6 @@ def test_directories_that_do_not_go_together(
     network = RunLayout(tmp_path / "lottery").network(NetworkKey(0, "dense", 0))
     for arguments, said in (
         (
-            [run, tmp_path / "lottery"],
-            f"{tmp_path / 'lottery'} is a lottery's and {run} is of a single training; report them apart",
-        ),
-        (
             [tmp_path / "empty"],
             "empty: neither a lottery's run directory (no results.csv) nor one of fit (no metrics.csv",
         ),

@@ -1,4 +1,3 @@
-import base64
 import re
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from app.common.errors import RunError, UserError
 from app.plotting.canvas import blocks, legend, name_panel
 from app.plotting.style import style
 from app.report import ReportFiles, report
+from app.report.build import KINDS
+from app.report.latex import escaped
 from app.runs.layout import NetworkKey, RunLayout
 from app.runs.output_directory import WRITTEN
 from app.runs.table import read_results
@@ -27,49 +28,80 @@ def large(large_run: Path, tmp_path_factory: pytest.TempPathFactory) -> ReportFi
 
 
 def test_files_are_all_there_and_named(large: ReportFiles):
-    assert [path.name for path in large.figures] == [f"{stem}.{kind}" for stem in STEMS for kind in ("png", "svg")]
+    assert [path.name for path in large.figures] == [f"{stem}.{kind}" for stem in STEMS for kind in KINDS]
     assert {path.name for path in large.html.parent.iterdir()} == {
         "report.html",
         "report.md",
         "comparisons.csv",
+        "tables.tex",
         WRITTEN,
         *(path.name for path in large.figures),
     }
     for path in large.figures:
         if path.suffix == ".png":
             assert path.read_bytes().startswith(b"\x89PNG\r\n")
+        elif path.suffix == ".pdf":
+            assert path.read_bytes().startswith(b"%PDF")
         else:
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
 
 
 def test_page_fetches_nothing(large: ReportFiles):
     page = Outside()
-    text = large.html.read_text()
-    page.feed(text)
-    assert len(page.pictures) == len(STEMS)
-    assert all(reference.startswith("data:image/svg+xml;base64,") for reference in page.references)
-    assert not {"script", "link", "iframe", "object"} & set(page.tags)
-    assert not re.search(r"https?:|url\(|@import", text)
+    page.feed(large.html.read_text())
+    assert not page.pictures
+    beside = {path.name for path in large.html.parent.iterdir()}
+    assert all(each.startswith("#") or each in beside for each in page.references)
+    assert not {"link", "iframe", "object", "base"} & set(page.tags)
+    assert not re.search(r"https?:|url\(|@import", page.words)
 
 
-def test_page_carries_the_figures_and_says_what_they_show(large: ReportFiles, large_run: Path):
+def test_page_has_a_chart_for_every_figure_and_says_what_it_shows(large: ReportFiles, large_run: Path):
     page = Outside()
     page.feed(large.html.read_text())
-    for (source, alt), stem in zip(page.pictures, STEMS, strict=True):
-        svg = base64.b64decode(source.partition("base64,")[2])
-        assert svg == (large.html.parent / f"{stem}.svg").read_bytes()
-        assert alt.count("%") > 5
-    dense = [row for row in read_results(RunLayout(large_run).results) if row.method == "dense"]
+    assert tuple(page.charts) == STEMS
+    assert all(alt.count("%") > 5 for alt in page.charts.values())
+    results = read_results(RunLayout(large_run).results)
+    dense = [row for row in results if row.method == "dense"]
     mean = sum(row.early_stop_iteration for row in dense) / len(dense)
-    assert f"dense {mean:,.0f} at 100 %." in page.pictures[0][1]
+    assert f"dense {mean:,.0f} at 100 %." in page.charts[STEMS[0]]
+    rows = page.data["charts-data"][STEMS[0]]["rows"]
+    values = [value for value, start in zip(rows["value"], rows["start"], strict=True) if not start]
+    assert values == [row.early_stop_iteration for row in results]
 
 
-def test_svg_needs_no_font_and_names_no_day(large: ReportFiles):
+def test_svg_and_pdf_have_real_text_and_name_no_day(large: ReportFiles):
     for path in large.figures:
         if path.suffix == ".svg":
-            tags = {element.tag.partition("}")[2] for element in ElementTree.parse(path).iter()}
-            assert "path" in tags
-            assert not {"text", "image", "metadata"} & tags
+            elements = list(ElementTree.parse(path).iter())
+            tags = {element.tag.partition("}")[2] for element in elements}
+            assert {"path", "text"} <= tags
+            assert not {"image", "metadata"} & tags
+            written = [element.text for element in elements if element.tag.endswith("}text")]
+            assert any(text and ("Iteration" in text or "weights remaining" in text) for text in written)
+        elif path.suffix == ".pdf":
+            content = path.read_bytes()
+            assert b"/FontFile2" in content, "TrueType fonts are in it"
+            assert b"CreationDate" not in content
+
+
+def test_tables_as_latex_have_every_cell(large: ReportFiles):
+    text = (large.html.parent / "tables.tex").read_text()
+    tables = [table for section in large.document.sections for table in section.tables]
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == len(tables)
+    labels = re.findall(r"\\label\{(.*)\}", text)
+    assert len(set(labels)) == len(tables)
+    bodies = re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL)
+    for table, body in zip(tables, bodies, strict=True):
+        rows = [line.removesuffix(r" \\").split(" & ") for line in body.splitlines()]
+        assert [len(row) for row in rows] == [len(table.header)] * len(table.rows)
+        assert rows[-1][0] == table.rows[-1][0]
+
+
+def test_latex_prints_every_character_as_it_is():
+    assert escaped("a_b 50% #1 {x} ~^\\\\ & ≥ \N{MINUS SIGN}") == (
+        r"a\_b 50\% \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}\textbackslash{} \& $\geq$ $-$"
+    )
 
 
 def test_markdown_shows_the_pictures_beside_it_and_every_round(large: ReportFiles):
@@ -149,7 +181,8 @@ def test_names_of_experiments_are_text_and_nothing_more(tmp_path: Path):
     files = report([tmp_path / "run", tmp_path / "other"], tmp_path / "out")
     page = Outside()
     page.feed(files.html.read_text())
-    assert len(page.pictures) == 4
+    assert len(page.charts) == 4
+    assert not page.pictures
     assert "<img" not in files.markdown.read_text().replace("\\<img", "")
     with style():
         figure, (block,) = blocks([1])

@@ -7,7 +7,6 @@ import pytest
 from helpers.fits import DATA, write_fit
 from helpers.made_up_run import LANGUAGE_METRICS, as_language_model, write_run
 
-from app.common.errors import UserError
 from app.report import report
 from app.report.document import Document
 from app.runs.layout import NetworkKey, RunLayout
@@ -70,7 +69,7 @@ def test_one_network_of_a_lottery_is_reported_like_a_training(key: NetworkKey, t
 
 
 @pytest.mark.usefixtures("unpainted")
-def test_networks_and_trainings_may_be_compared_but_not_with_whole_lotteries(tmp_path: Path):
+def test_networks_trainings_and_whole_lotteries_may_be_compared(tmp_path: Path):
     run = tmp_path / "lottery"
     write_run(run, rounds=0, replicates=1, measure=as_language_model, metrics=LANGUAGE_METRICS)
     (run / "config.yaml").write_text("seed_everything: 0\n")
@@ -80,5 +79,7 @@ def test_networks_and_trainings_may_be_compared_but_not_with_whole_lotteries(tmp
     document = report([network, fit], tmp_path / "out").document
     assert [section.name for section in document.sections] == ["lottery, replicate 0, dense, round 0", "fit"]
     assert stems(document) == ["val_perplexity", "uf1_layers"]
-    with pytest.raises(UserError, match=r"is a lottery's and .* is of a single training; report them apart"):
-        report([network, run])
+    together = report([network, run], tmp_path / "both").document
+    assert together.title.startswith("Lottery tickets: lottery; Training: lottery, ")
+    assert [section.heading for section in together.sections] == ["lottery", "lottery, replicate 0, dense, round 0"]
+    assert stems(together)[-2:] == ["val_perplexity", "uf1_layers"]

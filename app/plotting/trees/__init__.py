@@ -12,7 +12,9 @@ from app.plotting.trees.panels import Panel, check
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Figure", "Panel", "draw_trees", "save_drawing", "tree_text"]
+__all__ = ["KINDS", "Figure", "Panel", "draw_trees", "save_drawing", "tree_text"]
+
+KINDS = ("svg", "png", "pdf")  # endings of the files of a drawing
 
 
 def draw_trees(panels: Sequence[Panel], title: str = "", *, gold: GoldSentence | None = None) -> "Figure":
@@ -37,22 +39,22 @@ def draw_trees(panels: Sequence[Panel], title: str = "", *, gold: GoldSentence |
     return compose(panels, title, gold)
 
 
-def save_drawing(figure: "Figure", path: Path) -> tuple[Path, Path]:
-    """Write a figure as SVG and PNG; equal figures give equal bytes.
+def save_drawing(figure: "Figure", path: Path) -> tuple[Path, ...]:
+    """Write a figure in every kind of file; equal figures give equal bytes.
 
     Args:
         figure: the result of `draw_trees`.
-        path: of both files, without the suffix.
+        path: of all files, without the suffix.
 
     Returns:
-        The SVG's path and the PNG's.
+        The paths, in the order of `KINDS`.
     """
     from app.plotting.trees.canvas import render
 
-    svg, png = path.with_name(f"{path.name}.svg"), path.with_name(f"{path.name}.png")
-    write_atomically(svg, render(figure, "svg"))
-    write_atomically(png, render(figure, "png"))
-    return svg, png
+    paths = tuple(path.with_name(f"{path.name}.{kind}") for kind in KINDS)
+    for kind, written in zip(KINDS, paths, strict=True):
+        write_atomically(written, render(figure, kind))
+    return paths
 
 
 def tree_text(tree: Tree, words: Sequence[str]) -> str:

@@ -20,10 +20,15 @@ PIXELS = 40e6  # of the largest PNG; a larger picture gets a lower resolution
 SIDE = 30_000  # most pixels of the longer side; matplotlib cannot write more
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # included in matplotlib, so the same on every machine
-    "svg.fonttype": "path",  # text as outlines, so that viewers do not need the font
+    "svg.fonttype": "none",  # text as text, as in all figures
+    "pdf.fonttype": 42,
     "svg.hashsalt": "trees-and-tickets",  # makes element ids reproducible
 }
-METADATA = {"png": {"Software": None}, "svg": {"Creator": None, "Date": None, "Format": None, "Type": None}}
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ def render(figure: Figure, kind: str) -> bytes:
 
     Args:
         figure: the figure.
-        kind: "png" or "svg".
+        kind: "png", "svg" or "pdf".
     """
     width, height = figure.get_size_inches()
     dpi = min(DPI, sqrt(PIXELS / (width * height)), SIDE / max(width, height))

@@ -1,0 +1,68 @@
+"""The tables of a report as LaTeX, for `\\input` in a paper that loads booktabs."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from app.report.document import Document, ExperimentSection
+from app.report.tables import Table
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
+    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{EN DASH}": "--",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+    "\N{NO-BREAK SPACE}": "~",
+} | {mark: f"\\{mark}" for mark in "#$%&_{}"}
+_SPECIAL = re.compile("|".join(map(re.escape, SPECIAL)))
+HEAD = "% Tables of a report; in the preamble: \\usepackage{booktabs}\n"
+
+
+def latex(document: Document) -> str:
+    """The text of tables.tex: a `table` for every table of the report, with a label of its experiment and caption."""
+    known: set[str] = set()
+    made = [_table(section, table, known) for section in document.sections for table in section.tables]
+    return "\n".join([HEAD, *made])
+
+
+def escaped(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return _SPECIAL.sub(lambda match: SPECIAL[match[0]], text)
+
+
+def _table(section: ExperimentSection, table: Table, known: set[str]) -> str:
+    columns = "".join("l" if column in table.words else "r" for column in range(len(table.header)))
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(section.name)}: {escaped(table.caption)}}}",
+        rf"\label{{{_label(section.name, table.caption, known)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        _row(table.header),
+        r"\midrule",
+        *map(_row, table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    # A bracket at the beginning of a row would be read as an argument of the line break before it.
+    return " & ".join(f"{{{cell}}}" if cell.startswith("[") else cell for cell in map(escaped, cells)) + r" \\"
+
+
+def _label(name: str, caption: str, known: set[str]) -> str:
+    """A label of plain letters that no other table has."""
+    words: Iterable[str] = re.findall(r"[a-z0-9]+", f"{name} {caption.partition(':')[0]}".lower())
+    label = f"tab:{'-'.join(words)}"
+    while label in known:
+        label += "-again"
+    known.add(label)
+    return label
