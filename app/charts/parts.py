@@ -54,7 +54,6 @@ CONFIG: Spec = {
         "labelFontSize": 12,
         "titleFontSize": 12.5,
         "labelFlush": True,
-        "labelSeparation": 6,
     },
     "legend": {
         "orient": "top",

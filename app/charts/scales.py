@@ -9,9 +9,15 @@ from app.charts.chart import Spec
 from app.common.metrics import Metric
 
 SMALLEST_ERROR = 1e-5  # of the whole range: the greatest value has a place on the axis, too
+WIDE = 900  # pixels of an axis that has room for a label at every tick
 LABEL = 42  # letters of a line beside the vertical axis
 PADDING = 10  # pixels between the frame and what is in it
 PERCENT_REMAINING = "% of weights remaining"
+
+
+# A label of the axis of densities: where there is little room, only those of 1, 2, 3, 5 and 7 times a power of ten.
+_DIGIT = "datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9))"
+_SHARE = f"width < {WIDE} && indexof([4, 6, 8, 9], round(1e6 * {_DIGIT}) / 1e6) >= 0 ? '' : format(datum.value, '~r')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def density_channel(field: str = "percent") -> Spec:
         "field": field,
         "type": "quantitative",
         "scale": {"type": "log", "reverse": True, "nice": False, "padding": PADDING},
-        "axis": {"title": PERCENT_REMAINING, "labelExpr": "format(datum.value, '~r')", "grid": False},
+        "axis": {"title": PERCENT_REMAINING, "labelExpr": _SHARE, "grid": False},
     }
 
 

@@ -41,7 +41,7 @@ def test_tables_hold_what_the_model_says(
     arguments = ("--input", "text.txt", "--draw", "[4, 1]", "--output", str(tmp_path))
     assert main("surprisal", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
     said = capsys.readouterr().out
-    pictures = {"surprisal.svg", "surprisal.png"}
+    pictures = {"surprisal.svg", "surprisal.png", "surprisal.pdf"}
     assert {each.name for each in tmp_path.iterdir()} == {"words.tsv", "written.tsv", "regions.tsv", WRITTEN, *pictures}
     sentences = [
         ["the", "cat", "sees", "the", "zebra", "yes"],
