@@ -120,7 +120,8 @@ def test_histograms_count_every_weight_once_and_survivors_at_both_ends(numbers: 
 def test_the_page_has_a_section_with_figures_and_numbers(document: Document):
     pictures = document.groups["Masks and surviving weights"]
     assert tuple(picture.stem for picture in pictures) == STEMS
-    text, html = markdown(document), page(document, {picture.stem: b"" for picture in document.pictures})
+    stems = [picture.stem for picture in document.pictures]
+    text, html = markdown(document), page(document, dict.fromkeys(stems, b""), ["svg"])
     for said in (text, html):
         assert said.index("Masks and surviving weights") > said.index("Figures")
     assert list(document.tables) == ["comparisons.csv", "layers.csv", "mask_overlap.csv", "initial_weights.csv"]
