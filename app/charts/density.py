@@ -11,6 +11,7 @@ from app.charts.scales import ValueScale, density_channel
 from app.plotting.data import DensityFigure, Mark, NetworkValue
 from app.plotting.line_styles import DENSE_STYLE, LineStyle, experiment_style
 
+PANEL = "panel"  # column of the names of panels
 ASIDE = 0.005  # of the width, between points of one round
 
 
@@ -22,7 +23,11 @@ def density_chart(data: DensityFigure) -> Chart:
     experiments = [name for name in dict.fromkeys(table.get(EXPERIMENT, ())) if name is not None]
     scale = ValueScale(data.metric, from_zero=data.from_zero)
     spec = _spec(styles, experiments, scale, summarised=not data.networks, dense=dense)
-    return Chart(panels=[Panel(title="", spec=spec)], rows=table)
+    # Panels that are not of an experiment each have quantities of their own.
+    apart = not data.networks and len(data.panels) > 1 and not any(panel.experiment for panel in data.panels)
+    names = [panel.name for panel in data.panels] if apart else []
+    panels = [Panel(title=name, spec=spec, where={PANEL: [name]}) for name in names] or [Panel(title="", spec=spec)]
+    return Chart(panels=panels, rows=table)
 
 
 def _spec(
@@ -197,6 +202,7 @@ def _marks(data: DensityFigure, dense: str) -> Columns:
     names = labels_of(data.legend)
     rows: list[dict[str, Any]] = []
     for panel in data.panels:
+        first = len(rows)
         experiment = panel.experiment or None
         if panel.dense is not None:
             rows.append(_mark(panel.dense, experiment, dense, start=dense not in names.values(), cut=data.cut))
@@ -205,6 +211,8 @@ def _marks(data: DensityFigure, dense: str) -> Columns:
             if panel.dense is not None:
                 rows.append(_mark(panel.dense, experiment, method, start=True, cut=data.cut))
             rows += [_mark(mark, experiment, method, start=False, cut=data.cut) for mark in line.marks]
+        for row in rows[first:]:
+            row[PANEL] = panel.name
     return columns(rows)
 
 
