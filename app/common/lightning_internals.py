@@ -34,9 +34,8 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from wandb.sdk.lib import RunDisabled
-
     from wandb import Run
+    from wandb.sdk.lib import RunDisabled
 
 
 def reset_loops(trainer: Trainer) -> None:

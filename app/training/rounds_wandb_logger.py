@@ -21,9 +21,8 @@ from app.training.wandb_files import GLOBAL_STEP, last_step, mend
 from app.training.wandb_history import ROUND_DENSITY, SUMMARY, BestValues, LoggedTraining
 
 if TYPE_CHECKING:
-    from wandb.sdk.lib import RunDisabled
-
     from wandb import Artifact, Run
+    from wandb.sdk.lib import RunDisabled
 
 # Nothing on the terminal, where a progress bar is drawn, and nothing that is slow to find out: report.json names the
 # versions, and a sampler of system metrics would take its share of the very cores that train.

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 import yaml
 from helpers import wandb_offline
 from helpers.command import REPOSITORY, in_process, needs_digits
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-import wandb
 from app.runs.automatic_name import automatic_name
 
 SHORT = {

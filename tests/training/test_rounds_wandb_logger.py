@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 from helpers import wandb_offline
 from helpers.waiting import wait_until
 from jsonargparse import ArgumentParser
@@ -19,7 +20,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-import wandb
 from app.common.metrics import Metric, Schema, accuracy, loss
 from app.training.rounds_wandb_logger import RoundsWandbLogger
 from app.training.wandb_history import LoggedTraining

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from helpers import wandb_offline
 from helpers.tiny_lottery import ITERATIONS, lottery
 from helpers.wandb_server import served
 
-import wandb
 from app.common.errors import Interrupted
 from app.runs.table import Result, read_metrics, read_results
 from app.training.rounds_wandb_logger import RoundsWandbLogger

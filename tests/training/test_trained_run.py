@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
+import wandb
 from helpers import wandb_offline
 from helpers.command import in_process
-
-import wandb
 
 TINY = (
     *("--model", "app.modules.Classifier", "--model.net", "helpers.tiny_lottery.TinyNet", "--model.num_classes", "3"),

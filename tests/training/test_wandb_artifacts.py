@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+import wandb
 from helpers import wandb_offline
 from helpers.tiny_lottery import TinyNet, lottery
 
-import wandb
 from app.common.errors import UserError
 from app.runs.layout import TrainingLayout
 from app.runs.network_report import read_report
