@@ -372,7 +372,8 @@ def set_run_name(logger: WandbLogger, name: str, group: str) -> None:
     """Set the name that W&B displays and the group of the run, unless the logger has them."""
     if logger._name is None:
         logger._name = logger._wandb_init["name"] = name
-    logger._wandb_init.setdefault("group", group)
+    if logger._wandb_init.get("group") is None:  # a configuration has all options of W&B's, most of them None
+        logger._wandb_init["group"] = group
 
 
 def set_mlflow_name(logger: MLFlowLogger, name: str) -> None:

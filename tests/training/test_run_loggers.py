@@ -77,7 +77,8 @@ def uploaded(drawn: Path) -> dict[str, list[dict[str, Any]]]:
     with served() as server:
         environment = {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": "a" * 40, "WANDB_ERROR_REPORTING": "false"}
         command = f"{sys.executable} -m wandb sync {drawn}/{line[1]}"
-        subprocess.run(command, shell=True, check=True, capture_output=True, env={**os.environ, **environment})
+        options: dict[str, Any] = {"cwd": drawn.parent, "env": {**os.environ, **environment}}  # it writes logs there
+        subprocess.run(command, shell=True, check=True, capture_output=True, **options)
         return {run.described["displayName"].partition("/")[2]: run.history for run in server.runs.values()}
 
 

@@ -5,8 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import wandb
+from helpers import wandb_offline
 from helpers.command import in_process
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from app.cli.trainer_options import PROFILER
 from app.common.errors import UserError
@@ -49,6 +51,29 @@ def test_a_version_of_the_users_stays_and_cannot_be_for_a_lottery(tmp_path: Path
     with pytest.raises(UserError, match="CSVLogger has the version mine, where all networks would be logged"):
         check_loggers([logger])
     check_loggers([CSVLogger(tmp_path), RoundsWandbLogger()])
+
+
+def test_a_plain_wandb_logger_has_a_run_for_each_network(tmp_path: Path) -> None:
+    plain = ("--trainer.logger", "lightning.pytorch.loggers.WandbLogger", "--trainer.logger.offline", "true")
+    done = in_process(
+        *("lottery", *TINY, *plain, "--trainer.max_epochs", "1", "--pruning.rounds", "1"),
+        cwd=tmp_path,
+        WANDB_MODE="offline",
+    )
+    assert done.returncode == 0, done.stderr
+    wandb.teardown()
+    runs = {wandb_offline.run(path)["display_name"]: path for path in wandb_offline.files(tmp_path)}
+    assert set(runs) == {"e/replicate_0/round_00", "e/replicate_0/iterative/round_01"}
+    assert {wandb_offline.run(path)["run_group"] for path in runs.values()} == {"e"}
+    told = {
+        key: value
+        for each in wandb_offline.records(runs["e/replicate_0/iterative/round_01"])
+        for key, value in each.get("config", {}).get("update", {}).items()
+    }
+    assert (told["method"], told["round"]) == ("iterative", 1)
+    assert 0 < told["density"] < 1
+    with pytest.raises(UserError, match="WandbLogger has the run mine, where all networks would be logged"):
+        check_loggers([WandbLogger(id="mine", offline=True)])
 
 
 @pytest.mark.parametrize(("chosen", "used"), [(None, "run"), ("elsewhere", "elsewhere")])
