@@ -107,9 +107,9 @@ def _worker(argv: list[str]) -> None:
     """A process that `lottery` starts for itself."""
     from app.lottery.workers.parent import Parent
 
-    if len(argv) != 3:
+    if len(argv) != 2:
         raise UserError("lottery-worker is started by lottery itself, with --pruning.workers")
-    parent = Parent(int(argv[1]), int(argv[2]))
+    parent = Parent(int(argv[1]))
     from app.cli.main import work
 
     work(parent)

@@ -23,7 +23,13 @@ from app.cli.run_options import add_run_options
 from app.cli.run_trainers import RunTrainers, as_list
 from app.cli.save_fit_config import SaveFitConfig
 from app.cli.trained_model import TrainedModel, check_model
-from app.cli.trainer_options import check_processes, check_trainer, let_speak, write_defaults_of_callbacks
+from app.cli.trainer_options import (
+    check_processes,
+    check_trainer,
+    fit_to_any_machine,
+    let_speak,
+    write_defaults_of_callbacks,
+)
 from app.common import float32_precision, gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import (
@@ -38,6 +44,7 @@ from app.common.signals import no_requeue
 from app.common.used_kernels import kernels, stacked_kernels
 from app.lottery.experiment import Experiment
 from app.lottery.workers.parent import Parent
+from app.runs import lock
 from app.runs.automatic_name import AUTOMATIC, automatic_name
 from app.runs.checkpoints import check_start, check_weights, description, load_weights, read_checkpoint
 from app.runs.layout import RunLayout
@@ -165,7 +172,11 @@ class CLI(OpenCLI):
         torch.set_num_threads(self.value("threads"))
         float32_precision.choose(self.value("matmul_precision"), self.value("conv_precision"))
         gpu_kernels.choose(self.value("gpu_kernels"))
+        lock.choose(breaking=self.value("break_locks"))
         trainer = self.value("trainer")
+        if self.subcommand == "lottery" and self.value("pruning").launch is not None:
+            self.plain_config()  # of the jobs; it is made once, and stays as it is
+            fit_to_any_machine(trainer)
         if self.subcommand in ("fit", "lottery"):
             check_counts(vars(trainer))
         check_trainer(vars(trainer), in_run=self._writes_a_run())
@@ -350,7 +361,8 @@ class CLI(OpenCLI):
             experiment=self.value("experiment"),
             runs=Path(self.value("runs")),
             checkpoint_seconds=self.value("checkpoint_seconds"),
-            config=self.plain_config(),
+            # Whoever reads it later is to respect locks.
+            config={name: value for name, value in self.plain_config().items() if name != "break_locks"},
             make_trainer=self.network_trainer,
             make_loggers=self._trainers.loggers,
             parent=self._parent,

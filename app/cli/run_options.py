@@ -53,3 +53,9 @@ def add_run_options(parser: LightningArgumentParser) -> None:
         default=False,
         help="Go on in a run directory with another processor or other compiled code; bits of results may differ.",
     )
+    parser.add_argument(
+        "--break_locks",
+        type=bool,
+        default=False,
+        help="On file systems without locks, take the place of processes that are said to be at work and have ended.",
+    )

@@ -88,6 +88,16 @@ def _unknown(option: str, value: str, known: list[str]) -> UserError:
     return UserError(f"trainer.{option} is {value}{expected}")
 
 
+def fit_to_any_machine(trainer: Any) -> None:
+    """Let a Trainer be made that trains nothing here, on a machine without the devices of the configuration.
+
+    Args:
+        trainer: its parsed options.
+    """
+    trainer.accelerator, trainer.devices, trainer.num_nodes = "cpu", 1, 1
+    trainer.strategy, trainer.precision, trainer.plugins = "auto", None, None
+
+
 def let_speak(arguments: Mapping[str, Any], callbacks: Iterable[Callback]) -> None:
     """Let Lightning print what is asked for, where everything else that it prints is silenced.
 

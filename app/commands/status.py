@@ -1,10 +1,10 @@
 """`python -m app status`: what is done, running and missing in a run directory."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,10 +12,12 @@ from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.metrics import Metric, described, headline_metrics
 from app.lottery.settings import Pruning, read_settings
+from app.runs.at_work import processes
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.config import read_config
 from app.runs.layout import FitLayout, NetworkKey, RunDirectory, RunLayout, TrainingLayout, run_of, seed_directories
-from app.runs.lock import is_locked
+from app.runs.lock import held_by
+from app.runs.owner import Owner
 from app.runs.schema import read_schema
 from app.runs.table import ITERATION, MetricsRow, read_metrics
 
@@ -32,23 +34,41 @@ def settings_of(layout: RunLayout) -> Pruning:
     return read_settings(options, str(layout.config))
 
 
-def state(layout: RunLayout, key: NetworkKey, *, locked: bool) -> str:
-    """One of "done", "running", "begun" (and no process is at work) or "missing"."""
+def state(layout: RunLayout, key: NetworkKey, owner: Owner | None) -> str:
+    """One of "done", "running", "begun" (and no process trains it) or "missing".
+
+    Args:
+        layout: of the run directory.
+        key: of the network.
+        owner: the process that trains it, if any.
+    """
     files = layout.network(key)
     if files.done.exists():
         return "done"
-    if files.metrics.exists():
-        return "running" if locked else "begun"
-    return "missing"
+    if owner is not None:
+        return "running"
+    return "begun" if files.metrics.exists() else "missing"
 
 
-def lottery_table(layout: RunLayout) -> Table:
-    """One line per replicate, method and branch: how many rounds are done, and where the one in progress stands."""
-    locked = is_locked(layout)
+def lottery_view(layout: RunLayout) -> Group:
+    """What is done of a lottery, and which process trains what.
+
+    One line per replicate, method and branch: how many rounds are done, and where the one in progress stands; below the
+    table one line per network in training.
+    """
+    keys = list(settings_of(layout).networks())
+    unfinished = [key for key in keys if not layout.network(key).done.exists()]
+    owners = {key: owner for key in unfinished if (owner := held_by(layout.network(key).lock)) is not None}
+    table = _lottery_table(layout, keys, owners)
+    return Group(table, *(f"{key}: {owner}{owner.since_when}" for key, owner in owners.items()))
+
+
+def _lottery_table(layout: RunLayout, keys: Iterable[NetworkKey], owners: Mapping[NetworkKey, Owner]) -> Table:
     groups: dict[tuple[int, str, int], list[tuple[NetworkKey, str]]] = defaultdict(list)
-    for key in settings_of(layout).networks():
-        groups[key.replicate, key.method, key.branch].append((key, state(layout, key, locked=locked)))
-    at_work = "a process is at work" if locked else "no process is at work"
+    for key in keys:
+        groups[key.replicate, key.method, key.branch].append((key, state(layout, key, owners.get(key))))
+    count = len(processes(layout)) or len(set(owners.values()))
+    at_work = {0: "no process is at work", 1: "a process is at work"}.get(count, f"{count} processes are at work")
     view = Table(title=f"{escape(str(layout.root))}: {at_work}", title_justify="left")
     for column in ("replicate", "method", "done", "missing", "in progress"):
         view.add_column(column, justify="right" if column in ("replicate", "done", "missing") else "left")
@@ -62,7 +82,8 @@ def lottery_table(layout: RunLayout) -> Table:
 
 
 def _progress(layout: RunLayout, key: NetworkKey) -> str:
-    rows = read_metrics(layout.network(key).metrics)
+    path = layout.network(key).metrics
+    rows = read_metrics(path) if path.exists() else []
     return f"round {key.round}, iteration {rows[-1][ITERATION]:,}" if rows else f"round {key.round}, beginning"
 
 
@@ -97,11 +118,12 @@ def trainings_table(root: Path, trainings: Sequence[TrainingLayout]) -> Table:
     view = Table(title=f"{escape(str(root))}: best at {where}", title_justify="left")
     for column in ("seed", "process", "validations", "iteration", *(f"{each.name}\nlast / best" for each in metrics)):
         view.add_column(column, justify="left" if column == "process" else "right")
-    for each, run, best, rows in zip(trainings, runs, bests, histories, strict=True):
+    for each, best, rows in zip(trainings, bests, histories, strict=True):
         pair = [rows[-1], best.of(rows)] if rows else []
+        running = held_by(each.lock) is not None and not each.done.exists()
         view.add_row(
             escape(each.root.resolve().name.removeprefix("seed_")),
-            "running" if is_locked(run) and not each.done.exists() else "none",
+            "running" if running else "none",
             f"{len(rows):,}",
             f"{rows[-1][ITERATION]:,}" if rows else "",
             *(" / ".join(metric.number(row[metric.name]) for row in pair if metric.name in row) for metric in metrics),
@@ -148,4 +170,4 @@ def main(argv: Sequence[str]) -> None:
     )
     for root in parser.parse_args(argv).runs:
         trainings = trainings_in(root)
-        Console().print(trainings_table(root, trainings) if trainings else lottery_table(RunLayout(root)))
+        Console().print(trainings_table(root, trainings) if trainings else lottery_view(RunLayout(root)))

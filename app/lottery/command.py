@@ -1,6 +1,7 @@
 """The `lottery` subcommand: from parsed options to an experiment in its run directory."""
 
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,34 +11,31 @@ from rich.console import Console
 
 from app.common import protocols
 from app.common.errors import UserError
-from app.common.files import remove_leftovers
 from app.common.lightning_internals import requeue_signal
 from app.common.prunable import declares_prunable, prunable_parts
 from app.common.ranks import is_first
 from app.common.used_kernels import kernels, stacked_kernels
+from app.lottery.claiming import claim_experiment, hold_all, missing_networks, with_sparse_limits
 from app.lottery.experiment import Experiment
 from app.lottery.kept_files import finished_keys
+from app.lottery.launch.launch import launch
 from app.lottery.moments import check_moments, iteration_at, moment_of
 from app.lottery.origins import check_origins
 from app.lottery.plan import Plan
 from app.lottery.prerequisites import graph
 from app.lottery.score_checks import check_scores
-from app.lottery.settings import GROWING, Pruning, merge, read_settings
+from app.lottery.settings import Pruning, of_experiment
 from app.lottery.sources import source_checksums
-from app.lottery.sparse import check_sparse, kernels_of, with_limits
+from app.lottery.sparse import check_sparse, kernels_of
 from app.lottery.stacks.group import Place
 from app.lottery.stacks.limits import check_stack
 from app.lottery.stacks.trial import seconds_at_once
-from app.lottery.workers.limits import check_workers
+from app.lottery.workers.limits import check_workers, on_gpus
 from app.pruning import check_kinds, rewind_iteration
 from app.pruning.parts import kinds_of, part_sizes
+from app.runs.at_work import at_work, remove_traces, shared_files
 from app.runs.best_validation import configured_best
-from app.runs.config import claim, read_config
-from app.runs.layout import NetworkKey, RunLayout
-from app.runs.lock import locked
-from app.runs.recorded_data import claim_data
-from app.runs.schema import write_schema
-from app.runs.source_ticket import claim_tickets
+from app.runs.layout import RunLayout
 from app.training.first_rank import FirstRank
 from app.training.length import resuming_note, steps_per_epoch, training_iterations, validations
 from app.training.pruning_callback import refuse_pruning
@@ -90,6 +88,10 @@ def _run(
     experiment = _experiment(trainer, model, data, settings, context)
     if context.study is not None:
         context.study(experiment)
+        return
+    if settings.launch is not None and not settings.plan:
+        if is_first():
+            _launch(experiment)
         return
     check_workers(settings, trainer, context.threads)
     check_sparse(settings.sparse, trainer, settings.stack)
@@ -145,11 +147,12 @@ def _experiment(
         rewind_iteration=rewound,
         seed=context.seed,
         threads=context.threads,
-        config=context.config,
+        config=of_experiment(context.config),
         make_trainer=context.make_trainer,
         make_loggers=context.make_loggers,
         checkpoint_seconds=context.checkpoint_seconds,
         requeue_on=requeue_signal(trainer),
+        on_gpus=on_gpus(trainer),
     )
 
 
@@ -159,40 +162,47 @@ def _draw(experiment: Experiment, trainer: Trainer, first: FirstRank, *, at_once
     if not layout.networks() and trainer.world_size == 1:
         check_monitor(configured_best(experiment.config), model, data, experiment.make_trainer)
         check_test(model, data, experiment.make_trainer)
-    tickets = source_checksums(settings, model, _missing(settings, layout))  # refused before a directory is made
-    with locked(layout) as lock:
-        remove_leftovers(layout.root)
-        config = with_limits(experiment.config, layout)
-        settings = replace(settings, sparse=config["pruning"].get("sparse"))
-        experiment = replace(experiment, config=config, settings=settings)
-        missing = _missing(settings, layout)  # nobody else finishes a network from here on
-        # Where nothing is left to train, nothing depends on this machine.
-        place = trainer.strategy.root_device, str(trainer.precision)
-        used = (
-            (stacked_kernels if at_once else kernels)(model, *place) | kernels_of(settings.sparse) if missing else None
-        )
-        claim(layout, experiment.config, free=[f"pruning.{name}" for name in GROWING], merge=merge, kernels=used)
-        claim_data(layout, protocols.checksums(data), begun=bool(layout.networks()))
-        claim_tickets(layout, tickets)
+    tickets = source_checksums(
+        settings, model, missing_networks(settings, layout)
+    )  # refused before a directory is made
+    with ExitStack() as stack:
+        with shared_files(layout):
+            remove_traces(layout)
+            experiment = with_sparse_limits(experiment)
+            settings, missing = experiment.settings, missing_networks(settings, layout)
+            # Where nothing is left to train, nothing depends on this machine.
+            place = trainer.strategy.root_device, str(trainer.precision)
+            used = (
+                (stacked_kernels if at_once else kernels)(model, *place) | kernels_of(settings.sparse)
+                if missing
+                else None
+            )
+            whole = claim_experiment(experiment, tickets, used)
+            stack.enter_context(at_work(layout))
         check_origins(settings, layout, missing)
-        whole = read_settings(read_config(layout)["pruning"], str(layout.config))
-        declared = [*(protocols.metric_schema(model) or ()), *protocols.initial_schema(model)]
-        gates = protocols.gated_weights(model)
-        write_schema(layout, declared, [method.described for method in whole.all_methods], gates)
         _print_prunable(model, settings)
         if note := resuming_note(data):
             Console().print(note, highlight=False, soft_wrap=True)
+        if at_once or trainer.world_size > 1:
+            hold_all(stack, settings, layout, missing, at_once=at_once)
         first.go(on=bool(missing))
         if at_once:
             experiment.draw_at_once(trainer, whole)
         elif settings.workers > 1:
-            experiment.draw_side_by_side(lock, whole)
+            experiment.draw_side_by_side(whole)
         else:
-            experiment.draw(whole)
+            experiment.draw(whole, alone=trainer.world_size > 1)
 
 
-def _missing(settings: Pruning, layout: RunLayout) -> set[NetworkKey]:
-    return set(settings.networks()).difference(finished_keys(settings, layout))
+def _launch(experiment: Experiment) -> None:
+    """Make the run directory, and submit what is missing in it."""
+    settings, layout = experiment.settings, experiment.layout
+    tickets = source_checksums(settings, experiment.model, missing_networks(settings, layout))
+    with shared_files(layout):
+        experiment = with_sparse_limits(experiment)
+        claim_experiment(experiment, tickets, used=None)
+    for line in launch(experiment):
+        Console().print(line, highlight=False, soft_wrap=True)
 
 
 def _make_layers(model: LightningModule, data: LightningDataModule, trainer: Trainer) -> None:
@@ -233,7 +243,7 @@ def _plan(experiment: Experiment, place: Place | None) -> Plan:
     model, data, settings, iterations = experiment.model, experiment.data, experiment.settings, experiment.iterations
     rows = validations(experiment.config["trainer"], data, iterations)
     declared = protocols.metric_schema(model)
-    moments = {key.method: moment_of(settings, key) for key in settings.networks()}
+    moments = {key.method: moment_of(settings, key) for key in settings.selected()}
     plan = Plan(
         settings=settings,
         sizes=part_sizes(model),

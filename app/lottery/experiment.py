@@ -2,9 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -17,18 +16,22 @@ from app.common.signals import stop_on_signals
 from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining
 from app.lottery.network_files import read_result
-from app.lottery.rounds import Lottery
+from app.lottery.rounds import Lottery, left_out
 from app.lottery.settings import Pruning
 from app.lottery.stacks.group import Place
 from app.lottery.stacks.run import StackedLottery
+from app.lottery.turns import Others
+from app.lottery.workers.gpus import CUDA_VISIBLE_DEVICES, worker_gpus
 from app.lottery.workers.parent import Parent
 from app.lottery.workers.pool import WorkerPool
 from app.lottery.workers.schedule import Schedule
 from app.lottery.workers.serve import serve
 from app.lottery.workers.worker import Worker
 from app.report.tables import summary_table
+from app.runs.at_work import processes
 from app.runs.best_validation import configured_best
 from app.runs.layout import NetworkKey, RunLayout
+from app.runs.lock import is_breaking
 from app.runs.schema import read_schema
 from app.training.trainer_factory import TrainerFactory
 from callbacks import ExperimentProgress, ReportedProgress
@@ -52,6 +55,7 @@ class Experiment:
         make_loggers: fresh loggers from the configuration.
         checkpoint_seconds: how often a training in progress is saved.
         requeue_on: the signal after which SLURM is to run the job again, if any.
+        on_gpus: whether trainings are on GPUs, of which each worker has its own.
     """
 
     model: LightningModule
@@ -67,33 +71,35 @@ class Experiment:
     make_loggers: Callable[[], list[Logger]]
     checkpoint_seconds: float
     requeue_on: signal.Signals | None = None
+    on_gpus: bool = False
 
-    def draw(self, whole: Pruning | None = None) -> None:
+    def draw(self, whole: Pruning | None = None, *, alone: bool = True) -> None:
         """Train what is not finished, one network after the other.
 
         Args:
             whole: the settings of the run directory, where it holds more than this lottery.
+            alone: no other process trains any of these networks, as the caller has seen to.
 
         Raises:
             Interrupted: asked to stop; the checkpoint is up to date.
+            RunError: networks were left, because nobody trains what they are made from.
         """
         loggers = self._loggers()
         with stop_on_signals(self.requeue_on) as stop, self._progress() as progress:
             lottery = self._lottery(loggers, progress, stop, whole)
-            progress.skip(len(lottery.finished()) * self.iterations)
+            progress.skip(self._done(lottery.finished()) * self.iterations)
             try:
-                rows = lottery.run()
+                rows = lottery.run() if alone else lottery.run_beside_others(stop, progress, self.iterations)
             finally:
                 loggers.finish()
-            loggers.complete()
+            self._complete(loggers)
         if is_first():
             Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
-    def draw_side_by_side(self, lock: int, whole: Pruning | None = None) -> None:
+    def draw_side_by_side(self, whole: Pruning | None = None) -> None:
         """Train what is not finished in several processes.
 
         Args:
-            lock: descriptor that holds the run directory.
             whole: as for `draw`.
 
         Raises:
@@ -104,9 +110,10 @@ class Experiment:
         with stop_on_signals(self.requeue_on) as stop, self._progress() as progress:
             lottery = self._lottery(loggers, progress, bool, whole)
             finished = lottery.finished()
-            missing = self._size - len(finished)
-            progress.skip(len(finished) * self.iterations)
+            missing = self._size - self._done(finished)
+            progress.skip(self._done(finished) * self.iterations)
             workers = min(self.settings.workers, missing)
+            others = Others(self.settings, self.layout, finished, progress.note)
 
             def record(key: NetworkKey) -> None:
                 finished[key] = read_result(self.layout.network(key))
@@ -115,7 +122,8 @@ class Experiment:
             pool = WorkerPool(
                 size=workers,
                 schedule=Schedule(self.settings, finished, workers),
-                start=partial(Worker, self.config, lock),
+                others=others,
+                start=self._start_worker,
                 finished=record,
                 progress=progress,
                 iterations=self.iterations,
@@ -123,13 +131,21 @@ class Experiment:
             )
             for failure in pool.run():
                 print(f"failed: {failure}", file=sys.stderr)
-            missing = self._size - len(lottery.finished())
+            missing = self._size - self._done(lottery.finished())
             if missing and stop():
                 raise Interrupted
-            loggers.complete()
+        self._complete(loggers)
+        rows = lottery.conclude()
+        if pool.left and missing == len(pool.left):
+            raise left_out(others, pool.left)
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
-        Console().print(summary_table(lottery.conclude(), read_schema(self.layout), configured_best(self.config)))
+        Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
+
+    def _start_worker(self, number: int) -> Worker:
+        gpus = worker_gpus(self.settings.workers) if self.on_gpus else []
+        device = {CUDA_VISIBLE_DEVICES: gpus[number % len(gpus)]} if gpus else {}
+        return Worker({**self.config, "break_locks": is_breaking()}, device)
 
     def draw_at_once(self, trainer: Trainer, whole: Pruning | None = None) -> None:
         """Train what is not finished, several networks at once.
@@ -145,7 +161,7 @@ class Experiment:
         loggers = self._loggers()
         with stop_on_signals(self.requeue_on) as stop, self._progress() as progress:
             lottery = self._lottery(loggers, progress, stop, whole)
-            progress.skip(len(lottery.finished()) * self.iterations)
+            progress.skip(self._done(lottery.finished()) * self.iterations)
             assert isinstance(lottery.train, NetworkTraining)
             stacked = StackedLottery(
                 lottery=lottery,
@@ -157,11 +173,11 @@ class Experiment:
                 rows = stacked.run()
             finally:
                 loggers.finish()
-            loggers.complete()
+            self._complete(loggers)
         Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def serve(self, parent: Parent) -> None:
-        """Train the networks that another process asks for; it holds the run directory.
+        """Train the networks that another process asks for, and that no third one trains.
 
         Args:
             parent: that process.
@@ -169,7 +185,7 @@ class Experiment:
         loggers = self._loggers()
         lottery = self._lottery(loggers, ReportedProgress(parent), parent.stop)
         try:
-            serve(parent, train=lottery.make, release=loggers.finish)
+            serve(parent, train=lottery.make_if_free, release=loggers.finish)
         finally:
             loggers.finish()
 
@@ -182,9 +198,18 @@ class Experiment:
         """
         return self._lottery(self._loggers(), progress, stop)
 
+    def _complete(self, loggers: LotteryLoggers) -> None:
+        """Log what W&B's runs lack; the last process that is at work does, or two would log the same."""
+        if len(processes(self.layout)) < 2:
+            loggers.complete()
+
     @property
     def _size(self) -> int:
-        return len(list(self.settings.networks()))
+        return len(self.settings.selected())
+
+    def _done(self, finished: Collection[NetworkKey]) -> int:
+        """How many of the networks of this command are finished."""
+        return sum(key in finished for key in self.settings.selected())
 
     def _progress(self) -> ExperimentProgress:
         return ExperimentProgress(self._size * self.iterations)

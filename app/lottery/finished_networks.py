@@ -18,6 +18,7 @@ from app.lottery.moments import rewound_to
 from app.lottery.settings import Pruning
 from app.pruning import Masks, When, dense_masks, schedule
 from app.pruning.parts import kinds_of, part_sizes, split
+from app.runs.at_work import shared_files
 from app.runs.checkpoints import read_checkpoint, training_weights
 from app.runs.checksums import missing, record, recorded
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout
@@ -55,6 +56,13 @@ class FinishedNetworks:
         Raises:
             UserError: the file is damaged; or it is missing, and other weights would be drawn now.
         """
+        path = self.layout.initial(replicate)
+        if path.exists() or not is_first():
+            return self._initial(replicate)
+        with shared_files(self.layout):  # it is written once, by whoever comes first
+            return self._initial(replicate)
+
+    def _initial(self, replicate: int) -> dict[str, Tensor]:
         path = self.layout.initial(replicate)
         if path.exists():
             return read_tensors(path)

@@ -28,16 +28,23 @@ def finished_keys(settings: Pruning, layout: RunLayout) -> list[NetworkKey]:
         layout: of its run directory.
     """
     keys = list(settings.networks())
-    done = {
-        key
-        for key in keys
-        if _is_complete(settings.keep, layout.network(key)) and _has_rewind_point(settings, layout, key)
-    }
+    done = {key for key in keys if is_finished(settings, layout, key)}
     for key in reversed(keys):  # each comes after those that it is made from
         if key not in done:
             needed = settings.method(key).reads_weights_of(key)
             done.difference_update(each for each in needed if not layout.network(each).final.exists())
     return [key for key in keys if key in done]
+
+
+def is_finished(settings: Pruning, layout: RunLayout, key: NetworkKey) -> bool:
+    """Whether a network is done and all is there that is to be kept of it.
+
+    Args:
+        settings: of the lottery.
+        layout: of its run directory.
+        key: of the network.
+    """
+    return _is_complete(settings.keep, layout.network(key)) and _has_rewind_point(settings, layout, key)
 
 
 def _is_complete(keep: Sequence[str], files: TrainingLayout) -> bool:

@@ -18,6 +18,7 @@ from app.lottery.moments import Moments
 from app.lottery.settings import Pruning
 from app.pruning import When, collapsed, density, masked, survivors, weight_sizes
 from app.pruning.parts import part_sizes, split
+from app.runs.at_work import shared_files
 from app.runs.best_validation import BestValidation
 from app.runs.checksums import check_file, record
 from app.runs.layout import NetworkKey, RunLayout, TrainingLayout, run_of
@@ -157,7 +158,8 @@ class NetworkWriter:
             save_tensors(weights, point)
             checksums[weights.name] = digest(point)
             checksums.setdefault(self.layout.rewind_checkpoint(replicate).name, None)  # of an earlier configuration
-        record(self.layout.replicate(replicate), checksums)
+        with shared_files(self.layout):
+            record(self.layout.replicate(replicate), checksums)
 
     def _report(self, job: Job, result: Result) -> dict[str, Any]:
         sizes, kinds = weight_sizes(self.model), prunable_parameters(self.model)

@@ -60,7 +60,7 @@ class Plan:
 
     def groups(self) -> list[int]:
         """How many networks are trained at once, group after group."""
-        missing = [key for key in self.settings.networks() if key not in self.finished]
+        missing = [key for key in self.settings.selected() if key not in self.finished]
         return [len(group) for group in waves(self.settings, missing, self.settings.stack)]
 
     def disk_bytes(self) -> int:
@@ -72,7 +72,7 @@ class Plan:
         weights = [self.state_bytes - BYTES_PER_WEIGHT * (prunable - count) for count in left]
         copies = self.settings.replicates * (2 if When.parse(self.settings.rewind_to).count else 1)
         total = float(copies * self.state_bytes)
-        for key in self.settings.networks():
+        for key in self.settings.selected():
             total += masks[key.round] + self.rows * (1 + self.metrics) * BYTES_PER_CELL + BYTES_OF_TEXT
             total += sum(
                 self.state_bytes if kept == "best" else weights[key.round] + masks[key.round]
@@ -82,7 +82,7 @@ class Plan:
 
     def render(self) -> Group:
         """The plan as a table and two lines, or three where there are workers."""
-        keys = list(self.settings.networks())
+        keys = list(self.settings.selected())
         missing = [key for key in keys if key not in self.finished]
         total, left = Counter(key.method for key in keys), Counter(key.method for key in missing)
         table = Table(title="what would be trained", title_justify="left")

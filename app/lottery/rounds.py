@@ -4,7 +4,7 @@ Every network is a function of the configuration and of the files of networks be
 begun one goes on from its checkpoint: running the same command again does what is missing and nothing else.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,20 +13,25 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.common import protocols
+from app.common.errors import RunError
 from app.common.plugins import errors_named
 from app.common.ranks import is_first, of_first
 from app.common.seeds import seeded
 from app.common.states import load_plain_state
 from app.lottery.finished_networks import FinishedNetworks
 from app.lottery.job import Job, network_seeds
-from app.lottery.kept_files import finished_keys, save_start, tidy
+from app.lottery.kept_files import finished_keys, is_finished, save_start, tidy
 from app.lottery.methods import Origin
 from app.lottery.network_files import read_result
-from app.lottery.settings import Pruning
+from app.lottery.settings import Pruning, read_settings
+from app.lottery.turns import Others, Turns
 from app.pruning import rewind
+from app.runs.at_work import shared_files
+from app.runs.config import read_config
 from app.runs.layout import NetworkKey, RunLayout
+from app.runs.lock import FileLock
 from app.runs.table import Result, write_results
-from callbacks import FixedLearningRates, IterativePruningCallback
+from callbacks import ExperimentProgress, FixedLearningRates, IterativePruningCallback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +59,58 @@ class Lottery:
     rewind_iteration: int | None = None
 
     def run(self) -> list[Result]:
-        """Train every network of the experiment that is not finished; return the rows of all."""
+        """Train every network of this command that is not finished; return the rows of all.
+
+        The caller sees to it that no other process trains them.
+        """
         finished = self.finished()
-        for key in self.settings.networks():
+        for key in self.settings.selected():
             if key not in finished:
                 finished[key] = self.make(key)
                 self.record(finished.values())
         return self.conclude()
+
+    def run_beside_others(self, stop: Callable[[], int], progress: ExperimentProgress, length: int) -> list[Result]:
+        """Train every network of this command that is not finished and that no other process trains.
+
+        Args:
+            stop: asked while others are waited for whether to stop.
+            progress: where it is shown.
+            length: iterations of every training.
+
+        Returns:
+            The rows of all that are finished.
+
+        Raises:
+            Interrupted: asked to stop; the checkpoint is up to date.
+            RunError: networks were left, because nobody trains what they are made from.
+        """
+        finished = self.finished()
+        others = Others(self.settings, self.layout, finished, progress.note)
+        turns = Turns(
+            others=others,
+            layout=self.layout,
+            waiting=[key for key in self.settings.selected() if key not in finished],
+            stop=stop,
+            finished_elsewhere=lambda key: progress.skip(length),
+        )
+        while (turn := turns.take()) is not None:
+            key, lock = turn
+            with lock:
+                finished[key] = self.make(key)
+            self.record(finished.values())
+        rows = self.conclude()
+        if turns.waiting:
+            raise left_out(others, turns.waiting)
+        return rows
+
+    def make_if_free(self, key: NetworkKey) -> bool:
+        """Train one network, unless another process trains it or has finished it meanwhile; returns whether it did."""
+        with FileLock(self.layout.network(key).lock) as lock:
+            if not lock.take() or is_finished(self.settings, self.layout, key):
+                return False
+            self.make(key)
+            return True
 
     def make(self, key: NetworkKey) -> Result:
         """Train one network, of which all that it is made from is finished; return its row."""
@@ -131,24 +181,34 @@ class Lottery:
         Args:
             rows: of this lottery; the directory may hold more, of a larger one.
         """
-        if not is_first():
-            return
-        found = {row.key: row for row in rows}
+        if is_first():
+            with shared_files(self.layout):
+                self._record({row.key: row for row in rows})
+
+    def _record(self, found: dict[NetworkKey, Result]) -> None:
         for key, files in self.layout.networks().items():
             if key not in found and files.done.exists():
                 found[key] = read_result(files)
-        order = (self.whole or self.settings).method_names
+        order = self._whole_now.method_names
         place = {name: order.index(name) if name in order else len(order) for name in {key.method for key in found}}
         keys = sorted(found, key=lambda key: (key.replicate, place[key.method], key.method, key.round, key.branch))
         write_results(self.layout.results, [found[key] for key in keys])
 
     def conclude(self) -> list[Result]:
-        """Write the results and delete what is needed no more; return the rows of all networks of this lottery."""
-        rows = list(self.finished().values())
-        self.record(rows)
+        """Write the results and delete what is needed no more; return the rows of what is finished of this command."""
+        finished = self.finished()
+        self.record(finished.values())
         if is_first():
-            tidy(self.whole or self.settings, self.layout)
-        return rows
+            with shared_files(self.layout):
+                tidy(self._whole_now, self.layout)
+        return [finished[key] for key in self.settings.selected() if key in finished]
+
+    @property
+    def _whole_now(self) -> Pruning:
+        """The settings of the run directory: another command may have made the experiment larger meanwhile."""
+        if self.whole is None or not self.layout.config.exists():
+            return self.whole or self.settings
+        return read_settings(read_config(self.layout)["pruning"], str(self.layout.config))
 
     def finished(self) -> dict[NetworkKey, Result]:
         """The rows of the networks that are done, in the order in which they are trained; on every rank the same.
@@ -170,3 +230,14 @@ class Lottery:
     def seeds(self, key: NetworkKey) -> dict[str, int]:
         """The seeds of a network by purpose; all networks of a replicate see the same split and the same order."""
         return network_seeds(self.seed, key.replicate)
+
+
+def left_out(others: Others, waiting: Sequence[NetworkKey]) -> RunError:
+    """The error of a command that has left networks.
+
+    Args:
+        others: what other processes do.
+        waiting: the networks.
+    """
+    names = f"{waiting[0]}" + (f" and {len(waiting) - 1} more" if len(waiting) > 1 else "")
+    return RunError(f"not trained: {names}; {others.lacking(waiting)}")

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from app.common.errors import UserError
 from app.common.plugins import build
+from app.lottery.launch_options import LaunchOptions
 from app.lottery.methods import METHODS, Dense, Method, RandomTicket, Transferred
+from app.lottery.only import Only
 from app.lottery.sparse import check_limits
 from app.pruning import SCORES, Pool, Score, When, check_rates, pool_schedule, usual_rates
 from app.runs.layout import NetworkKey
@@ -23,6 +25,9 @@ GROWING = (
     *("rounds", "replicates", "random_reinit", "random_mask", "random_ticket"),
     *("methods", "from_ticket", "keep"),
 )
+
+# What concerns one command and not the experiment.
+OF_COMMAND = ("only", "launch", "launch_options")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,10 @@ class Pruning:
         sparse: let masked layers compute with their surviving weights alone, on the CPU: auto, up to the densities at
             which this machine is faster so (measured once); or these densities by kind of layer, such as linear: 0.2,
             conv: 0.2, recurrent: 0.2. Results differ in rounding.
+        only: the part of the experiment that this command trains; other commands may train others, on any machines that
+            share the run directory.
+        launch: slurm submits the whole experiment, or what `only` names of it, as jobs and trains nothing itself.
+        launch_options: what each job asks the scheduler for.
     """
 
     rounds: int = 15
@@ -84,6 +93,9 @@ class Pruning:
     oversubscribe: bool = False
     stack: int = 1
     sparse: Literal["auto"] | dict[str, float] | None = None
+    only: Only = Only()  # noqa: RUF009 - frozen
+    launch: Literal["slurm"] | None = None
+    launch_options: LaunchOptions = LaunchOptions()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         if self.rates is not None:
@@ -120,6 +132,7 @@ class Pruning:
             raise UserError(
                 f"one_shot takes its layer counts from iterative; with scope: {self.scope} add iterative to methods"
             )
+        self.only.check(names, self.replicates, self.rounds)
 
     @cached_property
     def built_score(self) -> Score:
@@ -170,6 +183,16 @@ class Pruning:
         for replicate in range(self.replicates):
             for method in self.all_methods:
                 yield from method.networks(replicate, self.rounds)
+
+    def selected(self) -> list[NetworkKey]:
+        """The networks that this command trains, in the same order; all where `only` names no part of them."""
+        return [key for key in self.networks() if self.only.includes(key)]
+
+
+def of_experiment(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without what concerns one command alone: its part of the networks, and how it is launched."""
+    pruning = {name: value for name, value in config["pruning"].items() if name not in OF_COMMAND}
+    return {**config, "pruning": pruning}
 
 
 def read_settings(options: Mapping[str, Any], source: str) -> Pruning:

@@ -13,8 +13,8 @@ from app.common.files import write_atomically
 from app.common.kernel_sets import KERNELS, LIBRARIES, is_record
 from app.common.text_files import read_bytes, read_yaml
 from app.runs.checksums import read_checksums, record
-from app.runs.kernels import with_kernels
-from app.runs.layout import RunDirectory
+from app.runs.kernels import NONE_YET, with_kernels
+from app.runs.layout import LOCK, RunDirectory
 from app.runs.provenance import versions
 
 # Options that set where files are and what is shown; the trained networks do not depend on them.
@@ -25,6 +25,7 @@ WITHOUT_EFFECT = (
     "checkpoint_seconds",
     "allow_other_kernels",
     "gpu_kernels",
+    "break_locks",
     "pruning.plan",
     "pruning.workers",
     "pruning.stack",
@@ -150,6 +151,7 @@ def claim(
     begun: bool = True,
     merge: Callable[[Config, Config], Config] | None = None,
     kernels: Mapping[str, str] | None = None,
+    trained_elsewhere: bool = False,
 ) -> None:
     """Write config.yaml into a new run directory, or check that the command may continue in an existing one.
 
@@ -162,6 +164,7 @@ def claim(
             config.yaml stays as it is.
         kernels: what networks are trained with here (`app.common.used_kernels.kernels`); None if none is trained.
             Others than the directory's are refused unless the configuration has `allow_other_kernels`.
+        trained_elsewhere: none is trained here, and the first command that trains any records its kernels.
 
     Raises:
         UserError: the directory was made by a configuration that trains other networks, or with other kernels, or is
@@ -169,7 +172,7 @@ def claim(
     """
     if not layout.config.exists():
         _check_restorable(layout, _fingerprint(config, free))
-        _write(layout, config, _made_with(kernels))
+        _write(layout, config, _made_with(kernels) | ({KERNELS: NONE_YET} if trained_elsewhere else {}))
         record(layout.root, {layout.config.name: _fingerprint(config, free)})
         return
     theirs = _read_ours(layout)
@@ -220,7 +223,7 @@ def _check_restorable(layout: RunDirectory, fingerprint: str) -> None:
     Raises:
         UserError: it is no run directory, or one of another configuration.
     """
-    if not layout.root.exists() or all(path.name == layout.lock.name for path in layout.root.iterdir()):
+    if not layout.root.exists() or all(path.name.startswith(LOCK) for path in layout.root.iterdir()):
         return
     before = read_checksums(layout.root).get(layout.config.name)
     if before is None:

@@ -11,6 +11,8 @@ from app.runs.layout import RunDirectory
 
 log = logging.getLogger(__name__)
 
+NONE_YET = "none yet"  # the entry of a directory that was made by a command that trains nothing, such as a launch
+
 
 def with_kernels(run: RunDirectory, before: Any, now: Mapping[str, str], *, allowed: bool) -> Any:
     """The entry after a command has gone on with these kernels; other ones are told in a warning.
@@ -27,6 +29,8 @@ def with_kernels(run: RunDirectory, before: Any, now: Mapping[str, str], *, allo
     Raises:
         UserError: they are, and may not.
     """
+    if before == NONE_YET:
+        return [dict(now)]
     if not is_record(before):
         log.info("%s has no record of the kernels that it was begun with, so they are not compared", run.root)
         return before

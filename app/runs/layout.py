@@ -3,6 +3,7 @@
 runs/EXPERIMENT/                                 a lottery: a tree of trained networks
   config.yaml  schema.json  checksums.json  results.csv  report/  wandb/
   stack.ckpt                                     networks that are trained at once, while they are
+  jobs/                                          of a scheduler, which --pruning.launch has submitted
   replicate_R/
     initial.safetensors  rewind.safetensors  rewind.ckpt  MOMENT.ckpt  checksums.json
     round_00/                                    dense
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SEED = re.compile(r"seed_(\d+)")  # directory of one seed, below that of the experiment
+LOCK = ".lock"
 REPLICATE = re.compile(r"replicate_\d+")  # directory of one replicate of a lottery
 DENSE = "dense"
 TRANSFERRED = "transferred_from_"  # what the name of a method begins with whose tickets another lottery has found
@@ -129,6 +131,11 @@ class TrainingLayout:
         """An empty file that marks a finished network of a lottery."""
         return self.root / "DONE"
 
+    @property
+    def lock(self) -> Path:
+        """The lock of the process that trains the network."""
+        return self.root / LOCK
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -148,8 +155,8 @@ class RunDirectory:
 
     @property
     def lock(self) -> Path:
-        """The file that a working process locks; the system releases it when this process ends for any reason."""
-        return self.root / ".lock"
+        """The lock of the process that trains in it; in a lottery of a process that writes files of all networks."""
+        return self.root / LOCK
 
 
 @dataclass(frozen=True)
@@ -186,6 +193,21 @@ class RunLayout(RunDirectory):
     def stack(self) -> Path:
         """The networks that are being trained at once; deleted when they are finished."""
         return self.root / "stack.ckpt"
+
+    @property
+    def stack_lock(self) -> Path:
+        """The lock of the process that trains networks at once."""
+        return self.root / ".stack.lock"
+
+    @property
+    def processes(self) -> Path:
+        """Directory of the locks of the processes that are at work here, one each."""
+        return self.root / ".processes"
+
+    @property
+    def jobs(self) -> Path:
+        """Directory of the jobs that `--pruning.launch` has submitted: scripts, output, and jobs.json."""
+        return self.root / "jobs"
 
     def replicate(self, replicate: int) -> Path:
         """Directory of one replicate."""

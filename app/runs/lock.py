@@ -1,25 +1,25 @@
-"""Locks a run directory, so that one process at a time works in it.
+"""Locks: one process at a time trains a network, or writes the files that all networks of a run share.
 
-The lock is `fcntl.flock` and not `filelock`, which keeps its descriptor private: worker processes inherit it. Where a
-file system or a system (Windows) has no such locks, the process that is named in the file is asked after instead.
+A lock is a file that one process has locked by `fcntl.flock`; the system releases it when the process ends for any
+reason. (Not `filelock`, which does not say who has the lock.) Where there is no flock (Windows, some network file
+systems), or other machines do not see it, the file itself is the lock: whoever creates it has it, until it is deleted.
+One that a killed process has left is deleted if the process is known to have ended, and otherwise by `--break_locks`.
 """
 
 import errno
 import os
-import re
-import socket
 import stat
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Self
 
 from app.common.errors import UserError
 from app.common.files import make_directory
+from app.runs.file_systems import locks_are_shared
 from app.runs.layout import RunDirectory
+from app.runs.owner import Owner
 
 try:
     import fcntl
@@ -28,179 +28,270 @@ except ImportError:  # Windows
 
 PATIENCE_SECONDS = 15.0  # for the children of a process that was killed
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # answers of file systems without locks
+GONE = (errno.ENOENT, errno.ESTALE)  # answers where another process has deleted the file meanwhile
+OPTION = "--break_locks true"
+_RETRY_SECONDS = 0.001
+
+_breaking = False
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The process that a lock file names.
+def choose(*, breaking: bool) -> None:
+    """Choose whether locks are broken of which is not known whether their process has ended, where there is no flock.
 
     Args:
-        process: its number.
-        host: the machine that it runs on; empty if the file does not say.
+        breaking: the option `--break_locks`.
+    """
+    global _breaking
+    _breaking = breaking
+
+
+def is_breaking() -> bool:
+    """What was chosen."""
+    return _breaking
+
+
+class FileLock:
+    """A lock that one process at a time has. As a context manager it is released in the end.
+
+    Args:
+        path: the lock's file; its directory is made where it is missing.
+
+    Attributes:
+        owner: who has it, after `take` has failed.
     """
 
-    process: int
-    host: str
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.owner = Owner()
+        self._descriptor: int | None = None
 
-    def __str__(self) -> str:
-        return f"process {self.process}" + (f" on {self.host}" if self.is_elsewhere else "")
+    def take(self) -> bool:
+        """Take the lock if it is free.
 
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether it runs on another machine, of which nothing is known."""
-        return self.host not in ("", socket.gethostname())
+        Returns:
+            Whether this process has it now.
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it is there; on Windows, where asking would end it, and on other machines that is assumed."""
-        if self.is_elsewhere or os.name == "nt":
-            return True
+        Raises:
+            UserError: the file is not one of this program.
+        """
+        assert self._descriptor is None, "a lock is taken once"
+        while (taken := self._try()) is None:
+            time.sleep(_RETRY_SECONDS)
+        return taken
+
+    def _try(self) -> bool | None:
+        """Take the lock if it is free; None where another process is just giving it up, or looking at it."""
+        make_directory(self.path.parent)
+        opened = _open(self.path)
+        if opened is None:
+            return None
+        descriptor, created = opened
         try:
-            os.kill(self.process, 0)
-        except (ProcessLookupError, OverflowError):
+            locked = _flock(descriptor, self.path)
+            if locked or (locked is None and created):
+                if not _is_at(descriptor, self.path):  # whoever had it has deleted the file
+                    return None
+                _write(descriptor, Owner.this().line)
+                self._descriptor, descriptor = descriptor, -1
+                return True
+            seen = _read(descriptor)
+        finally:
+            if descriptor != -1:
+                os.close(descriptor)
+        self.owner = Owner.parse(seen)
+        if locked is None:  # whoever creates the file has the lock, here too
+            return None if self._break(seen) else False
+        return False if _held(self.path) is not None else None
+
+    def release(self) -> None:
+        """Give the lock up; nothing happens if this process does not have it."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        mine = _is_at(descriptor, self.path)  # unless the user has had it broken
+        if os.name == "nt":  # deletes no open file
+            os.close(descriptor)
+        if mine:
+            self.path.unlink(missing_ok=True)
+        if os.name != "nt":
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _break(self, seen: str) -> bool:
+        """Delete the file where it is the lock, if its process has ended or the user says so.
+
+        One process at a time does that, and deletes what it has read: another may have taken the lock meanwhile.
+        """
+        if not Owner.parse(seen).is_over and not _breaking:
             return False
-        except OSError:
+        guard = self.path.with_name(f"{self.path.name}.breaking")
+        if _breaking:
+            guard.unlink(missing_ok=True)
+        try:
+            os.close(os.open(guard, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            return False
+        try:
+            with suppress(FileNotFoundError):
+                if self.path.read_text(errors="replace") == seen:
+                    self.path.unlink()
             return True
-        return True
+        finally:
+            guard.unlink(missing_ok=True)
+
+
+def held_by(path: Path) -> Owner | None:
+    """Who has a lock; None if nobody has it."""
+    found = _held(path)
+    return found if isinstance(found, Owner) else None
 
 
 @contextmanager
-def locked(layout: RunDirectory) -> Iterator[int]:
-    """Hold the lock of a run directory; the system releases it when the process ends for any reason.
-
-    Yields:
-        The descriptor of the lock; processes that inherit it hold the lock too.
+def locked(layout: RunDirectory) -> Iterator[None]:
+    """Hold the lock of a whole run directory.
 
     Raises:
-        UserError: another process holds the lock, or its file is none.
+        UserError: another process holds it, or its file is none.
     """
-    make_directory(layout.root)
-    with _open(layout.lock) as file:
-        has_locks = _lock(file, layout)
-        _write(file, f"{os.getpid()} {socket.gethostname()}\n")
-        try:
-            yield file.fileno()
-        finally:
-            if not has_locks:
-                _write(file, "")
+    with FileLock(layout.lock) as lock:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not lock.take():
+            owner = lock.owner
+            if not owner.is_over or not may_wait(lock.path):
+                raise UserError(
+                    f"{owner} has been at work in {layout.root}{owner.since_when}; wait for it, or choose another "
+                    f"--experiment{how_to_break(lock.path)}"
+                )
+            if time.monotonic() > deadline:
+                raise UserError(f"{orphans(owner, lock.path)}; end them, or choose another --experiment")
+            time.sleep(0.1)
+        yield
 
 
-def is_locked(layout: RunDirectory) -> bool:
-    """Whether a process is at work in the run directory."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+def may_wait(path: Path) -> bool:
+    """Whether a lock is that of the system, which the children of a dead process have until they end.
+
+    The workers of a DataLoader notice only after some seconds that their parent was killed.
+    """
+    return fcntl is not None and locks_are_shared(path.parent)
+
+
+def how_to_break(path: Path) -> str:
+    """What to add to a sentence on a lock that somebody has; empty where the system releases it by itself."""
+    owner = held_by(path)
+    if owner is None or _is_flocked(path):
+        return ""
+    return f" (if that process has ended, {OPTION} breaks its lock, {path})"
+
+
+def orphans(owner: Owner, path: Path) -> str:
+    """What to say of the processes that have the lock of one that is dead."""
+    found = _holders(path)
+    numbers = " ".join(map(str, found))
+    which = f": kill -KILL {numbers} ends them" if found else ""
+    return f"{owner} was at work in {path.parent} and is dead, but processes that it started still hold it{which}"
+
+
+def _open(path: Path) -> tuple[int, bool] | None:
+    """A descriptor of the file, and whether this has created it; None if it was deleted just now.
+
+    A symbolic link is not followed, or its target would be overwritten.
+    """
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(layout.lock, flags)
-    except OSError:  # no such file, or nothing that a process of ours would lock
-        return False
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return False
-    with os.fdopen(descriptor, errors="replace") as file:
-        held = _is_held(file)
-        return held if held is not None else (owner := _owner(file)) is not None and owner.is_alive
-
-
-def _open(path: Path) -> IO[str]:
-    """The lock file, made if there is none; a symbolic link is not followed, or its target would be overwritten."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+    except FileExistsError:
+        pass
+    except FileNotFoundError:  # its directory was deleted just now
+        return None
     descriptor = -1
     try:
         if path.is_symlink():  # Windows knows no O_NOFOLLOW
             raise IsADirectoryError
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, flags)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise IsADirectoryError
     except OSError as error:
         if path.is_symlink() or isinstance(error, IsADirectoryError) or error.errno == errno.ENXIO:
             raise UserError(f"{path}: expected a file of this program, and it is none; remove it") from None
+        if error.errno in GONE:
+            return None
         raise
-    return os.fdopen(descriptor, "r+", errors="replace")
+    return descriptor, False
 
 
-def _lock(file: IO[str], layout: RunDirectory) -> bool:
-    """Take the lock; where the process that has it is dead, wait for its children, which have it until they end.
-
-    The workers of a DataLoader notice only after some seconds that their parent was killed.
-
-    Returns:
-        Whether there are locks here; if not, nobody else is known to be at work.
-    """
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        taken = _try(file)
-        if taken:
-            return True
-        if taken is None:
-            _go_without(file, layout)
-            return False
-        if not _is_held(file):  # `status` looked at it
-            time.sleep(0.001)
-            continue
-        owner = _owner(file)
-        if owner is None or owner.is_alive:
-            raise UserError(
-                f"{owner or 'another process'} is at work in {layout.root}; wait for it, or choose another --experiment"
-            )
-        if time.monotonic() > deadline:
-            raise UserError(_orphans(owner, layout))
-        time.sleep(0.1)
-
-
-def _try(file: IO[str]) -> bool | None:
-    """Take the lock if it is free; None if there are no locks here."""
-    if fcntl is None:
+def _flock(descriptor: int, path: Path, *, shared: bool = False) -> bool | None:
+    """Take the lock of an open file if it is free; None if there are no locks here that all machines see."""
+    if fcntl is None or not locks_are_shared(path.parent):
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         if error.errno in NO_LOCKS:
             return None
+        if error.errno in GONE:
+            return True  # and `_is_at` says that it is not that of the path
         raise
     return True
 
 
-def _is_held(file: IO[str]) -> bool | None:
-    """Whether a process holds the lock, rather than looking at it as this does; None if there are no locks here."""
-    if fcntl is None:
+def _held(path: Path) -> Owner | None:
+    """Who has the lock of a path, by looking at it for a moment."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:  # no such file, or nothing that a process of ours would lock
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as error:
-        if error.errno in NO_LOCKS:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
+        free, owner = _flock(descriptor, path, shared=True), Owner.parse(_read(descriptor))
+        if free is None:
+            return owner if not owner.is_over else None
+        return None if free else owner
+    finally:
+        os.close(descriptor)
+
+
+def _is_flocked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return _flock(descriptor, path, shared=True) is False
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one that has this path."""
+    try:
+        here, there = os.fstat(descriptor), os.stat(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in GONE:
+            return False
         raise
-    fcntl.flock(file, fcntl.LOCK_UN)
-    return False
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
-def _go_without(file: IO[str], layout: RunDirectory) -> None:
-    """Refuse to go on if the process that the file names is there; otherwise say what there is no protection from."""
-    owner = _owner(file)
-    if owner is not None and owner.is_alive and owner.process != os.getpid():
-        raise UserError(
-            f"{owner} is said to be at work in {layout.root} (there are no locks here to make sure); wait for it, or, "
-            f"if it has ended, rm {layout.lock}"
-        )
-    warnings.warn(
-        f"{layout.root}: there are no file locks here, so that nothing keeps a second process out; start only one",
-        stacklevel=4,
-    )
+def _read(descriptor: int) -> str:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 300).decode(errors="replace")
 
 
-def _orphans(owner: Owner, layout: RunDirectory) -> str:
-    """What to say of the processes that hold the lock of one that is dead."""
-    found = _holders(layout.lock)
-    numbers = " ".join(map(str, found))
-    which = f": kill -KILL {numbers} ends them" if found else ""
-    return (
-        f"{owner} was at work in {layout.root} and is dead, but processes that it started still hold the directory"
-        f"{which}; end them, or choose another --experiment"
-    )
+def _write(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, text.encode())
 
 
 def _holders(lock: Path) -> list[int]:
@@ -215,17 +306,3 @@ def _holders(lock: Path) -> list[int]:
                         found.append(int(process.name))
                         break
     return found
-
-
-def _owner(file: IO[str]) -> Owner | None:
-    """The process that the lock file names."""
-    file.seek(0)
-    match = re.match(r"(\d{1,10})(?: ([\w.-]+))?\s*$", file.read(300))
-    return Owner(int(match[1]), match[2] or "") if match else None
-
-
-def _write(file: IO[str], text: str) -> None:
-    file.seek(0)
-    file.truncate(0)
-    file.write(text)
-    file.flush()

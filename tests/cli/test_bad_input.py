@@ -8,13 +8,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import PATH, SMALL, in_process, needs_digits
+from helpers.command import SMALL, in_process, needs_digits
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from app import __main__
@@ -25,7 +24,7 @@ from app.common.signals import StoppedAtOnce
 from app.common.states import digest
 from app.runs import config
 from app.runs.checksums import record
-from app.runs.layout import NetworkKey, RunLayout
+from app.runs.layout import RunLayout
 from app.runs.tensors import load_tensors, save_tensors
 
 pytestmark = needs_digits
@@ -66,7 +65,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["lottery", *TINY, "--pruning.workers", "9999"], r"workers 9999 x threads 1 is more.*oversubscribe true"),
         (
             ["lottery", *TINY, "--trainer.devices", "2", "--trainer.strategy", "ddp", "--pruning.workers", "2"],
-            r"workers is 2.*one CPU device.*devices 1",
+            r"workers is 2.*one device each.*devices 1",
         ),
         (["lottery", *TINY, "--seed_everything", "true"], r"seed_everything must be a whole number"),
         (["lottery", *TINY, "--config", "nowhere.yaml"], r"nowhere\.yaml"),
@@ -153,48 +152,6 @@ def test_another_directory_is_not_taken_for_a_run(tmp_path: Path) -> None:
     done = in_process("lottery", *TINY, cwd=tmp_path)
     assert done.returncode == 2
     assert "is no run directory" in done.stderr
-
-
-# Does nothing but hold the directory that it is told.
-AT_WORK = """
-import sys
-from pathlib import Path
-
-from app.runs.layout import NetworkKey, RunLayout
-from app.runs.lock import locked
-
-with locked(RunLayout(Path(sys.argv[1]))):
-    print("at work", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_second_process_in_the_same_run_is_refused(finished: Path, tmp_path: Path) -> None:
-    there = shutil.copytree(finished, tmp_path / "there")
-    before = contents(there / "runs")
-    RunLayout(there / "runs/quickstart").network(NetworkKey(0, "iterative", 1)).done.unlink()
-    command = [sys.executable, "-c", AT_WORK, "runs/quickstart"]
-    environment = {**os.environ, "PYTHONPATH": PATH}
-    with subprocess.Popen(
-        command, cwd=there, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "at work\n"
-        second = in_process("lottery", *TINY, cwd=there)
-        assert second.returncode == 2
-        assert f"process {first.pid} is at work in runs/quickstart" in second.stderr
-        assert len(second.stderr.splitlines()) == 1
-        view = in_process("status", "runs/quickstart", cwd=there)
-        assert "a process is at work" in view.stdout
-        assert "(running)" in view.stdout
-        first.communicate()
-    assert first.returncode == 0
-    view = in_process("status", "runs/quickstart", cwd=there)
-    assert "no process is at work" in view.stdout
-    assert "(begun)" in view.stdout
-    again = in_process("lottery", *TINY, cwd=there)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert contents(there / "runs").keys() == before.keys()
 
 
 def test_renamed_parameters_are_refused(finished: Path, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import csv
 import json
 from pathlib import Path
 
+from app.runs.at_work import processes
 from app.runs.layout import RunLayout
-from app.runs.lock import is_locked
+from app.runs.lock import held_by
 from helpers.waiting import wait_until
 
 TINY = (
@@ -21,8 +22,8 @@ TWO = ("--pruning.workers", "2")
 
 
 def wait_until_free(run: RunLayout) -> None:
-    """Wait until nobody holds the run directory, workers whose master is gone included."""
-    wait_until(lambda: not is_locked(run))
+    """Wait until nobody is at work in the run directory, workers whose master is gone included."""
+    wait_until(lambda: not processes(run) and not any(held_by(path) for path in run.root.rglob(".lock")))
 
 
 def bits(run: Path) -> dict[str, object]:
@@ -30,7 +31,7 @@ def bits(run: Path) -> dict[str, object]:
     found: dict[str, object] = {
         str(path.relative_to(run)): path.read_bytes()
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name not in (".lock", "config.yaml", "report.json", "results.csv")
+        if path.is_file() and path.name not in ("config.yaml", "report.json", "results.csv")
     }
     for path in run.rglob("report.json"):
         report = json.loads(path.read_text())

@@ -134,3 +134,13 @@ def test_what_was_edited_by_hand_is_left_alone(run: RunLayout, edited: str, capl
     with caplog.at_level(logging.INFO):
         claim(run, {"seed_everything": 0}, kernels=EAGER)
     assert says_that_nothing_is_compared(caplog, run)
+
+
+def test_a_directory_that_a_launch_has_made_records_the_first_that_train_in_it(tmp_path: Path) -> None:
+    run = RunLayout(tmp_path / "e")
+    claim(run, {"experiment": "e"}, trained_elsewhere=True)
+    assert read_config(run)["kernels"] == "none yet"
+    claim(run, {"experiment": "e"}, kernels={"cpu": "AMX"})
+    assert recorded_kernels(run) == [{"cpu": "AMX"}]
+    with pytest.raises(UserError, match="was begun with other kernels"):
+        claim(run, {"experiment": "e"}, kernels={"cpu": "AVX2"})

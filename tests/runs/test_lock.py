@@ -1,6 +1,7 @@
 """One process at a time works in a run directory, and whoever cannot says why."""
 
 import errno
+import fcntl
 import importlib.util
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,11 +18,17 @@ from typing import Any
 import pytest
 
 from app.common.errors import UserError
-from app.runs import lock
+from app.runs import file_systems, lock
 from app.runs.layout import RunDirectory
-from app.runs.lock import is_locked, locked
+from app.runs.lock import held_by, locked
+from app.runs.owner import Owner
 
+HOST = socket.gethostname()
 DEAD = 2**22 + 1  # above the largest number of a process that Linux gives
+
+
+def is_locked(run: RunDirectory) -> bool:
+    return held_by(run.lock) is not None
 
 
 @pytest.fixture
@@ -31,7 +39,13 @@ def run(tmp_path: Path) -> RunDirectory:
 def test_a_second_one_is_refused_and_the_first_one_named(run: RunDirectory) -> None:
     with locked(run):
         assert is_locked(run)
-        with pytest.raises(UserError, match=f"^process {os.getpid()} is at work in {run.root}; wait"), locked(run):
+        with (
+            pytest.raises(
+                UserError,
+                match=rf"^process {os.getpid()} on {HOST} has been at work in {run.root} since 20[-: \d]* UTC; wait",
+            ),
+            locked(run),
+        ):
             pass
     assert not is_locked(run)
     with locked(run):
@@ -48,7 +62,7 @@ def test_on_another_machine(run: RunDirectory) -> None:
     """Whose processes are not known here: one of the same number that is dead says nothing."""
     with locked(run):
         run.lock.write_text(f"{DEAD} node7\n")
-        with pytest.raises(UserError, match=f"^process {DEAD} on node7 is at work in"), locked(run):
+        with pytest.raises(UserError, match=f"^process {DEAD} on node7 has been at work in"), locked(run):
             pass
 
 
@@ -107,22 +121,25 @@ def test_what_is_no_file_is_named_and_not_written(make: Any, run: RunDirectory, 
 def test_a_file_that_names_nobody(content: bytes, run: RunDirectory) -> None:
     with locked(run):
         run.lock.write_bytes(content)
-        with pytest.raises(UserError, match=r"^another process is at work in") as raised, locked(run):
+        with pytest.raises(UserError, match=r"^another process has been at work in") as raised, locked(run):
             pass
         assert str(raised.value).isprintable()
     with locked(run):
-        assert run.lock.read_text() == f"{os.getpid()} {socket.gethostname()}\n"
+        assert run.lock.read_text().startswith(f"{os.getpid()} {HOST} 20")
+    assert not run.lock.exists()
 
 
 class Orphan:
     """A process that inherited the lock of one that is dead, and sleeps."""
 
     def __init__(self, run: RunDirectory) -> None:
-        with locked(run) as descriptor:
-            command = [sys.executable, "-c", "input()"]
-            self.process = subprocess.Popen(command, pass_fds=(descriptor,), stdin=subprocess.PIPE)
-            run.lock.write_text(f"{DEAD} {socket.gethostname()}\n")
-            # The lock is given up with the last descriptor, and `locked` closes only its own.
+        run.root.mkdir()
+        descriptor = os.open(run.lock, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.write(descriptor, f"{DEAD} {HOST}\n".encode())
+        command = [sys.executable, "-c", "input()"]
+        self.process = subprocess.Popen(command, pass_fds=(descriptor,), stdin=subprocess.PIPE)
+        os.close(descriptor)  # the lock is given up with the last descriptor
 
     def end(self) -> None:
         self.process.kill()
@@ -144,8 +161,8 @@ def test_a_stopped_orphan_is_named(run: RunDirectory, orphan: Orphan, monkeypatc
         open(run.lock),  # whoever only has it open is not named
         pytest.raises(
             UserError,
-            match=rf"^process {DEAD} was at work in {run.root} and is dead, but processes that it started still hold "
-            rf"the directory: kill -KILL {orphan.process.pid} ends them; ",
+            match=rf"^process {DEAD} on {HOST} was at work in {run.root} and is dead, but processes that it started "
+            rf"still hold it: kill -KILL {orphan.process.pid} ends them; ",
         ),
         locked(run),
     ):
@@ -161,10 +178,13 @@ def test_orphans_that_end_are_waited_for(run: RunDirectory, orphan: Orphan, monk
         pass
 
 
-@pytest.fixture(params=["the file system", "the system"])
+@pytest.fixture(params=["the file system", "the system", "the mount"])
 def without_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "the system":
         monkeypatch.setattr(lock, "fcntl", None)
+        return
+    if request.param == "the mount":
+        monkeypatch.setattr(lock, "locks_are_shared", lambda directory: False)
         return
 
     def refuse(*_: Any) -> None:
@@ -174,23 +194,136 @@ def without_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_locks_it_warns_and_works(run: RunDirectory) -> None:
+def test_without_locks_the_file_is_the_lock(run: RunDirectory) -> None:
     for _ in range(2):
-        with pytest.warns(UserWarning, match="no file locks here.*start only one"), locked(run):
+        with locked(run):
+            assert is_locked(run)
+            with pytest.raises(UserError, match=rf"^process {os.getpid()} on {HOST} has been at work"), locked(run):
+                pass
             assert is_locked(run)
         assert not is_locked(run)
-    run.lock.write_text(f"{DEAD} {socket.gethostname()}\n")  # was killed
-    with pytest.warns(UserWarning, match="no file locks here"), locked(run):
+        assert not run.lock.exists()
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_the_one_of_a_process_that_has_ended_is_broken(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.root.mkdir()
+    earlier = Owner(7, "node7", "2026-01-01T00:00:00Z", "71_3", 0)  # of this job, before SLURM ran it again
+    for variable, value in (("ARRAY_JOB_ID", "71"), ("ARRAY_TASK_ID", "3"), ("RESTART_COUNT", "1")):
+        monkeypatch.setenv(f"SLURM_{variable}", value)
+    for line in (f"{DEAD} {HOST}\n", Owner(DEAD, HOST, earlier.since).line, earlier.line):
+        run.lock.write_text(line)
+        assert not is_locked(run)
+        with locked(run):
+            assert run.lock.read_text() != line
+    # In this run of the job a second process of it may be alive.
+    run.lock.write_text(Owner(7, "node7", earlier.since, "71_3", 1).line)
+    with pytest.raises(UserError, match=r"^process 7 on node7 \(job 71_3\) has been at work in"), locked(run):
         pass
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_locks_the_process_that_the_file_names_is_asked_after(run: RunDirectory) -> None:
+@pytest.mark.parametrize("line", ["7 node7\n", "", f"{os.getppid()} {HOST}\n"], ids=["elsewhere", "empty", "alive"])
+def test_without_locks_a_stale_one_is_named_with_the_option_that_breaks_it(
+    line: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run.root.mkdir()
-    run.lock.write_text(f"{os.getppid()} {socket.gethostname()}\n")
+    run.lock.write_text(line)
     assert is_locked(run)
-    with pytest.raises(UserError, match=f"process {os.getppid()} is said to be at work .*, rm {run.lock}"), locked(run):
+    said = rf"has been at work .* \(if that process has ended, --break_locks true breaks its lock, {run.lock}\)$"
+    with pytest.raises(UserError, match=said), locked(run):
         pass
+    run.lock.with_name(".lock.breaking").touch()  # of a process that was killed while it broke the lock
+    monkeypatch.setattr(lock, "_breaking", True)
+    with locked(run):
+        assert run.lock.read_text().startswith(f"{os.getpid()} ")
+    assert not list(run.root.iterdir())
+
+
+def test_a_lock_of_the_system_is_never_broken(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_breaking", True)
+    with locked(run), pytest.raises(UserError, match=r"another --experiment$"), locked(run):
+        pass
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_one_of_many_breaks_a_stale_one(run: RunDirectory) -> None:
+    """All at once find the lock of a dead process: never two of them have it."""
+    run.root.mkdir()
+    for _ in range(30):
+        run.lock.write_text(f"{DEAD} {HOST}\n")
+        inside, most, barrier = [0], [0], threading.Barrier(4)
+
+        def enter(inside: list[int] = inside, most: list[int] = most, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            with lock.FileLock(run.lock) as mine:
+                if mine.take():
+                    inside[0] += 1
+                    most[0] = max(most[0], inside[0])
+                    inside[0] -= 1
+
+        threads = [threading.Thread(target=enter) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert most[0] <= 1
+        run.lock.unlink(missing_ok=True)
+
+
+def test_a_lock_that_is_given_up_and_taken_all_the_time_has_one_owner(run: RunDirectory) -> None:
+    """The file is deleted by whoever gives the lock up: another may have opened it just before."""
+    counts, inside = [0], [0]
+
+    def enter() -> None:
+        for _ in range(100):
+            with lock.FileLock(run.lock) as mine:
+                while not mine.take():
+                    pass
+                inside[0] += 1
+                assert inside[0] == 1
+                counts[0] += 1
+                inside[0] -= 1
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(enter) for _ in range(3)]:
+            done.result()
+    assert counts[0] == 300
+    assert not run.lock.exists()
+
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+36 22 0:33 / /home rw,relatime shared:2 - nfs4 server:/home rw,vers=4.2,local_lock=none,addr=1
+37 22 0:34 / /scratch rw - nfs server:/scratch rw,vers=3,nolock,local_lock=all
+38 37 0:35 / /scratch/fast\\040disk rw - lustre a@tcp:/fast rw,flock
+39 22 0:36 / /lustre rw - lustre a@tcp:/l rw,localflock
+40 22 0:37 / /mnt/laptop rw - fuse.sshfs me@laptop:/ rw
+cut short
+"""
+
+
+@pytest.mark.parametrize(
+    ("directory", "kind", "shared"),
+    [
+        ("/srv/x", "ext4", True),
+        ("/home/me/runs", "nfs4", True),
+        ("/homeless", "ext4", True),
+        ("/scratch/me", "nfs", False),
+        ("/scratch/fast disk/runs", "lustre", True),
+        ("/lustre", "lustre", False),
+        ("/mnt/laptop/x", "fuse.sshfs", False),
+    ],
+)
+def test_what_a_mount_says_of_its_locks(
+    directory: str, kind: str, shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mountinfo").write_text(MOUNTS)
+    monkeypatch.setattr(file_systems, "MOUNTS", tmp_path / "mountinfo")
+    assert file_systems.mount_of(MOUNTS, Path(directory))[0] == kind
+    assert file_systems.locks_are_shared(Path(directory)) == shared
 
 
 def test_it_can_be_imported_where_there_is_no_fcntl(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_what_a_run_directory_holds(finished: Path) -> None:
     run = finished / "runs" / RUN
     assert {path.name for path in run.iterdir()} == {
         *("config.yaml", "schema.json", "checksums.json", "metrics.csv", "report.json"),
-        *("last.ckpt", "best.ckpt", ".lock"),
+        *("last.ckpt", "best.ckpt"),
     }
     found = rows(run)
     assert len(found) == 6

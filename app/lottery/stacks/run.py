@@ -43,7 +43,7 @@ class StackedLottery:
         if (begun := read_stack(self.network.layout.stack)) is not None:
             self._train(self._known(begun.keys), begun)
         finished = self.lottery.finished()
-        missing = [key for key in self.lottery.settings.networks() if key not in finished]
+        missing = [key for key in self.lottery.settings.selected() if key not in finished]
         for group in waves(self.lottery.settings, missing, self.lottery.settings.stack, self._kind):
             if self._is_alone(group[0]):
                 self.lottery.make(group[0])
@@ -65,7 +65,7 @@ class StackedLottery:
 
     def _known(self, keys: Sequence[NetworkKey]) -> list[NetworkKey]:
         """The keys as this lottery has them; a begun group is finished whatever `stack` is by now."""
-        known = {key: key for key in self.lottery.settings.networks()}
+        known = {key: key for key in self.lottery.settings.selected()}
         if unknown := [key for key in keys if key not in known]:
             raise UserError(
                 f"{self.network.layout.stack} has networks that this command does not ask for, such as {unknown[0]}; "

@@ -57,6 +57,11 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """From a worker: another process trains its network, or has finished it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """From a worker: its network cannot be trained for this reason, and the worker ends."""
 
@@ -64,4 +69,4 @@ class Failed:
 
 
 Order = Train | Release | Stop
-Report = Ready | Begun | Reached | Summed | Completed | Failed
+Report = Ready | Begun | Reached | Summed | Completed | Elsewhere | Failed

@@ -14,15 +14,13 @@ class Parent:
 
     Args:
         connection: descriptor of the connection to the parent.
-        lock: descriptor of the run directory's lock, which this process holds until it ends.
 
     Attributes:
         config: the whole parsed configuration.
     """
 
-    def __init__(self, connection: int, lock: int) -> None:
-        for descriptor in (connection, lock):
-            os.set_inheritable(descriptor, False)  # processes that this one starts may outlive it
+    def __init__(self, connection: int) -> None:
+        os.set_inheritable(connection, False)  # processes that this one starts may outlive it
         self._connection = Connection(connection)
         self.config: dict[str, Any] = self._receive()
         self._orders: SimpleQueue[Order] = SimpleQueue()

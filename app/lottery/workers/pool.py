@@ -1,13 +1,28 @@
 """A pool of workers that trains one lottery: assigns networks, shows their progress, and handles failures."""
 
+import math
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from multiprocessing.connection import wait
 
 from app.common.errors import explain
-from app.lottery.workers.messages import Begun, Completed, Failed, Reached, Ready, Release, Report, Stop, Summed, Train
+from app.lottery.turns import POLL_SECONDS, Others
+from app.lottery.workers.messages import (
+    Begun,
+    Completed,
+    Elsewhere,
+    Failed,
+    Reached,
+    Ready,
+    Release,
+    Report,
+    Stop,
+    Summed,
+    Train,
+)
 from app.lottery.workers.schedule import Schedule
 from app.lottery.workers.worker import Worker
 from app.runs.layout import NetworkKey
@@ -46,20 +61,27 @@ class WorkerPool:
     Args:
         size: the number of workers.
         schedule: the schedule for this number of workers.
-        start: starts a worker.
+        others: what other processes do that share the run directory.
+        start: starts the worker of a number.
         finished: called with each network whose directory is complete.
         progress: one display for all workers.
         iterations: the length of every training.
         stop: called a few times a second; True if the pool should stop.
+
+    Attributes:
+        left: in the end the networks that nobody trains, because nobody trains what they are made from.
     """
 
     size: int
     schedule: Schedule
-    start: Callable[[], Worker]
+    others: Others
+    start: Callable[[int], Worker]
     finished: Callable[[NetworkKey], None]
     progress: ExperimentProgress
     iterations: int
     stop: Callable[[], int]
+    left: list[NetworkKey] = field(default_factory=list)
+    _looked: float = -math.inf  # the clock at the last look at other processes
     _failures: list[str] = field(default_factory=list)
     _members: dict[int, PoolMember] = field(default_factory=dict)
     _printed: set[str] = field(default_factory=set)
@@ -72,8 +94,9 @@ class WorkerPool:
         """
         try:
             for number in range(self.size):
-                self._members[number] = PoolMember(self.start())
+                self._members[number] = PoolMember(self.start(number))
             while self._members:
+                self._look()
                 for number, member in self._members.items():
                     self._send_order(number, member)
                 self._receive()
@@ -82,6 +105,17 @@ class WorkerPool:
             for member in self._members.values():  # only after an error in this process
                 member.worker.kill()
                 member.worker.end()
+
+    def _look(self) -> None:
+        """See what other processes have finished or given up, now and then."""
+        if not self.schedule.depends or time.monotonic() - self._looked < POLL_SECONDS:
+            return
+        self._looked = time.monotonic()
+        for key in self.schedule.look(self.others.is_finished, self.others.trained_by):
+            self.progress.skip(self.iterations)
+            self.finished(key)
+        if self.schedule.is_idle and not self.others.may_come(self.schedule.waiting):
+            self.left = self.schedule.give_up()
 
     def _send_order(self, number: int, member: PoolMember) -> None:
         if member.state is State.STOPPING:
@@ -130,6 +164,11 @@ class WorkerPool:
             case Completed():
                 self.finished(self.schedule.finish(number))
                 member.state = State.BETWEEN if member.state is not State.STOPPING else member.state
+            case Elsewhere():
+                key = self.schedule.elsewhere(number)
+                if (owner := self.others.trained_by(key)) is not None:
+                    self.others.tell(key, owner)
+                member.state = State.BETWEEN if member.state is not State.STOPPING else member.state
             case Failed(reason):
                 member.failure = reason
 
@@ -152,6 +191,6 @@ class WorkerPool:
         self._failures.append(f"{key}: {member.failure or f'its worker process {how}'}")
         if not self.stop() and not self.schedule.is_over:
             try:
-                self._members[number] = PoolMember(self.start())
+                self._members[number] = PoolMember(self.start(number))
             except OSError as error:  # the other workers continue
                 self._failures.append(f"no worker can be started to replace it: {explain(error)}")

@@ -1,6 +1,6 @@
 """The order in which workers train the networks of a lottery."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from graphlib import TopologicalSorter
 
 from app.lottery.prerequisites import chain_lengths, graph, series
@@ -25,9 +25,11 @@ class Schedule:
 
     def __init__(self, settings: Pruning, finished: Collection[NetworkKey], workers: int) -> None:
         self._workers = workers
-        self._waiting = [key for key in settings.networks() if key not in finished]
+        missing = [key for key in settings.networks() if key not in finished]
+        self._waiting = [key for key in settings.selected() if key not in finished]
+        self._elsewhere: set[NetworkKey] = set()
         self._lengths = chain_lengths(settings, self._waiting)
-        self._befores = graph(settings, self._waiting)
+        self._befores = graph(settings, missing)
         self._needed = {before for befores in self._befores.values() for before in befores}
         self._sorter = TopologicalSorter(self._befores)
         self._sorter.prepare()
@@ -37,6 +39,64 @@ class Schedule:
         self._last: dict[int, Series] = {}
 
     @property
+    def waiting(self) -> list[NetworkKey]:
+        """The networks that no worker has begun."""
+        return list(self._waiting)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether something is left to train, and all of it waits for other processes."""
+        return bool(self._waiting) and not self._training and not self._free()
+
+    @property
+    def depends(self) -> bool:
+        """Whether any network waits for other processes."""
+        return bool(self._elsewhere or self._ready.difference(self._waiting, self._training.values()))
+
+    def elsewhere(self, worker: int) -> NetworkKey:
+        """Note that another process trains the network of a worker, which is returned."""
+        key = self._training.pop(worker)
+        self._waiting.append(key)
+        self._elsewhere.add(key)
+        return key
+
+    def look(self, finished: Callable[[NetworkKey], bool], trained: Callable[[NetworkKey], object]) -> list[NetworkKey]:
+        """Note what other processes have done since the last time.
+
+        Args:
+            finished: whether a network is finished, whoever has trained it.
+            trained: by whom a network is trained; None for nobody.
+
+        Returns:
+            The networks of this lottery that others have finished.
+        """
+        found = []
+        while done := [key for key in self._others() if finished(key)]:
+            for key in done:
+                self._elsewhere.discard(key)
+                self._ready.discard(key)
+                if key in self._waiting:
+                    self._waiting.remove(key)
+                    found.append(key)
+                self._sorter.done(key)
+            self._ready.update(self._sorter.get_ready())
+        self._elsewhere = {key for key in self._elsewhere if trained(key) is not None}
+        return found
+
+    def give_up(self) -> list[NetworkKey]:
+        """Leave all networks that wait; return them."""
+        left, self._waiting = self._waiting, []
+        return left
+
+    def _others(self) -> list[NetworkKey]:
+        """The networks that other processes train, or may train: those that no worker is to train at present."""
+        mine = {*self._training.values(), *(key for key in self._waiting if key not in self._elsewhere)}
+        return [key for key in self._ready if key not in mine]
+
+    def _free(self) -> list[NetworkKey]:
+        return [key for key in self._waiting if key in self._ready and key not in self._elsewhere]
+
+    @property
     def is_over(self) -> bool:
         """Whether no network is in training and none can be trained any more."""
         return not self._waiting and not self._training
@@ -44,7 +104,7 @@ class Schedule:
     def take(self, worker: int) -> NetworkKey | None:
         """Assign the next network to a worker; None if there is none at present."""
         closed = {held for other, several in self._held.items() if other != worker for held in several}
-        ready = [key for key in self._waiting if key in self._ready and series(key) not in closed]
+        ready = [key for key in self._free() if series(key) not in closed]
         if not ready:
             return None
         key = self._choose(ready, self._last.get(worker))
@@ -65,6 +125,7 @@ class Schedule:
     def finish(self, worker: int) -> NetworkKey:
         """Note that a worker has finished its network, which is returned; the worker holds the series open."""
         key = self._training.pop(worker)
+        self._ready.discard(key)
         self._sorter.done(key)
         self._ready.update(self._sorter.get_ready())
         return key
@@ -76,6 +137,7 @@ class Schedule:
             The networks that are left out because they are made from this one.
         """
         failed = {self._training.pop(worker)}
+        self._ready -= failed
         self.released(worker)
         left_out = []
         for key in list(self._waiting):  # each network comes after those that it is made from

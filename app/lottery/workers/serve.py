@@ -5,19 +5,20 @@ import traceback
 from collections.abc import Callable
 
 from app.common.errors import Interrupted, RunError, UserError, explain
-from app.lottery.workers.messages import Completed, Failed, Ready, Release, Train
+from app.lottery.workers.messages import Completed, Elsewhere, Failed, Ready, Release, Train
 from app.lottery.workers.parent import Parent
 from app.runs.layout import NetworkKey
 
 
-def serve(parent: Parent, train: Callable[[NetworkKey], object], release: Callable[[], None]) -> None:
+def serve(parent: Parent, train: Callable[[NetworkKey], bool], release: Callable[[], None]) -> None:
     """Train the networks that the parent orders, until it asks to stop or a network fails.
 
     After a failed training the worker ends, and a new one with fresh memory replaces it.
 
     Args:
         parent: the process that sends orders and receives reports.
-        train: trains a network until its directory is complete; raises `Interrupted` if it was asked to stop.
+        train: trains a network until its directory is complete, and returns whether it did; it does not where another
+            process trains it. Raises `Interrupted` if it was asked to stop.
         release: closes what is kept open between the rounds of a series.
     """
     parent.tell(Ready())
@@ -29,13 +30,13 @@ def serve(parent: Parent, train: Callable[[NetworkKey], object], release: Callab
         if not isinstance(order, Train):
             continue
         try:
-            train(order.key)
+            trained = train(order.key)
         except Interrupted:
             return
         except Exception as error:
             parent.tell(Failed(_reason(error)))
             return
-        parent.tell(Completed())
+        parent.tell(Completed() if trained else Elsewhere())
 
 
 def _reason(error: Exception) -> str:

@@ -19,16 +19,17 @@ class Worker:
 
     Args:
         config: the whole parsed configuration.
-        lock: descriptor of the run directory's lock, which the worker holds until it has ended.
+        environment: variables besides those of this process.
     """
 
-    def __init__(self, config: Mapping[str, Any], lock: int) -> None:
+    def __init__(self, config: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
         self._connection, theirs = Pipe()
-        command = [sys.executable, "-m", "app", "lottery-worker", str(theirs.fileno()), str(lock)]
+        command = [sys.executable, "-m", "app", "lottery-worker", str(theirs.fileno())]
         with _signals_blocked():  # a new process inherits the blocked signals
             self._process = subprocess.Popen(
                 command,
-                pass_fds=(theirs.fileno(), lock),
+                pass_fds=(theirs.fileno(),),
+                env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -51,7 +51,7 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
     for kill in range(KILLS):
         process = start(*LOTTERY, "--runs", "killed", cwd=tmp_path)
         # Every other one certainly within a training, and the rest anywhere behind the imports.
-        name = "last.ckpt" if kill % 2 == 0 else ".lock"
+        name = "last.ckpt" if kill % 2 == 0 else "schema.json"
         wait_until(partial(_is_there, tmp_path / "killed", name), process)
         at.append(rng.uniform(0, 0.5 if kill % 2 == 0 else 0.9 * length))
         time.sleep(at[-1])

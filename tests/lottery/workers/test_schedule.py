@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.lottery.only import Only
 from app.lottery.prerequisites import prerequisites, series, trainings_in_a_row
 from app.lottery.settings import Pruning
 from app.lottery.workers.schedule import Schedule
@@ -138,3 +139,65 @@ def test_a_worker_keeps_to_its_series() -> None:
     for replicate in range(4):
         rounds = [key for key in settings.networks() if key.replicate == replicate and key.method == "iterative"]
         assert len({play.trained[key] for key in rounds}) == 1
+
+
+def test_what_others_train_is_passed_over_and_waited_for() -> None:
+    settings = Pruning(rounds=2, replicates=2, only=Only(replicates="0-1", methods="iterative", rounds="0-2"))
+    schedule, done, theirs = Schedule(settings, set(), 2), set[NetworkKey](), set[NetworkKey]()
+
+    def look() -> list[NetworkKey]:
+        return schedule.look(done.__contains__, lambda key: "process 7" if key in theirs else None)
+
+    first, second = schedule.take(0), schedule.take(1)
+    assert first is not None
+    assert second is not None
+    assert (first.replicate, second.replicate) == (0, 1)
+    theirs.add(first)
+    assert schedule.elsewhere(0) == first
+    assert schedule.take(0) is None
+    schedule.released(0)
+    assert not schedule.is_idle, "the other worker trains"
+    schedule.finish(1)
+    third = schedule.take(1)
+    assert third == NetworkKey(1, "iterative", 1)
+    assert look() == []
+    assert schedule.take(0) is None
+
+    done.add(first)  # and they train the next one
+    theirs.clear()
+    ticket = NetworkKey(0, "iterative", 1)
+    assert look() == [first]
+    assert schedule.take(0) == ticket
+    theirs.add(ticket)
+    schedule.elsewhere(0)
+    assert schedule.take(0) is None
+    schedule.released(0)
+    schedule.finish(1)
+    assert schedule.take(1) == NetworkKey(1, "iterative", 2)
+    schedule.finish(1)
+    assert schedule.is_idle
+    assert schedule.depends
+    theirs.clear()  # given up
+    assert look() == []
+    assert not schedule.is_idle
+    assert schedule.take(1) == ticket
+    schedule.finish(1)
+    assert schedule.take(1) == NetworkKey(0, "iterative", 2)
+    schedule.finish(1)
+    assert schedule.is_over
+
+
+def test_what_is_no_part_of_a_command_is_waited_for_or_left() -> None:
+    settings = Pruning(rounds=2, random_reinit=1, only=Only(methods="random_reinit"))
+    dense, first, _, *controls = settings.networks()
+    done = {dense}
+    schedule = Schedule(settings, done, 1)
+    assert schedule.take(0) is None
+    assert schedule.depends
+    done.add(first)
+    assert schedule.look(done.__contains__, lambda key: None) == []
+    assert schedule.take(0) == controls[0]
+    schedule.finish(0)
+    assert schedule.is_idle
+    assert schedule.give_up() == controls[1:]
+    assert schedule.is_over
