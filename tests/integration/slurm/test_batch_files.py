@@ -15,7 +15,7 @@ from helpers.needs import needs_slurm
 from helpers.waiting import wait_until
 from helpers.workers import TINY
 
-from app.runs.table import read_metrics
+from app.runs.table import read_metrics, read_results
 
 FILES = sorted((REPOSITORY / "configs/slurm").glob("*.sbatch"))
 OPTION = re.compile(r"#SBATCH --([a-z-]+)(=\S+)?")
@@ -73,6 +73,8 @@ def test_the_command_in_the_first_comment_parses(
     if file.stem == "train":
         assert "num_nodes: 2" in printed
         assert re.search(r"devices: '?3\b", printed)
+    if file.stem == "lottery":
+        assert re.search(r"only:\n +replicates: '?1\b", printed)
     if file.stem == "seeds":
         assert "seed_everything: 1" in printed
 
@@ -125,3 +127,15 @@ def test_an_array_of_seeds(tmp_path: Path) -> None:
     reports = [tmp_path / f"runs/tiny/seed_{seed}/report.json" for seed in (3, 4)]
     wait_for(job)
     assert all(report.exists() for report in reports), [path.read_text() for path in tmp_path.glob("*.out")]
+
+
+@needs_slurm
+def test_an_array_of_replicates(tmp_path: Path) -> None:
+    """Both jobs write into one run directory."""
+    lottery = FILES[[each.stem for each in FILES].index("lottery")]
+    options = ("--pruning.rounds", "1", "--pruning.methods", "[iterative]", "--pruning.random_reinit", "0")
+    job = submit(lottery, *TINY[1:], *options, "--trainer.logger", "false", cwd=tmp_path, array="0-1")
+    wait_for(job)
+    rows = read_results(tmp_path / "runs/tiny/results.csv")
+    found = [(row.key.replicate, row.key.method, row.key.round) for row in rows]
+    assert found == [(replicate, *each) for replicate in (0, 1) for each in (("dense", 0), ("iterative", 1))]
