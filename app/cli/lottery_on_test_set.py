@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,20 @@ from app.commands.every_network import measure_every_network
 from app.common.files import write_atomically
 from app.common.metrics import Schema, described, headline_metrics
 from app.runs.layout import RunLayout
-from app.runs.measured_networks import OPTION, SCORES, Measurable, MeasuredNetworks
+from app.runs.measured_networks import OPTION, SCORES, Measurable, MeasuredNetworks, score_options
 from app.runs.output_directory import claim_output
 from app.runs.schema import read_schema
 
 
-def lottery_on_test_set(trainer: Trainer, run: RunLayout, prepare: Callable[[str], dict[str, Any]]) -> None:
+def lottery_on_test_set(
+    trainer: Trainer, run: RunLayout, config: Mapping[str, Any], prepare: Callable[[str], dict[str, Any]]
+) -> None:
     """Test the networks of a lottery that are not tested yet, and write one table.
 
     Args:
         trainer: that tests.
         run: the lottery.
+        config: of the command, plain.
         prepare: loads the weights at a path, and gives the arguments of `Trainer.test`.
 
     Raises:
@@ -46,7 +49,7 @@ def lottery_on_test_set(trainer: Trainer, run: RunLayout, prepare: Callable[[str
         write_atomically(folder / SCORES, text.getvalue())
         return _summary(measured, declared)
 
-    measure_every_network(MeasuredNetworks(run=run, command="test", options={}), measure)
+    measure_every_network(MeasuredNetworks(run=run, command="test", options=score_options(config)), measure)
 
 
 def _summary(measured: dict[str, float], declared: Schema) -> str:

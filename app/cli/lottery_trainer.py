@@ -25,7 +25,6 @@ from app.lottery.command import run_lottery
 from app.lottery.settings import Pruning
 from app.runs.checkpoints import load_weights
 from app.runs.layout import RunLayout
-from app.runs.measured_networks import MeasuredNetworks, plain_options
 from app.training.trained_run import trained_run
 from datamodules.gold_sentences import gold_sentences
 
@@ -108,9 +107,7 @@ class LotteryTrainer(Trainer):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
         with mixed_precision(self):
             if run is not None:
-                made_with = plain_options(treebank=treebank, split=split)
-                networks = MeasuredNetworks(run=run, command="parse", options=made_with)
-                parse_lottery(cast(TreeModel, model), gold, options, networks)
+                parse_lottery(cast(TreeModel, model), gold, options, run, self.context.config)
                 return
             tables = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
         self._log_tables(checkpoint, tables)
@@ -161,9 +158,8 @@ class LotteryTrainer(Trainer):
         self._load(model, datamodule, checkpoint)
         with mixed_precision(self):
             if run is not None:
-                made_with = plain_options(pairs=pairs, templates=templates)
-                networks = MeasuredNetworks(run=run, command="syntax", options=made_with)
-                syntax_lottery(cast(SentenceScorer, model), stimuli, networks, own=pairs is not None)
+                scorer = cast(SentenceScorer, model)
+                syntax_lottery(scorer, stimuli, run, self.context.config, own=pairs is not None)
                 return
             rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
         self._log_tables(checkpoint, {TABLE: (TABLE_COLUMNS, rows)})

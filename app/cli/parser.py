@@ -253,8 +253,9 @@ class CLI(OpenCLI):
             self._log_measured(found["ckpt_path"])
             return
         self._check_model()
+        config = self.plain_config()
         lottery_on_test_set(
-            self.trainer, self._lottery, lambda path: self._with_weights(arguments | {"ckpt_path": path})
+            self.trainer, self._lottery, config, lambda path: self._with_weights(arguments | {"ckpt_path": path})
         )
 
     def predict(self, **arguments: Any) -> None:

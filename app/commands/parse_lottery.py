@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app.commands.every_network import measure_every_network
 from app.commands.parse import ParseOptions, check_numbers, save_tree, some_sentences
@@ -17,19 +18,19 @@ from app.commands.scored_trees import (
 from app.common.errors import UserError
 from app.parsing import BASELINES, GoldSentence
 from app.parsing.layers import MEAN
-from app.parsing.tree_files import read_trees
+from app.parsing.tree_files import read_trees, write_trees
 from app.plotting.numbers import weights
 from app.plotting.trees import Panel, draw_trees
 from app.runs.checkpoints import load_weights
-from app.runs.layout import DENSE
-from app.runs.measured_networks import Measurable, MeasuredNetworks, read_scores
+from app.runs.layout import DENSE, RunLayout
+from app.runs.measured_networks import Measurable, MeasuredNetworks, read_scores, score_options
 
 DENSITIES = 4  # trees of a sentence that are drawn side by side
 F1 = "sentence_f1"
 
 
 def parse_lottery(
-    model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, networks: MeasuredNetworks
+    model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, run: RunLayout, config: Mapping[str, Any]
 ) -> None:
     """Parse a treebank with every network of a lottery that is not parsed yet; write one table, and draw.
 
@@ -37,12 +38,15 @@ def parse_lottery(
         model: takes the weights of each network.
         gold: the treebank's sentences.
         options: what to draw; the output directory is that of the run.
-        networks: of the lottery.
+        run: the lottery.
+        config: of the command, plain.
 
     Raises:
         UserError: no finished network, no such layer, or no such sentence to draw.
     """
     check_numbers(options.draw or [], len(gold))
+    text = write_trees((sentence.words, sentence.tree) for sentence in gold)
+    networks = MeasuredNetworks(run=run, command="parse", options=score_options(config, sentences=text))
     baselines = baseline_rows(gold)
 
     def measure(network: Measurable, folder: Path) -> str:

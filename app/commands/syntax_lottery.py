@@ -1,25 +1,31 @@
 """`python -m app syntax RUN` of a lottery: how often every network prefers the grammatical sentence."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from app.commands.every_network import measure_every_network
 from app.commands.syntax import OPTION, SCORES, SentenceScorer, score_stimuli
 from app.common.files import write_atomically
 from app.runs.checkpoints import load_weights
-from app.runs.measured_networks import Measurable, MeasuredNetworks
+from app.runs.layout import RunLayout
+from app.runs.measured_networks import Measurable, MeasuredNetworks, score_options
 from app.runs.output_directory import claim_output
 from app.syntax.condition_scores import Tally
 from app.syntax.score_files import to_csv
 from app.syntax.stimuli import Stimuli
 
 
-def syntax_lottery(model: SentenceScorer, stimuli: Stimuli, networks: MeasuredNetworks, *, own: bool) -> None:
+def syntax_lottery(
+    model: SentenceScorer, stimuli: Stimuli, run: RunLayout, config: Mapping[str, Any], *, own: bool
+) -> None:
     """Score sentences with every network of a lottery that has not scored them yet, and write one table.
 
     Args:
         model: takes the weights of each network.
         stimuli: the items.
-        networks: of the lottery.
+        run: the lottery.
+        config: of the command, plain.
         own: whether the sentences are the user's own.
 
     Raises:
@@ -34,4 +40,5 @@ def syntax_lottery(model: SentenceScorer, stimuli: Stimuli, networks: MeasuredNe
         total = sum((score.tally for score in scores), Tally())
         return f"{100 * (total.accuracy or 0):.1f} % of {total.items:,} items"
 
-    measure_every_network(networks, measure)
+    options = score_options(config, sentences=repr(stimuli), own=str(own))
+    measure_every_network(MeasuredNetworks(run=run, command="syntax", options=options), measure)

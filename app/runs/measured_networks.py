@@ -1,6 +1,7 @@
 """What a command has measured of the networks of a lottery: a folder in each network's directory, one table of all."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ SCORES = "scores.csv"
 MADE_FROM = "made_from.json"  # beside the scores: what they are of; without it they are measured again
 HEAD = ("experiment", "replicate", "method", "round", "branch", "density", "weights")
 OPTION = "--output"
+# Of the configuration, besides the data, what scores depend on.
+TRAINER_OPTIONS = ("precision", "fast_dev_run", "limit_test_batches")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ class MeasuredNetworks:
             return False
         try:
             return bool(read_json(made) == self._made_from(network))
-        except (UserError, ValueError):
+        except UserError:
             return False
 
     def note(self, network: Measurable) -> None:
@@ -161,6 +164,14 @@ def read_scores(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def plain_options(**options: Any) -> dict[str, Any]:
-    """Options as plain values, those that are not given left out."""
-    return {name: str(value) for name, value in options.items() if value is not None}
+def score_options(config: Mapping[str, Any], **texts: str) -> dict[str, Any]:
+    """What scores depend on besides the weights, as JSON has it.
+
+    Args:
+        config: of the command, plain; its data, and how the Trainer computes.
+        texts: what is measured, such as the sentences; a file may have changed since, so that its path would not do.
+    """
+    trainer = config.get("trainer") or {}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    found = {"data": config.get("data"), **{name: trainer.get(name) for name in TRAINER_OPTIONS}, **digests}
+    return dict(json.loads(json.dumps(found, default=str)))

@@ -106,6 +106,19 @@ def test_other_options_or_weights_are_measured_again(copy: Path) -> None:
     assert "4 networks of 5 measured already" in done("parse", RUN, "--treebank", "bank", cwd=copy)
 
 
+def test_what_was_measured_of_other_sentences_or_batches_is_measured_again(copy: Path) -> None:
+    """A file may have been changed, and a first try may have been on a few batches."""
+    done("syntax", RUN, "--pairs", "pairs.tsv", cwd=copy)
+    (copy / "pairs.tsv").write_text(PAIRS.splitlines()[0] + "\n")
+    assert "5/5" in done("syntax", RUN, "--pairs", "pairs.tsv", cwd=copy)
+    assert {row["items"] for row in rows(copy / RUN / "syntax/scores.csv")} == {"1"}
+    assert "5 networks of 5 measured already" in done("syntax", RUN, "--pairs", "pairs.tsv", cwd=copy)
+    done("test", RUN, "--trainer.limit_test_batches", "1", cwd=copy)
+    table = (copy / RUN / "test/scores.csv").read_text()
+    assert "5/5" in done("test", RUN, cwd=copy)
+    assert (copy / RUN / "test/scores.csv").read_text() != table
+
+
 def test_trees_of_a_sentence_at_several_densities(copy: Path) -> None:
     said = done("parse", RUN, "--draw", "[2]", "--layer", "1", cwd=copy)
     assert f"drawn: {RUN}/parse/sentence_2.svg" in said
