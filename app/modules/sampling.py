@@ -13,6 +13,8 @@ from app.nets import RecurrentNet
 
 SENTENCES_AT_ONCE = 200  # part of what a seed means: random numbers are drawn for this many together
 
+LEAST_TEMPERATURE = 1e-6  # the likeliest word alone; far below, scores would not be finite
+
 
 @torch.no_grad()
 def sample_sentences(
@@ -44,13 +46,13 @@ def sample_sentences(
         The words of each sentence, without `<eos>`; one that was cut off has `longest` words.
 
     Raises:
-        UserError: a number below 1, or a temperature that is not above 0.
+        UserError: a number below 1, or a temperature below `LEAST_TEMPERATURE`.
     """
     for name, value in (("number", number), ("longest", longest)):
         if value < 1:
             raise UserError(f"--{name} is {value}; expected 1 or more")
-    if not 0 < temperature < float("inf"):
-        raise UserError(f"--temperature is {temperature}; expected a number above 0")
+    if not LEAST_TEMPERATURE <= temperature < float("inf"):
+        raise UserError(f"--temperature is {temperature}; expected a number from {LEAST_TEMPERATURE} on, such as 0.8")
     (end,) = vocabulary.encode([EOS])
     sentences: list[list[str]] = []
     for begin in range(0, number, SENTENCES_AT_ONCE):

@@ -70,7 +70,7 @@ def decode_mask(coded: CodedMask) -> Tensor:
         ValueError: no mask has this code.
     """
     size, count, rice = math.prod(coded.shape), coded.count, coded.rice
-    if min((*coded.shape, count, rice)) < 0 or 1 << rice > max(1, size) or 2 * count > size:
+    if min((*coded.shape, count, rice)) < 0 or rice >= max(1, size).bit_length() or 2 * count > size:
         raise ValueError(f"a mask of {coded.shape} has no {count} coded places with {rice} low bits")
     bits = np.unpackbits(coded.bits)
     ends = np.flatnonzero(bits[count * rice :])

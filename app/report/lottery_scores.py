@@ -149,6 +149,8 @@ def _counts(lottery: LotteryRun) -> RowCounts:
                 title = row["row"], row["term"]
                 right, items = found[title].get(key, (0, 0))
                 found[title][key] = right + int(row["right"]), items + int(row["items"])
+        except UserError:  # says what is wrong with the file
+            raise
         except (KeyError, ValueError) as error:
             raise UserError(f"{path}: not the table of syntax ({error}); delete it and run syntax again") from None
     return found

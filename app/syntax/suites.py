@@ -45,6 +45,8 @@ def read_suites(path: Path) -> list[Suite]:
 def _suite(path: Path) -> Suite:
     try:
         return _read(path, read_json(path))
+    except UserError:  # says where, and what
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(
@@ -67,7 +69,9 @@ def _read(path: Path, value: Any) -> Suite:
     for number, item in enumerate(items, 1):
         for formula in predictions:
             for condition, region in formula.terms:
-                if (region != ALL and region not in item.get(condition, {})) or condition not in item:
+                if condition not in item:
+                    raise UserError(f"{path}, item {number}: no condition {condition}")
+                if region != ALL and region not in item[condition]:
                     raise UserError(f"{path}, item {number}: no region {region} of condition {condition}")
     return Suite(str(meta.get("name", path.stem)), metric, predictions, items)
 

@@ -59,7 +59,8 @@ def test_a_seed_means_the_same_sentences_however_many_are_asked_for(model: Langu
     [
         ({"number": 0}, "--number is 0; expected 1 or more"),
         ({"longest": 0}, "--longest is 0"),
-        ({"temperature": 0.0}, "--temperature is 0.0; expected a number above 0"),
+        ({"temperature": 0.0}, "--temperature is 0.0; expected a number from 1e-06 on"),
+        ({"temperature": 1e-50}, "--temperature is 1e-50"),
         ({"temperature": math.nan}, "--temperature is nan"),
     ],
 )

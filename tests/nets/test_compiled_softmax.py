@@ -204,6 +204,7 @@ def test_products_in_bfloat16_are_left_to_onednn(monkeypatch: pytest.MonkeyPatch
 def test_tensors_that_are_not_plain_are_left_to_torch() -> None:
     tensors, targets = drawn(5, 4, 6)
     assert not compiled_softmax.usable(tensors[0].float(), *tensors[1:], targets)
+    assert not compiled_softmax.usable(*tensors, targets.int())
 
     def loss(weight: Tensor) -> Tensor:
         return softmax.softmax_loss(tensors[0], weight, tensors[2], targets)

@@ -108,6 +108,7 @@ def test_the_least_is_the_logarithm_of_the_number_of_masks(size: int, data: Any)
         {"rice": 0},
         {"rice": 9},
         {"rice": -1},
+        {"rice": 1 << 60},
         {"shape": (2, 4)},
         {"shape": (-6, -6)},
         {"bits": np.zeros(0, np.uint8)},

@@ -19,7 +19,8 @@ WORTH_A_THREAD = 1_000_000
 
 def usable(*tensors: Tensor) -> bool:
     """Whether `loss` and `losses` take these hidden features, weight, bias and targets, all on the CPU."""
-    return available(tensors[0].dtype) and len({each.dtype for each in tensors[:3]}) == 1 and are_plain(*tensors)
+    types = {each.dtype for each in tensors[:3]}
+    return available(tensors[0].dtype) and len(types) == 1 and tensors[3].dtype == torch.int64 and are_plain(*tensors)
 
 
 def available(precision: torch.dtype) -> bool:

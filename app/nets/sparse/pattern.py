@@ -153,9 +153,8 @@ class _Functions(dict[tuple[str, torch.dtype], Callable[..., None]]):
         name, precision = key
         function = compiled[f"{name}_{str(precision).removeprefix('torch.')}"]
         function.restype = None
-        function.argtypes = [ctypes.c_void_p] * ARGUMENTS[
-            name
-        ]  # sizes, too: they are as wide, and it takes half the time
+        # Sizes, too, are passed as addresses: they are as wide, and it takes half the time.
+        function.argtypes = [ctypes.c_void_p] * ARGUMENTS[name]
         self[key] = function
         return function
 
