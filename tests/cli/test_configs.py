@@ -1,6 +1,7 @@
 """What is in configs/: the first line of every file is a command that uses it, and experiments are the papers'."""
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from helpers.command import REPOSITORY
 from helpers.configs import composed, parse, spec
 
+from app.lottery.launch_options import LaunchOptions
 from app.runs.config import flatten
 
 CONFIGS = REPOSITORY / "configs"
@@ -108,6 +110,9 @@ def test_the_papers_configuration_is_the_papers(monkeypatch: pytest.MonkeyPatch)
         "plan": False,
         "workers": 1,
         "stack": 1,
+        "only": dict.fromkeys(("replicates", "methods", "rounds", "branches")),
+        "launch": None,
+        "launch_options": asdict(LaunchOptions()),
         "oversubscribe": False,
         "sparse": None,
     }
@@ -146,7 +151,17 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
     """A frozen list: a new option is a visible change."""
     parsed = parse("lottery", "--config", "configs/quickstart.yaml", monkeypatch=monkeypatch)
     assert sorted(vars(parsed.pruning)) == [
-        *("from_ticket", "keep", "least_per_layer", "methods", "oversubscribe", "plan"),
+        *(
+            "from_ticket",
+            "keep",
+            "launch",
+            "launch_options",
+            "least_per_layer",
+            "methods",
+            "only",
+            "oversubscribe",
+            "plan",
+        ),
         *(
             "random_mask",
             "random_reinit",
@@ -157,10 +172,11 @@ def test_the_options_of_the_lottery_are_these(monkeypatch: pytest.MonkeyPatch) -
             "rewind_to",
             "rounds",
         ),
-        *("scope", "score", "stack", "workers"),
+        *("scope", "score", "sparse", "stack", "workers"),
     ]
     others = {
         "best",
+        "break_locks",
         "checkpoint_seconds",
         "allow_other_kernels",
         "config",
