@@ -20,6 +20,7 @@ from app.lottery.kept_files import finished_keys
 from app.lottery.network_files import read_result
 from app.lottery.settings import Pruning
 from app.lottery.wandb_tables import CURVES, LAYER_COLUMNS, LAYERS, curve_rows, layer_rows
+from app.runs.at_work import processes
 from app.runs.best_validation import configured_best
 from app.runs.layout import DENSE, NetworkKey, RunLayout
 from app.runs.table import EARLY_STOP, ITERATION, Result, read_metrics
@@ -158,6 +159,8 @@ class LotteryLoggers:
             },
             schema=Schema(protocols.metric_schema(self.model) or ()),
             past=lambda: self._before(key),
+            # Files that another process is writing would be cut off. The last one at work mends what is torn.
+            alone=len(processes(self.layout)) < 2,
         )
 
     def _before(self, key: NetworkKey) -> list[LoggedTraining]:
