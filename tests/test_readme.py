@@ -10,6 +10,8 @@ import pytest
 from helpers.command import needs_digits
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from app.__main__ import PUBLIC
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()
 
@@ -46,9 +48,7 @@ def test_the_contents_are_the_headings() -> None:
 
 
 def test_every_subcommand_has_an_example() -> None:
-    ours = ("lottery", "report", "status", "stability", "parse", "agree", "syntax", "surprisal", "states", "generate")
-    ours += ("export", "bench", "import-authors")
-    for command in (*ours, "fit", "test", "validate", "predict"):
+    for command in PUBLIC:
         assert re.search(rf"python -m app {command}|`{command}`", README), command
 
 
