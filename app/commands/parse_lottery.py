@@ -18,6 +18,7 @@ from app.commands.scored_trees import (
 from app.common.errors import UserError
 from app.parsing import BASELINES, GoldSentence
 from app.parsing.layers import MEAN
+from app.parsing.sentence_tables import constituents_csv
 from app.parsing.tree_files import read_trees, write_trees
 from app.plotting.numbers import weights
 from app.plotting.trees import Panel, draw_trees
@@ -45,7 +46,7 @@ def parse_lottery(
         UserError: no finished network, no such layer, or no such sentence to draw.
     """
     check_numbers(options.draw or [], len(gold))
-    text = write_trees((sentence.words, sentence.tree) for sentence in gold)
+    text = write_trees((sentence.words, sentence.tree) for sentence in gold) + constituents_csv(gold)
     networks = MeasuredNetworks(run=run, command="parse", options=score_options(config, sentences=text))
     baselines = baseline_rows(gold)
 
