@@ -17,7 +17,7 @@ from typing_extensions import override
 from app.common.lightning_internals import OpenWandbLogger
 from app.common.metrics import Schema
 from app.common.printing import one_line
-from app.training.wandb_files import GLOBAL_STEP, last_step, mend
+from app.training.wandb_files import GLOBAL_STEP, last_step, mend, wait_for_a_new_name
 from app.training.wandb_history import ROUND_DENSITY, SUMMARY, BestValues, LoggedTraining
 
 if TYPE_CHECKING:
@@ -358,6 +358,7 @@ class RoundsWandbLogger(OpenWandbLogger):
             if self._alone:
                 mend(Path(directory), self.run_id)
             self._there = last_step(Path(directory), self.run_id)
+            wait_for_a_new_name(Path(directory), self.run_id)
         options = {**self.init_options, "dir": directory, "mode": mode, "reinit": "finish_previous"}
         settings = _QUIET | dict.fromkeys(_SYSTEM, not self._system_metrics)
         self._hooks = self._hooks or (sys.exit, sys.excepthook)

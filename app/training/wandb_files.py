@@ -11,10 +11,12 @@ import json
 import os
 import shutil
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 GLOBAL_STEP = "trainer/global_step"
+_STAMP = "%Y%m%d_%H%M%S"  # of W&B's names of directories
 
 # Of the log: bytes of the file's own header, of a block, and of the header of a chunk; and what parts of a record are.
 _FILE_HEADER, _BLOCK, _HEADER = 7, 32768, 7
@@ -30,6 +32,16 @@ def run_files(directory: Path, run_id: str) -> list[Path]:
 def last_step(directory: Path, run_id: str) -> int:
     """The last `trainer/global_step` that the files of a run hold; -1 if they hold none."""
     return max((_last_step(path) for path in run_files(directory, run_id)), default=-1)
+
+
+def wait_for_a_new_name(directory: Path, run_id: str) -> None:
+    """Wait until W&B would name a new directory of a run otherwise than those that there are, a second at most.
+
+    It names them by the second in which they are begun, and would write over the file of a process that has begun and
+    ended in the same one.
+    """
+    while any(time.strftime(_STAMP) in path.parent.name for path in run_files(directory, run_id)):
+        time.sleep(0.05)
 
 
 def mend(directory: Path, run_id: str) -> None:

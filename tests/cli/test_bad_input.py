@@ -74,7 +74,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["lottery", *TINY, "--data.init_args.batch_size", "0"], r"^error: data\.batch_size is 0"),
         (["lottery"], r"lottery\.data, lottery\.model"),
         (["lottery", *TINY, "--experiment", "null"], r"--experiment is missing"),
-        (["draw"], r"there is no command draw; choose one of lottery, report, stability, status, fit,"),
+        (
+            ["draw"],
+            r"there is no command draw; choose one of lottery, report, dashboard, stability, export, status, fit,",
+        ),
         (["validate"], r"validate needs a trained network: give its run directory"),
         (["test", "--ckpt_path", "no.ckpt"], r"--ckpt_path no\.ckpt: no such file"),
         (["status", "/dev/null"], r"/dev/null: no run directory"),

@@ -434,12 +434,12 @@ def test_the_version_of_a_logger_names_its_directory(tmp_path: Path) -> None:
 
 def test_set_run_name_is_what_w_and_b_is_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    monkeypatch.setattr("wandb.init", lambda **options: started.append(options["name"]) or Run())
+    monkeypatch.setattr("wandb.init", lambda **options: started.append((options["name"], options["group"])) or Run())
     for name in (None, "mine"):
         logger = WandbLogger(name=name, save_dir=tmp_path)
-        set_run_name(logger, "ours")
+        set_run_name(logger, "ours", "group")
         _ = logger.experiment
-    assert started == ["ours", "mine"]
+    assert started == [("ours", "group"), ("mine", "group")]
 
 
 class Run:

@@ -5,8 +5,8 @@
 
 `run` trains what is missing in RUNS/lenet_mnist until the time is over (a begun group of networks is taken up where
 it stopped if RUNS is still there), and packs what is finished into files of at most 15 MB in OUT: all tables and
-reports, the masks as bits, and such trained weights as networks to come are made from. `unpack` makes a run directory
-of them. A complete one has no trained weights (`--pruning.keep []`); `python -m app report` and `status` need none.
+reports, the masks, and such trained weights as networks to come are made from. `unpack` makes a run directory of
+them. A complete one has no trained weights (`--pruning.keep []`); `python -m app report` and `status` need none.
 Options of the lottery stand behind `--`, in place of the usual ones: one GPU, 105 networks at once.
 """
 
@@ -20,17 +20,9 @@ import tarfile
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from app.runs.tensors import load_tensors, save_tensors
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 PART = 15_000_000  # bytes of a file
 PACKED = "study.tar.xz"
-MASK, BITS = "mask.safetensors", "mask.npz"
 WEIGHTS = ("final.safetensors", "rewind.safetensors", "start.safetensors")
 LEAVE_OUT = ("stack.ckpt", ".lock", "last.ckpt", "previous.ckpt")
 
@@ -66,10 +58,7 @@ def pack(root: Path, out: Path) -> None:
                 continue
             if path.parent != root and path.name == "metrics.csv" and not (path.parent / "DONE").exists():
                 continue  # begun networks begin again
-            if path.name == MASK:
-                _add(archive, f"{name.removesuffix(MASK)}{BITS}", _bits(path))
-            else:
-                _add(archive, name, path.read_bytes())
+            _add(archive, name, path.read_bytes())
     packed = lzma.compress(whole.getvalue(), preset=3)
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob(f"{PACKED}.*"):
@@ -89,25 +78,6 @@ def needed_weights(root: Path) -> list[Path]:
     return [path for path in found if path.exists()]
 
 
-def _bits(path: Path) -> bytes:
-    file = io.BytesIO()
-    masks = load_tensors(path)
-    arrays = {name: np.packbits(mask.numpy()) for name, mask in masks.items()}
-    shapes = {f"{name} shape": np.array(mask.shape) for name, mask in masks.items()}
-    np.savez(file, **arrays, **shapes)
-    return file.getvalue()
-
-
-def _masks(data: bytes) -> dict[str, torch.Tensor]:
-    found = np.load(io.BytesIO(data))
-    masks = {}
-    for name in (name for name in found.files if not name.endswith(" shape")):
-        shape = found[f"{name} shape"]
-        bits = np.unpackbits(found[name], count=int(np.prod(shape))).astype(bool)
-        masks[name] = torch.from_numpy(bits.reshape(shape))
-    return masks
-
-
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(data)
@@ -124,10 +94,7 @@ def unpack(out: Path, runs: Path) -> None:
             assert file is not None
             path = runs / entry.name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.name == BITS:
-                save_tensors(path.with_name(MASK), _masks(file.read()))
-            else:
-                path.write_bytes(file.read())
+            path.write_bytes(file.read())
 
 
 def main() -> None:

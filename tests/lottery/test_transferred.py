@@ -105,7 +105,7 @@ def test_changed_and_damaged_tickets_are_refused(found: RunLayout, tmp_path: Pat
     claim(drawn, missing)
     ticket = RunLayout(source).network(NetworkKey(0, "iterative", 1))
     whole = ticket.mask.read_bytes()
-    ticket.mask.write_bytes(whole[:-1] + bytes([1 - whole[-1]]))
+    ticket.mask.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(UserError, match=r"mask\.safetensors: damaged"):
         claim(drawn, missing)
     ticket.mask.write_bytes(whole)

@@ -54,6 +54,7 @@ CONFIG: dict[str, Any] = {
         "score": "magnitude",
         "least_per_layer": 0,
         "resume_schedule": False,
+        "sparse": None,
         "methods": ["iterative"],
         "workers": 1,
     },

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, callbacks
 from safetensors.torch import load_file
 
 from app.common.errors import UserError
+from app.runs.tensors import load_tensors
 from app.training.users_callbacks import check_callbacks
 
 TINY = (
@@ -100,7 +101,7 @@ def test_a_control_that_begins_late_has_none_of_the_dense_networks_averages(aver
     done = run("lottery", tmp_path, configured(**{averages: options}), *slow)
     assert (done.returncode, done.stderr) == (0, "")
     control = tmp_path / "runs/e/replicate_0/iterative/round_01/random_reinit_0"
-    final, start = load_file(control / "final.safetensors"), load_file(control / "start.safetensors")
+    final, start = load_tensors(control / "final.safetensors"), load_tensors(control / "start.safetensors")
     for name in ("net.fc.weight", "net.output.weight"):
         torch.testing.assert_close(final[name], start[name], atol=1e-5, rtol=0)
 

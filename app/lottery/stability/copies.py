@@ -235,7 +235,10 @@ class Copies:
             raise UserError(f"{files.report}: not the report of a copy ({error}); delete {files.root}") from None
 
     def _read(self, files: TrainingLayout) -> dict[str, Tensor]:
-        final = load_tensors(files.final)
+        try:
+            final = load_tensors(files.final)
+        except UserError as error:
+            raise UserError(f"{error}; delete {files.root}") from None
         if digest(final) != self._report(files).get("final"):
             raise UserError(f"{files.final}: damaged, or another file than was written there; delete {files.root}")
         return final

@@ -198,10 +198,17 @@ def test_an_unfinished_network_and_a_damaged_copy_are_one_line(run: RunLayout, t
         StabilityStudy(options=StabilityOptions(rounds=(1,)))(experiment(tmp_path))
     copy = StabilityLayout.of(run).copy(Point(DENSE, 5), 0)
     whole = copy.final.read_bytes()
-    copy.final.write_bytes(whole[:-4] + bytes(4))
-    with pytest.raises(UserError, match=r"damaged, or another file.*delete .*copy_0"):
-        StabilityStudy(options=BOTH)(experiment(run.root))
-    copy.final.write_bytes(whole)
+    other = StabilityLayout.of(run).copy(Point(DENSE, 5), 1).final.read_bytes()
+    try:
+        for content, problem in (
+            (whole[:-4] + bytes(4), r"damaged \(its SHA-256"),
+            (other, "damaged, or another file"),
+        ):
+            copy.final.write_bytes(content)
+            with pytest.raises(UserError, match=rf"{problem}.*delete .*copy_0"):
+                StabilityStudy(options=BOTH)(experiment(run.root))
+    finally:
+        copy.final.write_bytes(whole)
 
 
 def test_options_that_make_no_sense_are_one_line() -> None:
