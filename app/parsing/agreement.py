@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.common.errors import UserError
-from app.parsing.brackets import brackets, overlap, words_in
+from app.parsing.brackets import brackets, words_in
+from app.parsing.scores import sentence_f1
 from app.parsing.trees import Tree
 
 Spans = npt.NDArray[np.int64]
@@ -78,9 +79,8 @@ def self_f1(predictions: Sequence[Sequence[Tree]]) -> float:
     Args:
         predictions: two or more, each with a tree for every sentence.
     """
-    spans = [[brackets(tree) - {(0, words_in(tree))} for tree in trees] for trees in predictions]
     return fmean(
-        overlap(ours, theirs).f1 if ours or theirs else 1.0
-        for one, other in combinations(spans, 2)
+        sentence_f1(ours, theirs)
+        for one, other in combinations(predictions, 2)
         for ours, theirs in zip(one, other, strict=True)
     )

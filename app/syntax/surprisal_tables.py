@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -58,21 +58,38 @@ def written_table(read: Read) -> str:
     words of the model it is; how many of them are unknown; the sum of their surprisal; the entropy after the last. The
     last two are empty where the model has no word for it, as for punctuation that it does not know.
     """
-    rows: list[Sequence[Any]] = [[*OF_SENTENCE, "written", "written_word", *OF_SUM]]
-    for number, (sentence, of_words) in enumerate(read, start=1):
-        sums = _sums([place.written for place in sentence.places], of_words)
-        for written, text in enumerate(sentence.written, start=1):
-            rows.append([number, sentence.line, sentence.text, written, text, *sums.get(written, _NONE)])
-    return _tsv(rows)
+    return _sums_table(
+        ("written", "written_word"),
+        read,
+        lambda sentence: (sentence.written, [place.written for place in sentence.places]),
+    )
 
 
 def regions_table(read: Read) -> str:
     """One line for each region of each sentence, as TSV; columns as in `written_table`."""
-    rows: list[Sequence[Any]] = [[*OF_SENTENCE, "region", "region_text", *OF_SUM]]
+    return _sums_table(
+        ("region", "region_text"),
+        read,
+        lambda sentence: (sentence.regions, [place.region for place in sentence.places]),
+    )
+
+
+def _sums_table(
+    names: tuple[str, str], read: Read, parts_of: Callable[[Sentence], tuple[Sequence[str], Sequence[int]]]
+) -> str:
+    """Sums over the words of the model in each part of each sentence.
+
+    Args:
+        names: columns of a part's number and text.
+        read: the sentences.
+        parts_of: the texts of the parts, and for each word of the model the number of the part that it is in, from 1.
+    """
+    rows: list[Sequence[Any]] = [[*OF_SENTENCE, *names, *OF_SUM]]
     for number, (sentence, of_words) in enumerate(read, start=1):
-        sums = _sums([place.region for place in sentence.places], of_words)
-        for region, text in enumerate(sentence.regions, start=1):
-            rows.append([number, sentence.line, sentence.text, region, text, *sums.get(region, _NONE)])
+        texts, of_word = parts_of(sentence)
+        sums = _sums(of_word, of_words)
+        for part, text in enumerate(texts, start=1):
+            rows.append([number, sentence.line, sentence.text, part, text, *sums.get(part, _NONE)])
     return _tsv(rows)
 
 

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from helpers.command import in_process
 from helpers.configs import composed, spec
-from helpers.tiny_grammar import write_tiny_grammar
+from helpers.tiny_grammar import train_tiny_grammar
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from test_parse import loaded, main
@@ -39,9 +38,7 @@ PAIRS = "the cat sees a dog\tcat the sees a dog\nthe mat likes the emu\tthe mat 
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a small trained model in runs/, pairs and templates."""
     directory = tmp_path_factory.mktemp("syntax")
-    write_tiny_grammar(directory)
-    done = in_process("fit", *CONFIG, cwd=directory)
-    assert done.returncode == 0, done.stderr
+    train_tiny_grammar(directory)
     (directory / "own.txt").write_text(TEMPLATES)
     (directory / "own.tsv").write_text(PAIRS)
     (directory / "bad.tsv").write_text("a\n")

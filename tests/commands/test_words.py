@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import in_process
-from helpers.tiny_grammar import write_tiny_grammar
+from helpers.tiny_grammar import train_tiny_grammar
 from safetensors.torch import load_file
 from test_parse import loaded, main
 
@@ -22,9 +21,7 @@ TEXT = "The cat\tsees the zebra.\tYes!\nthe old dog likes a mat\n\nthe dog sees\
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a small trained model in runs/, and a text."""
     directory = tmp_path_factory.mktemp("surprisal")
-    write_tiny_grammar(directory)
-    done = in_process("fit", *CONFIG, cwd=directory)
-    assert done.returncode == 0, done.stderr
+    train_tiny_grammar(directory)
     (directory / "text.txt").write_text(TEXT)
     (directory / "signs.txt").write_text("the cat\n. . .\n")
     return directory

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from helpers.command import in_process
+
 PCFG = """
 S -> NP VP [1.0]
 NP -> D N [0.7] | D A N [0.3]
@@ -55,3 +57,10 @@ def write_tiny_grammar(directory: Path) -> None:
     (directory / "tree.yaml").write_text(CONFIG)
     (directory / "bank").mkdir()
     (directory / "bank" / "wsj_0001.mrg").write_text(MRG)
+
+
+def train_tiny_grammar(directory: Path) -> None:
+    """The same files, and a model trained by tree.yaml in runs/."""
+    write_tiny_grammar(directory)
+    done = in_process("fit", "--config", "tree.yaml", cwd=directory)
+    assert done.returncode == 0, done.stderr

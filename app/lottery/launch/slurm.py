@@ -56,7 +56,7 @@ def script(
     wanted = {
         "job-name": name,
         "array": f"0-{len(parts) - 1}" if several else None,
-        "output": output / ("%x-%A_%a.out" if several else "%x-%j.out"),
+        "output": f'"{output / ("%x-%A_%a.out" if several else "%x-%j.out")}"',  # the path may have spaces
         "open-mode": "append",  # or a job that runs again would begin a new file
         "requeue": "",
         "signal": f"USR1@{options.grace_seconds}",

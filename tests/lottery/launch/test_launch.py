@@ -78,10 +78,10 @@ def test_a_whole_experiment_is_submitted_once_and_its_jobs_train_it(tmp_path: Pa
     asked = ["--nodes=1", "--ntasks-per-node=1", "--cpus-per-task=1", "--gpus-per-node=a100:1", "--partition=long"]
     asked += ["--time=2:00:00", "--mem=4G", "--mail-type=END"]
     assert directives(chain) == [
-        *("--job-name=tiny-r0-iterative", "--output=runs/tiny/jobs/%x-%j.out", *shared, *asked),
+        *("--job-name=tiny-r0-iterative", '--output="runs/tiny/jobs/%x-%j.out"', *shared, *asked),
     ]
     assert directives(controls) == [
-        *("--job-name=tiny-r0-random_reinit", "--array=0-1", "--output=runs/tiny/jobs/%x-%A_%a.out", *shared),
+        *("--job-name=tiny-r0-random_reinit", "--array=0-1", '--output="runs/tiny/jobs/%x-%A_%a.out"', *shared),
         *("--dependency=afterok:40", "--kill-on-invalid-dep=yes", *asked),
     ]
     assert "\nmodule load x\n" in chain.read_text()
