@@ -22,7 +22,16 @@ OTHERS = {
     "status": (),
     "bench": ("--quick", "--json", "--threads", "--only"),
     "import-authors": ("--data", "--output"),
-    "parse": ("--score",),
+    "parse": (
+        "--score",
+        "--compare",
+        "--score_format",
+        "--gold_format",
+        "--match",
+        "--in_common",
+        "--words_only",
+        "--samples",
+    ),
     "syntax": ("--compare",),
 }
 

@@ -21,7 +21,7 @@ from app.plotting.canvas import render
 from app.runs.output_directory import check_output, claim_output
 from app.syntax.condition_scores import ConditionScore, SyntaxRow, pool, score_conditions
 from app.syntax.pairs import read_pairs
-from app.syntax.score_files import NAMES, to_csv
+from app.syntax.score_files import NAMES, outcomes_csv, to_csv
 from app.syntax.stimuli import Stimuli
 from app.syntax.table import TERMS, matched, syntax_table
 from app.syntax.templates import MARVIN_LINZEN, read_templates
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # comparing score files does not need torch
 
 SCORES = "scores.csv"
 SENTENCES = "sentences.csv"
+OUTCOMES = "outcomes.csv"  # which items are right, for comparisons of models
 ACCURACY, KINDS = "accuracy", ("svg", "png", "pdf")  # the picture
 OPTION = "--output"
 FULL_STOP = "."
@@ -103,7 +104,7 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
         UserError: the model has no vocabulary.
     """
     vocabulary = vocabulary_of(model)
-    files = [SCORES, *([SENTENCES] if options.pairs is not None else []), *names_of_drawing(ACCURACY)]
+    files = [SCORES, OUTCOMES, *([SENTENCES] if options.pairs is not None else []), *names_of_drawing(ACCURACY)]
     check_output(options.output, files, OPTION)
     scored = score_stimuli(model, stimuli, own=options.pairs is not None)
     _print_unknown(scored.unknown)
@@ -112,6 +113,7 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
     print(f"log p of each sentence alone, after {EOS} and up to {'its full stop' if end == FULL_STOP else end}")
     claim_output(options.output, files, OPTION)
     write_atomically(options.output / SCORES, to_csv(options.name, scored.scores))
+    write_atomically(options.output / OUTCOMES, outcomes_csv(scored.scores))
     if options.pairs is not None:
         write_atomically(options.output / SENTENCES, _sentences_csv(stimuli, scored.log_probability))
     print(f"scores are in {options.output}")

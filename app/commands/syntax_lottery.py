@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from app.commands.every_network import measure_every_network
-from app.commands.syntax import OPTION, SCORES, SentenceScorer, score_stimuli
+from app.commands.syntax import OPTION, OUTCOMES, SCORES, SentenceScorer, score_stimuli
 from app.common.files import write_atomically
 from app.runs.checkpoints import load_weights
 from app.runs.layout import RunLayout
 from app.runs.measured_networks import Measurable, MeasuredNetworks, score_options
 from app.runs.output_directory import claim_output
 from app.syntax.condition_scores import Tally
-from app.syntax.score_files import to_csv
+from app.syntax.score_files import outcomes_csv, to_csv
 from app.syntax.stimuli import Stimuli
 
 
@@ -35,7 +35,8 @@ def syntax_lottery(
     def measure(network: Measurable, folder: Path) -> str:
         load_weights(model, network.weights)  # type: ignore[arg-type]
         scores = score_stimuli(model, stimuli, own=own).scores
-        claim_output(folder, [SCORES], OPTION)
+        claim_output(folder, [SCORES, OUTCOMES], OPTION)
+        write_atomically(folder / OUTCOMES, outcomes_csv(scores))
         write_atomically(folder / SCORES, to_csv(str(network.key), scores))
         total = sum((score.tally for score in scores), Tally())
         return f"{100 * (total.accuracy or 0):.1f} % of {total.items:,} items"

@@ -82,10 +82,10 @@ def sentence_f1(predicted: Tree, gold: Tree) -> float:
         predicted: over the words of `gold`; which of both is which does not matter.
         gold: the tree to compare with.
     """
-    return _f1(_inner(predicted, gold))
+    return _f1(inner_overlap(predicted, gold))
 
 
-def _inner(predicted: Tree, gold: Tree) -> Overlap:
+def inner_overlap(predicted: Tree, gold: Tree) -> Overlap:
     """The brackets of two trees, without the one around the whole sentence."""
     root = {(0, words_in(gold))}
     return overlap(brackets(predicted) - root, brackets(gold) - root)
@@ -108,7 +108,7 @@ class _Sentence:
         self.words = len(gold.words)
         self.found = brackets(predicted)
         self.all = overlap(self.found, brackets(gold.tree))
-        self.inner = _inner(predicted, gold.tree)
+        self.inner = inner_overlap(predicted, gold.tree)
 
     @property
     def f1(self) -> float:
@@ -120,15 +120,16 @@ class _Sentence:
         """Mean number of brackets around a word of the predicted tree: the sum of the spans' lengths over the words."""
         return sum(end - start for start, end in self.found) / self.words
 
-    def constituents(self) -> set[tuple[str, Span]]:
-        """The distinct pairs of label and span; NP over NP with the same span is one."""
-        return {(re.split("[-=]", label)[0] or label, (start, end)) for label, start, end in self.gold.constituents}
+
+def constituents(sentence: GoldSentence) -> set[tuple[str, Span]]:
+    """The distinct pairs of label, cut at "-" or "=", and span; NP over NP with the same span is one."""
+    return {(re.split("[-=]", label)[0] or label, (start, end)) for label, start, end in sentence.constituents}
 
 
 def _recall(sentences: Iterable[_Sentence]) -> dict[str, float]:
     total, found = Counter[str](), Counter[str]()
     for sentence in sentences:
-        for label, span in sentence.constituents():
+        for label, span in constituents(sentence.gold):
             total[label] += 1
             found[label] += span in sentence.found
     return {label: found[label] / count for label, count in sorted(total.items())}

@@ -76,20 +76,41 @@ def parse_trees(content: bytes, name: str) -> list[GoldSentence]:
     Raises:
         UserError: the content is empty, or a line is not UTF-8, empty, or not exactly one tree.
     """
+    lines = _lines(content, name)
+    spelt = spelt_lines(content, name)
+    if are_labelled(spelt):
+        return [_labelled(line, f"{name}, line {number}") for number, line in enumerate(lines, start=1)]
+    return [unlabelled_tree(each) for each in spelt]
+
+
+def spelt_lines(content: bytes, name: str) -> list[list[str]]:
+    """The brackets and words of every line of a tree file.
+
+    Args:
+        content: UTF-8, one tree per line; the last line break is optional.
+        name: the file's name, for error messages.
+
+    Raises:
+        UserError: as `parse_trees`.
+    """
+    return [spelt_line(line, f"{name}, line {number}") for number, line in enumerate(_lines(content, name), start=1)]
+
+
+def _lines(content: bytes, name: str) -> list[bytes]:
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not lines[-1]:
         lines.pop()
     if not lines:
         raise UserError(f"{name}: the file is empty; expected one tree per line, such as ((the cat) sat)")
-    places = [f"{name}, line {number}" for number in range(1, len(lines) + 1)]
-    spelt = [_spelt(line, where) for line, where in zip(lines, places, strict=True)]
-    if _are_labelled(spelt):
-        return [_labelled(line, where) for line, where in zip(lines, places, strict=True)]
-    return [_unlabelled(each) for each in spelt]
+    return lines
 
 
-def _spelt(line: bytes, where: str) -> list[str]:
-    """The brackets and words of a line that is exactly one tree."""
+def spelt_line(line: bytes, where: str) -> list[str]:
+    """The brackets and words of a line that is exactly one tree.
+
+    Raises:
+        UserError: it is not.
+    """
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -101,8 +122,14 @@ def _spelt(line: bytes, where: str) -> list[str]:
     return spelt
 
 
-def _are_labelled(lines: Sequence[Sequence[str]]) -> bool:
-    """Whether the first word of every bracket is its label; an outermost one may have none."""
+def are_labelled(lines: Sequence[Sequence[str]]) -> bool:
+    """Whether the first word of every bracket is its label; an outermost one may have none.
+
+    Some phrase needs two children or more, and no label a lower-case letter.
+
+    Args:
+        lines: brackets and words, of one or more trees each.
+    """
     branching = False
     for spelt in lines:
         inside: list[list[str]] = []  # of each open bracket: its words, and OPEN for a bracket
@@ -134,7 +161,8 @@ def _labelled(line: bytes, where: str) -> GoldSentence:
     return replace(sentence, words=tuple(map(_unescape, sentence.words)))
 
 
-def _unlabelled(spelt: Sequence[str]) -> GoldSentence:
+def unlabelled_tree(spelt: Sequence[str]) -> GoldSentence:
+    """The tree of brackets and words; brackets around a single tree or word are removed."""
     words: list[str] = []
     tree = from_tokens(_number(spelt, words), lambda children: children[0] if len(children) == 1 else tuple(children))
     return GoldSentence(tuple(words), tree)

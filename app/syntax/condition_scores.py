@@ -1,5 +1,6 @@
 """Counts how often a model gives the better one of two sentences the higher probability."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class ConditionScore:
         condition: the condition's name.
         comparison: which two sentences of a triple are compared; "" for pairs.
         tally: the counts.
+        outcomes: of each item "1" where it is right and "0" where not; empty where this is not known.
+        sentences: a digest of the items' sentences; empty where this is not known.
     """
 
     row: str
@@ -80,6 +83,8 @@ class ConditionScore:
     condition: str
     comparison: str
     tally: Tally
+    outcomes: str = ""
+    sentences: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,10 @@ def score_conditions(stimuli: Stimuli, log_probability: Mapping[str, float], unk
             condition=condition,
             comparison=comparison,
             tally=_count(of_condition, better, worse, log_probability, unknown),
+            outcomes="".join(
+                str(int(log_probability[each[better]] > log_probability[each[worse]])) for each in of_condition
+            ),
+            sentences=_digest(of_condition),
         )
         for construction in stimuli.constructions
         for (name, comparison), (_, better, worse) in zip(
@@ -121,6 +130,11 @@ def score_conditions(stimuli: Stimuli, log_probability: Mapping[str, float], unk
         for case in construction.cases
         for condition, of_condition in items[case].items()
     ]
+
+
+def _digest(items: Sequence[tuple[str, ...]]) -> str:
+    """The first half of the SHA-256 of sentences."""
+    return hashlib.sha256("\n".join("\t".join(item) for item in items).encode()).hexdigest()[:32]
 
 
 def _count(

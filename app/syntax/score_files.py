@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.common.errors import UserError
@@ -12,6 +13,8 @@ from app.syntax.table import TERMS
 
 NAMES = ("row", "term", "case", "condition", "comparison")
 COLUMNS = ("model", *NAMES, *COUNTS, "accuracy", "accuracy_known")
+OUTCOMES = ("outcomes", "sentences")
+OUTCOME_COLUMNS = (*NAMES, *OUTCOMES)
 
 
 def to_csv(model: str, scores: Iterable[ConditionScore]) -> str:
@@ -33,6 +36,43 @@ def to_csv(model: str, scores: Iterable[ConditionScore]) -> str:
         counts = [getattr(tally, name) for name in COUNTS]
         writer.writerow([model, *names, *counts, _cell(tally.accuracy), _cell(tally.accuracy_known)])
     return text.getvalue()
+
+
+def outcomes_csv(scores: Iterable[ConditionScore]) -> str:
+    """Format which items are right as CSV, one line per comparison and condition.
+
+    Returns:
+        Columns `OUTCOME_COLUMNS`: of each item "1" or "0", in the order of the sentences, and a digest of these.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(OUTCOME_COLUMNS)
+    writer.writerows([getattr(score, name) for name in OUTCOME_COLUMNS] for score in scores)
+    return text.getvalue()
+
+
+def read_outcomes(path: Path, scores: Sequence[ConditionScore]) -> list[ConditionScore]:
+    """Add to scores what `outcomes_csv` wrote of them.
+
+    Raises:
+        UserError: the file cannot be read, or is not of these scores; names the line.
+    """
+    lines = read_lines(path)
+    csv.field_size_limit(max(csv.field_size_limit(), max(map(len, lines))))  # as long as there are items
+    found = []
+    for number, score in enumerate((None, *scores), start=1):
+        expected = OUTCOME_COLUMNS if score is None else (*(getattr(score, name) for name in NAMES),)
+        try:
+            row = next(csv.reader([lines[number - 1]]))
+        except (IndexError, StopIteration, csv.Error):
+            row = []
+        outcomes, digest = row[-2:] if len(row) == len(OUTCOME_COLUMNS) else ("", "")
+        right = score is None or (len(outcomes), outcomes.count("1")) == (score.tally.items, score.tally.right)
+        if tuple(row[: len(expected)]) != tuple(expected) or not right or (score and set(outcomes) - {"0", "1"}):
+            raise UserError(f"{path}, line {number}: not what syntax wrote with the scores beside it; run syntax again")
+        if score is not None:
+            found.append(replace(score, outcomes=outcomes, sentences=digest))
+    return found
 
 
 def read_csv(path: Path) -> tuple[str, list[ConditionScore]]:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from app.common.errors import UserError
 from app.syntax.condition_scores import SyntaxRow
+from app.syntax.mcnemar import McNemar
 
 TERMS = {"short": "short-term dependency", "long": "long-term dependency", "": ""}
 
@@ -54,6 +55,30 @@ def comparison_table(models: Mapping[str, Sequence[SyntaxRow]]) -> Table:
             table.add_row(rows[0].name, *accuracies, f"{rows[0].tally.items:,}")
         table.add_section()
     return table
+
+
+def mcnemar_table(first: str, second: str, rows: Sequence[McNemar]) -> Table:
+    """How many items two models answer differently, and the p of McNemar's exact test.
+
+    Args:
+        first: the name of the first model.
+        second: of the second model.
+        rows: of the table, and of all items.
+    """
+    table = _empty(f"{first} against {second}: McNemar's exact test")
+    for heading in ("items", "only first right", "only second right", "p"):
+        table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    for term, group in groupby(rows, key=lambda row: row.term):
+        _head(table, term)
+        for row in group:
+            table.add_row(row.name, f"{row.items:,}", f"{row.first:,}", f"{row.second:,}", probability(row.p))
+        table.add_section()
+    return table
+
+
+def probability(p: float) -> str:
+    """A p with three digits; small ones as a power of ten."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
 
 
 def matched(models: Mapping[str, Sequence[SyntaxRow]]) -> list[tuple[SyntaxRow, ...]]:

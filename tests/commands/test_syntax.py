@@ -73,6 +73,7 @@ def test_templates_are_scored_with_the_models_probabilities(
     assert said.index("short-term") < said.index("order") < said.index("long-term") < said.index("polarity")
     assert {path.name for path in tmp_path.iterdir()} == {
         "scores.csv",
+        "outcomes.csv",
         "accuracy.svg",
         "accuracy.png",
         "accuracy.pdf",
@@ -151,8 +152,17 @@ def test_models_side_by_side(
         "accuracy.svg",
         "accuracy.png",
         "accuracy.pdf",
+        "comparison.csv",
         WRITTEN,
     }
+    assert said.index("order") < said.index("tree against other: McNemar's exact test")
+    outcomes = tmp_path / "b" / "outcomes.csv"
+    outcomes.write_text(outcomes.read_text().splitlines()[0])
+    assert main(*compare, monkeypatch=monkeypatch, cwd=trained) == 2
+    assert f"{outcomes}, line 2: not what syntax wrote with the scores beside it" in capsys.readouterr().err
+    outcomes.unlink()
+    assert main(*compare, monkeypatch=monkeypatch, cwd=trained) == 0
+    assert f"no McNemar's test: there is no {outcomes}" in capsys.readouterr().out
     assert main(*compare[:3], str(tmp_path / "c"), monkeypatch=monkeypatch, cwd=trained) == 2
     assert "scored on different sentences" in capsys.readouterr().err
     assert main(*compare[:3], monkeypatch=monkeypatch, cwd=trained) == 2
