@@ -94,6 +94,11 @@ class Grammar(TextDataModule):
         """The test sentences with their derivation trees."""
         return [_gold(tree) for tree in self._sample("test")]
 
+    @cached_property
+    def validation_sentences(self) -> list[GoldSentence]:
+        """The validation sentences with their derivation trees."""
+        return [_gold(tree) for tree in self._sample("val")]
+
     @property
     def templates(self) -> Path:
         """The file of templates of minimal pairs in the words of the grammar.

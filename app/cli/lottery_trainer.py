@@ -7,6 +7,7 @@ from typing import Any, cast
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from app.cli.context import Context
+from app.commands.choose import choose
 from app.commands.generate import GenerateOptions, Sampler, generate
 from app.commands.parse import ParseOptions, parse_text, parse_treebank
 from app.commands.parse_input import parse_input
@@ -27,6 +28,7 @@ from app.runs.checkpoints import load_weights
 from app.runs.layout import RunLayout
 from app.training.trained_run import trained_run
 from datamodules.gold_sentences import gold_sentences
+from datamodules.validation_sentences import validation_sentences
 
 
 class LotteryTrainer(Trainer):
@@ -56,6 +58,7 @@ class LotteryTrainer(Trainer):
         ckpt_path: str | None = None,
         treebank: str | None = None,
         split: str | None = None,
+        choose_on: str | None = None,
         text: str | None = None,
         input: str | None = None,
         layer: int | None = None,
@@ -73,6 +76,9 @@ class LotteryTrainer(Trainer):
             treebank: folder with .mrg files.
             split: which of the treebank's sentences; section 23, or all of the sample or of another treebank, where
                 it is left out.
+            choose_on: validation trees on which a layer and a builder are chosen, to be scored on the others: a split
+                of the treebank, another treebank, a number of sentences that are taken from the treebank's beginning,
+                or valid, the validation sentences of the data.
             text: a sentence to parse and draw instead of a treebank.
             input: a text file to parse instead of a treebank, a sentence a line.
             layer: which layer to draw, 1 the lowest; the one that agrees best where it is left out.
@@ -88,7 +94,9 @@ class LotteryTrainer(Trainer):
         ]
         if len(given) > 1:
             raise UserError(f"--{given[0]} and --{given[1]} are both given; choose one")
-        run = self._lottery(text=text, input=input, output=output)
+        if choose_on is not None and (text is not None or input is not None):
+            raise UserError("--choose_on is for sentences with gold trees; leave it out with --text and --input")
+        run = self._lottery(text=text, input=input, output=output, choose_on=choose_on)
         checkpoint = self.context.checkpoint(ckpt_path) if run is None else None
         place = (run.root if checkpoint is None else checkpoint.parent) / "parse"  # type: ignore[union-attr]
         options = ParseOptions(output=Path(output) if output else place, layer=layer, builder=builder, draw=draw)
@@ -109,7 +117,12 @@ class LotteryTrainer(Trainer):
             if run is not None:
                 parse_lottery(cast(TreeModel, model), gold, options, run, self.context.config)
                 return
-            tables = parse_treebank(cast(TreeModel, model), gold, options, title=f"{checkpoint}, {title}")
+            choice = None
+            if choose_on is not None:
+                division = validation_sentences(datamodule, treebank, choose_on, gold, spelling)
+                choice, gold = choose(cast(TreeModel, model), division.validation, division.title), division.test
+            title = f"{checkpoint}, {title}"
+            tables = parse_treebank(cast(TreeModel, model), gold, options, title=title, choice=choice)
         self._log_tables(checkpoint, tables)
 
     def syntax(

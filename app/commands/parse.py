@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from torch import Tensor
 
+from app.commands.choose import CHOSEN, Choice
 from app.commands.scored_trees import (
     GOLD,
     OPTION,
@@ -21,6 +22,7 @@ from app.commands.scored_trees import (
     write_parses,
 )
 from app.common.errors import UserError
+from app.common.files import write_atomically
 from app.common.vocabulary import Vocabulary
 from app.parsing import BUILDERS, GoldSentence
 from app.parsing.builders import build_tree
@@ -111,7 +113,12 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
 
 
 def parse_treebank(
-    model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, *, title: str
+    model: TreeModel,
+    gold: Sequence[GoldSentence],
+    options: ParseOptions,
+    *,
+    title: str,
+    choice: Choice | None = None,
 ) -> dict[str, tuple[list[str], list[list[Any]]]]:
     """Print the columns of Table 2 for every layer and builder, and write tables, trees and pictures.
 
@@ -120,6 +127,7 @@ def parse_treebank(
         gold: the treebank's sentences.
         options: what to draw, and the output directory.
         title: the table's title.
+        choice: of a layer and a builder on other sentences; it is scored, and drawn unless `options` name a layer.
 
     Returns:
         Columns and rows of two tables by name: of scores.csv, and of the trees that were drawn, with their pictures.
@@ -128,27 +136,35 @@ def parse_treebank(
         UserError: no such layer, no such sentence to draw, or files of the user's in the output directory.
     """
     check_numbers(options.draw or [], len(gold))
-    check_output(options.output, [SCORES, GOLD, WORDS, CONSTITUENTS], OPTION)
+    chosen_file = [CHOSEN] if choice is not None else []
+    check_output(options.output, [SCORES, GOLD, WORDS, CONSTITUENTS, *chosen_file], OPTION)
     _print_unknown(model, gold)
     parsed = score_trees(model, gold, baseline_rows(gold), layer=options.layer)
     _print(parse_table(parsed.baselines, list(parsed.rows.values()), title=title))
     print_ties(parsed.distances)
-    layer = drawn_layer(options, parsed.rows)
+    if choice is not None and options.layer is None:
+        layer, builder = choice.layer, choice.builder
+    else:
+        layer, builder = drawn_layer(options, parsed.rows), options.builder
     write_parses(gold, parsed, options.output)
+    if choice is not None:
+        print(choice.summary(parsed.rows))
+        claim_output(options.output, chosen_file, OPTION)
+        write_atomically(options.output / CHOSEN, choice.csv(parsed.rows))
     print(f"trees and scores are in {options.output}")
     drawn: list[list[Any]] = []
     for number in options.draw or some_sentences(gold):
         sentence = gold[number - 1]
         panel = Panel(
-            title=f"{layer}, {options.builder}",
+            title=f"{layer}, {builder}",
             words=sentence.words,
-            tree=parsed.trees[options.builder][layer][number - 1],
+            tree=parsed.trees[builder][layer][number - 1],
             distances=by_layer(parsed.distances[number - 1])[layer],
         )
         figure = draw_trees([panel], f"Sentence {number}", gold=sentence)
         picture = save_tree(figure, options.output / f"sentence_{number}")
         both = (write_trees([(sentence.words, tree)]).strip() for tree in (panel.tree, sentence.tree))
-        drawn.append([number, layer, options.builder, *both, picture])
+        drawn.append([number, layer, builder, *both, picture])
     return {SCORE_TABLE: score_rows([*parsed.baselines, *parsed.rows.values()]), TREE_TABLE: (TREE_COLUMNS, drawn)}
 
 
