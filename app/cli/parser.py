@@ -30,6 +30,7 @@ from app.cli.trainer_options import (
     let_speak,
     write_defaults_of_callbacks,
 )
+from app.cli.vocabulary_size import set_vocabulary_size
 from app.common import float32_precision, gpu_kernels
 from app.common.errors import UserError
 from app.common.lightning_internals import (
@@ -102,6 +103,7 @@ class CLI(OpenCLI):
         self._trained = trained
         self._study = study
         self._logs_to_training = False
+        self._text: LightningDataModule | None = None  # where it had to be read before the model is made
         self._asked = _asked(args)
         write_defaults_of_callbacks()
         read_counts_before_shares()
@@ -167,6 +169,7 @@ class CLI(OpenCLI):
 
     @override
     def before_instantiate_classes(self) -> None:
+        self._text = set_vocabulary_size(self.value("model"), self.value("data"))
         if self.value("experiment") == AUTOMATIC:
             self.config[self.subcommand].experiment = automatic_name(self.plain_config())
         torch.set_num_threads(self.value("threads"))
@@ -188,6 +191,8 @@ class CLI(OpenCLI):
     def instantiate_classes(self) -> None:
         with constructor_errors_named("model or data"):
             super().instantiate_classes()
+        if self._text is not None:
+            self.datamodule = self._text
         if self.config.get("subcommand"):
             check_processes(self.trainer)
             if self._parent is None and is_first():

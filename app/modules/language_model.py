@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -46,7 +46,8 @@ class LanguageModel(SentenceReader):
 
     Args:
         net: the recurrent net; it reads embeddings of its `input_size`.
-        vocabulary_size: V, words of the data.
+        vocabulary_size: V, words of the data. The command line finds "auto" out; in a script it is
+            `len(data.vocabulary)`.
         optimizer: makes the optimiser from the parameters.
         tied: the softmax uses the embedding's weight; needs `net.output_size == net.input_size`.
         dropout_embedding: share of words dropped; a dropped word is dropped everywhere in the window.
@@ -78,7 +79,7 @@ class LanguageModel(SentenceReader):
     def __init__(
         self,
         net: RecurrentNet,
-        vocabulary_size: int,
+        vocabulary_size: int | Literal["auto"] = "auto",
         optimizer: OptimizerCallable = torch.optim.SGD,
         tied: bool = True,
         dropout_embedding: float = 0.0,
@@ -95,6 +96,8 @@ class LanguageModel(SentenceReader):
         for place, p in dropouts.items():
             if not 0 <= p < 1:
                 raise UserError(f"dropout_{place} is {p}; expected a probability in [0, 1)")
+        if vocabulary_size == "auto":
+            raise UserError("vocabulary_size is auto, which is for the command line; give len(data.vocabulary)")
         if vocabulary_size < 1:
             raise UserError(f"vocabulary_size is {vocabulary_size}; expected the number of words in the data")
         if ar_output not in AR_OUTPUTS:
@@ -188,7 +191,7 @@ class LanguageModel(SentenceReader):
         if len(vocabulary) != self.embedding.num_embeddings:
             raise UserError(
                 f"the data has {len(vocabulary):,} words and the model {self.embedding.num_embeddings:,}; "
-                f"set model.init_args.vocabulary_size to {len(vocabulary)}"
+                f"set model.init_args.vocabulary_size to {len(vocabulary)}, or to auto"
             )
         self.set_vocabulary(vocabulary, "the data")
 

@@ -17,6 +17,7 @@ from app.bench.tasks import Setting
 from app.modules import LanguageModel
 from app.nets import ONLSTM
 from app.nets.fused import bf16
+from datamodules.ptb import FILES
 
 TINY = replace(SMALL, name="tiny", embedding=20, layers=(30, 20))
 SETTING = Setting(sizes=replace(QUICK, words=50, batch=4, bptt=7, step_seconds=0, small=TINY, paper=TINY))
@@ -154,7 +155,7 @@ def test_the_models_are_those_of_the_configurations(
     told = net["chunk_size"], optimizer["lr"], optimizer["weight_decay"], given["alpha"], given["beta"]
     assert constants == (*told, trainer["gradient_clip_val"])
     assert (FULL.words, FULL.batch, FULL.bptt) == (
-        given["vocabulary_size"],
+        FILES[0].different,
         config["data"]["init_args"]["batch_size"],
         config["data"]["init_args"]["bptt"],
     )
