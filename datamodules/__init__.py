@@ -10,6 +10,7 @@ from datamodules.ptb import PTB as PTB
 from datamodules.synthetic10 import Synthetic10 as Synthetic10
 from datamodules.tensor_loader import TensorLoader as TensorLoader
 from datamodules.text import TextDataModule as TextDataModule
+from datamodules.text_folder import TextFolder as TextFolder
 from datamodules.wikipedia import Wikipedia as Wikipedia
 from datamodules.windows import EvalWindowLoader as EvalWindowLoader
 from datamodules.windows import ShuffledWindowLoader as ShuffledWindowLoader

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,43 +17,63 @@ from app.common.vocabulary import EOS, UNK, Vocabulary
 LONGEST_LINE = 1 << 20  # bytes of a sentence
 
 
-def encode(path: Path, vocabulary: Vocabulary) -> Tensor:
-    """The numbers of all words of a text, with `<eos>` after each line: int64[N].
+# The words of a line, `<eos>` included; a UserError says what is wrong with a line.
+WordsOfLine = Callable[[str], list[str]]
 
-    Args:
-        path: one sentence per line, words separated by white space. Lines may end with `<eos>`; empty lines are
-            ignored.
-        vocabulary: includes `<unk>`, for other words.
+
+def sentence(line: str) -> list[str]:
+    """The words of a line that is a sentence, and `<eos>`, which the line may end with; nothing of an empty line.
 
     Raises:
-        UserError: the file cannot be read, is not UTF-8 or is empty; or a line has `<eos>` elsewhere than at its end.
+        UserError: the line has `<eos>` elsewhere than at its end.
+    """
+    words = split_words(line)
+    if words and words[-1] == EOS:
+        words.pop()
+    if EOS in words:
+        raise UserError(f"has {EOS} elsewhere than at its end; remove it")
+    return [*words, EOS] if words else []
+
+
+def encode(path: Path, vocabulary: Vocabulary, words_of: WordsOfLine = sentence) -> Tensor:
+    """The numbers of all words of a text: int64[N].
+
+    Args:
+        path: a text in UTF-8.
+        vocabulary: includes `<unk>`, for other words.
+        words_of: the words of a line.
+
+    Raises:
+        UserError: the file cannot be read, is not UTF-8 or is empty, or something is wrong with a line.
     """
     number = {word: index for index, word in enumerate(vocabulary.words)}
-    unknown, end = number[UNK], number[EOS]
+    unknown = number[UNK]
     found = array("q")
-    for words in _lines(path):
+    for words in _lines(path, words_of):
         found.extend([number.get(word, unknown) for word in words])
-        found.append(end)
     if not found:
         raise UserError(f"{path}: is empty; expected a text, one sentence per line")
     return torch.from_numpy(np.frombuffer(found, dtype=np.int64))
 
 
-def count_words(path: Path, *, limit: int | None = None) -> Vocabulary:
-    """The distinct words of a text: `<unk>`, `<eos>`, then the others by frequency, ties in alphabetical order.
+def count_words(*paths: Path, words_of: WordsOfLine = sentence, limit: int | None = None, least: int = 1) -> Vocabulary:
+    """The distinct words of texts: `<unk>`, `<eos>`, then the others by frequency, ties in alphabetical order.
 
     Args:
-        path: as for `encode`.
+        paths: as for `encode`.
+        words_of: the words of a line.
         limit: keep at most this many words, including `<unk>` and `<eos>`; None for all.
+        least: leave words out that occur fewer times than this.
 
     Raises:
         UserError: as for `encode`.
     """
     counts = Counter[str]()
-    for words in _lines(path):
-        counts.update(words)
-    del counts[UNK]
-    words = sorted(counts, key=lambda word: (-counts[word], word))
+    for path in paths:
+        for words in _lines(path, words_of):
+            counts.update(words)
+    del counts[UNK], counts[EOS]
+    words = sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
     return Vocabulary([UNK, EOS, *words][:limit])
 
 
@@ -78,14 +98,13 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise UserError(f"{path}: {error}") from None
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
-    """The words of each line, without `<eos>`."""
+def _lines(path: Path, words_of: WordsOfLine) -> Iterator[list[str]]:
+    """The words of each line that has any, `<eos>` included."""
     for number, line in enumerate(_decoded(path), start=1):
-        words = split_words(line)
-        if words and words[-1] == EOS:
-            words.pop()
-        if EOS in words:
-            raise UserError(f"{path}, line {number}: has {EOS} elsewhere than at its end; remove it")
+        try:
+            words = words_of(line)
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
         if words:
             yield words
 

@@ -72,6 +72,12 @@ def _check(path: Path) -> None:
     for row, sentence in enumerate(io.StringIO(text, newline=None), start=1):
         words = split_words(sentence)
         if not words:
-            raise UserError(f"{path}, line {row}: is empty; expected a sentence on every line")
+            raise UserError(
+                f"{path}, line {row}: is empty; expected a sentence on every line (datamodules.TextFolder reads blank "
+                "lines too)"
+            )
         if EOS in words:
-            raise UserError(f"{path}, line {row}: contains {EOS}, which is added to every line here; remove it")
+            raise UserError(
+                f"{path}, line {row}: contains {EOS}, which is added to every line here; remove it, or read the texts "
+                "by datamodules.TextFolder"
+            )

@@ -1,6 +1,5 @@
 """Large corpora of shuffled sentences: English Wikipedia of Gulordava et al. (2018), or the user's own."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,10 +7,10 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.common.text_files import read_text
 from app.common.vocabulary import EOS, UNK, Vocabulary
 from datamodules.corpus_reader import count_words, encode, read_vocabulary
 from datamodules.download import fetch
+from datamodules.file_sums import SUMS, read_sums, sha256_of
 from datamodules.text import Corpus, TextDataModule
 from datamodules.windows import ShuffledWindowLoader, WindowLoader
 
@@ -20,7 +19,6 @@ FILES = {"train": "train.txt", "val": "valid.txt", "test": "test.txt"}
 VOCABULARY = "vocab.txt"
 # Bytes of each file that are never reached: three times those of 80 and 10 million words, and of 50,000.
 LARGEST = {"train.txt": 1_500_000_000, "valid.txt": 200_000_000, "test.txt": 200_000_000, VOCABULARY: 2_000_000}
-SUMS = "SHA256SUMS"
 
 
 class Wikipedia(TextDataModule):
@@ -88,11 +86,11 @@ class Wikipedia(TextDataModule):
         own = any((self.data_dir / name).exists() for name in FILES.values()) and not (self.data_dir / SUMS).exists()
         for name in (*FILES.values(), VOCABULARY) if self.download and not own and self._corpus is None else ():
             if not (self.data_dir / name).exists():
-                sums = _read_sums(self.data_dir)
+                sums = read_sums(self.data_dir)
                 expected = self.sha256.get(name, sums.get(name))
                 path = fetch(name, expected, self.mirrors, self.data_dir, most=LARGEST[name])
                 if name not in sums:
-                    self._add_sum(name, _sha256(path))
+                    self._add_sum(name, sha256_of(path))
 
     def _add_sum(self, name: str, checksum: str) -> None:
         """Add a line to `SHA256SUMS`, which may have others of the user's."""
@@ -107,11 +105,11 @@ class Wikipedia(TextDataModule):
         Raises:
             UserError: a file is missing or wrong.
         """
-        expected = _read_sums(self.data_dir) | self.sha256
+        expected = read_sums(self.data_dir) | self.sha256
         checksums = {}
         for name in (*FILES.values(), VOCABULARY):
             if (self.data_dir / name).exists():
-                checksums[name] = _sha256(self.data_dir / name)
+                checksums[name] = sha256_of(self.data_dir / name)
                 if checksums[name] != expected.get(name, checksums[name]):
                     raise UserError(
                         f"{self.data_dir / name}: its SHA-256 is {checksums[name]}, expected {expected[name]}; put the "
@@ -150,20 +148,3 @@ class Wikipedia(TextDataModule):
         return ShuffledWindowLoader(
             self._columns("train"), self.bptt, seed=self._window_seed, rank=rank, world_size=world_size
         )
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_sums(folder: Path) -> dict[str, str]:
-    """Read checksums by file name, in the format of `sha256sum`; empty if there is no such file."""
-    if not (folder / SUMS).exists():
-        return {}
-    text, _ = read_text(folder / SUMS, 1 << 16)
-    pairs = [line.split() for line in text.splitlines()]
-    for number, pair in enumerate(pairs, start=1):
-        if len(pair) != 2:
-            raise UserError(f"{folder / SUMS}, line {number}: expected a SHA-256 and the name of a file")
-    return {name: digest for digest, name in pairs}

@@ -42,7 +42,8 @@ def set_vocabulary_size(model: Any, data: Any) -> LightningDataModule | None:
     vocabulary = getattr(made, "vocabulary", None)
     if vocabulary is None:
         raise UserError(
-            f"model.init_args.vocabulary_size is auto, and {data.class_path} has no vocabulary; give the number of words"
+            f"model.init_args.vocabulary_size is auto, and {data.class_path} has no vocabulary; give the number of "
+            "words"
         )
     model[KEY] = len(vocabulary)
     return made if isinstance(made, TextDataModule) else None

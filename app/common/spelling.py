@@ -14,9 +14,10 @@ _CONTRACTION = re.compile(r"(.+?)(n't|'(?:s|m|d|ll|re|ve)?)", re.IGNORECASE)
 _TWO_WORDS = {"cannot": 3, "gimme": 3, "gonna": 3, "gotta": 3, "lemme": 3, "wanna": 3, "'tis": 2, "'twas": 2}
 _A_NUMBER = re.compile(r"[+-]?\.?[0-9](?:[0-9.,]*[0-9])?")
 _DIGITS = re.compile("[0-9]+")
+_JOINED = re.compile(r"((?<=\w)-(?=\w)|(?<=[0-9])[.,](?=[0-9]))")
 _PERCENT = re.compile("([^%]+)(%)")
 # Without "%" and "&", which are words of the treebank, and the apostrophe, which is part of some words.
-_SIGNS = (
+SIGNS = (
     '!"#$()*+,-./:;<=>?@[]^_`{|}~'
     + "\N{HORIZONTAL ELLIPSIS}\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
 )
@@ -47,11 +48,14 @@ class Spelling:
         lower_case: it has no upper-case letters.
         numbers: a number is written `N`.
         contractions: contractions are two words, as in the Penn Treebank: "do n't", "company 's".
+        joined: a hyphen inside a word, and a comma or point inside a number, are words between signs, as in WikiText:
+            "state @-@ owned", "1 @,@ 990".
     """
 
     lower_case: bool
     numbers: bool
     contractions: bool
+    joined: bool = False
 
     @staticmethod
     def of(words: Iterable[str]) -> "Spelling":
@@ -61,6 +65,7 @@ class Spelling:
             lower_case=not any(word != word.lower() for word in words if word != NUMBER and not word.startswith("<")),
             numbers=NUMBER in words and not any(map(_A_NUMBER.fullmatch, words)),
             contractions=not words.isdisjoint(("n't", "'s")),
+            joined="@-@" in words,
         )
 
     @staticmethod
@@ -111,12 +116,12 @@ class Spelling:
         if parts != [token]:
             for part in parts:
                 yield from self._words(part, known)
-        elif token.strip(_SIGNS):
+        elif token.strip(SIGNS):
             yield token.lower() if self.lower_case else token
 
     def _parts(self, token: str, known: Words) -> list[str]:
         """A token without the signs around it that are unknown, split where the treebank splits it."""
-        start, end = len(token) - len(token.lstrip(_SIGNS)), len(token.rstrip(_SIGNS))
+        start, end = len(token) - len(token.lstrip(SIGNS)), len(token.rstrip(SIGNS))
         if start >= end:
             return _spelt(token, _CLOSING, known) or [token]
         # Signs may belong to the word, as in "u.s.": the longest known one is taken.
@@ -127,17 +132,21 @@ class Spelling:
         core = token[slice(*ends)]
         return [
             *_spelt(token[: ends[0]], _OPENING, known),
-            *(self._split(core) if self._find(core, known) is None else [core]),
+            *(self._split(core, known) if self._find(core, known) is None else [core]),
             *_spelt(token[ends[1] :], _CLOSING, known),
         ]
 
-    def _split(self, word: str) -> list[str]:
+    def _split(self, word: str, known: Words) -> list[str]:
+        if self.joined and len(parts := _JOINED.split(word)) > 1:
+            return [f"@{part}@" if number % 2 else part for number, part in enumerate(parts)]
         if found := _PERCENT.fullmatch(word):
             return [found[1], found[2]]
         if not self.contractions:
             return [word]
         if at := _TWO_WORDS.get(word.lower()):
             return [word[:at], word[at:]]
+        if word.lower().endswith("n't") and "n't" not in known and "'t" in known:
+            return [word[:-2], word[-2:]]  # "don 't", as Moses' tokenizer has it
         found = _CONTRACTION.fullmatch(word)
         return [found[1], found[2]] if found else [word]
 

@@ -66,7 +66,10 @@ def test_other_data_has_other_words(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--data", "datamodules.Synthetic10"), "is auto, and datamodules.Synthetic10 has no vocabulary; give the number"),
+        (
+            ("--data", "datamodules.Synthetic10"),
+            "is auto, and datamodules.Synthetic10 has no vocabulary; give the number",
+        ),
         (("--data.train", "nowhere.txt"), "nowhere.txt: cannot be read"),
         (("--data.bptt", "0"), "data.bptt is 0"),
         (("--model.vocabulary_size", "many"), "expected a whole number or auto"),

@@ -97,3 +97,35 @@ def test_the_treebank_s_own_contractions_are_found_again():
                 found += known.words_of(f"{before}{word}") == [before, word]
     assert seen > 500
     assert found / seen > 0.99
+
+
+def test_hyphens_and_numbers_as_in_wikitext() -> None:
+    words = [
+        "<eos>",
+        "<unk>",
+        "@-@",
+        "@,@",
+        "@.@",
+        "state",
+        "owned",
+        "1",
+        "990",
+        "5",
+        "didn",
+        "'t",
+        "'s",
+        "Berlin",
+        "well-to",
+    ]
+    vocabulary = Vocabulary(words)
+    assert vocabulary.spelling == Spelling(lower_case=False, numbers=False, contractions=True, joined=True)
+    told = vocabulary.words_of("state-owned 1,990 5.1 Berlin's didn't well-to-do")
+    expected = "state @-@ owned 1 @,@ 990 5 @.@ 1 Berlin 's didn 't well @-@ to @-@ do"
+    assert told == expected.split()
+    assert vocabulary.words_of("well-to @-@ 1,990,") == ["well-to", "@-@", "1", "@,@", "990"]
+
+
+def test_a_spelling_of_before_has_no_joined_words() -> None:
+    saved = MIKOLOV.as_dict()
+    del saved["joined"]
+    assert Spelling.read(saved) == MIKOLOV

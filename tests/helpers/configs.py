@@ -41,6 +41,7 @@ def composed(path: str, *, command: str = "fit", monkeypatch: pytest.MonkeyPatch
 
 def _parser(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> Parser:
     monkeypatch.setattr("sys.argv", ["app", *arguments])
+    monkeypatch.setattr(parser, "set_vocabulary_size", lambda model, data: None)  # would read the data
     monkeypatch.chdir(REPOSITORY)
     return Parser()
 

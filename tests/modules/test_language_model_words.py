@@ -164,7 +164,9 @@ def test_a_checkpoint_made_within_a_validation_holds_the_state_of_the_training(t
 
 def test_data_with_another_number_of_words() -> None:
     for evaluate in (trainer(max_steps=1).fit, trainer().validate, trainer().test):
-        with pytest.raises(UserError, match=rf"^the data has 9 words and the model 8; {one_line}vocabulary_size to 9, or to auto$"):
+        with pytest.raises(
+            UserError, match=rf"^the data has 9 words and the model 8; {one_line}vocabulary_size to 9, or to auto$"
+        ):
             evaluate(language_model(), TinyText([*WORDS, "one"]))
 
 
