@@ -114,7 +114,7 @@ def test_the_words_are_in_the_checkpoint(tmp_path: Path) -> None:
     assert torch.load(path, weights_only=True)["vocabulary"] == {
         "words": WORDS,
         "sha256": data.vocabulary.sha256,
-        "spelling": {"lower_case": True, "numbers": False, "contractions": False},
+        "spelling": {"lower_case": True, "numbers": False, "contractions": False, "joined": False},
     }
 
 
