@@ -61,6 +61,7 @@ class LotteryTrainer(Trainer):
         choose_on: str | None = None,
         text: str | None = None,
         input: str | None = None,
+        raw: bool = False,
         layer: int | None = None,
         builder: str = "shen2018",
         draw: list[int] | None = None,
@@ -81,6 +82,7 @@ class LotteryTrainer(Trainer):
                 or valid, the validation sentences of the data.
             text: a sentence to parse and draw instead of a treebank.
             input: a text file to parse instead of a treebank, a sentence a line.
+            raw: the input is running text: its sentences have to be found, and draw names them by their numbers.
             layer: which layer to draw, 1 the lowest; the one that agrees best where it is left out.
             builder: by which trees are drawn, shen2018 or between_words.
             draw: numbers of the sentences to draw, 1 the first, or lines of the input; three of middle length of a
@@ -94,6 +96,8 @@ class LotteryTrainer(Trainer):
         ]
         if len(given) > 1:
             raise UserError(f"--{given[0]} and --{given[1]} are both given; choose one")
+        if raw and input is None:
+            raise UserError("--raw is for a text that --input names")
         if choose_on is not None and (text is not None or input is not None):
             raise UserError("--choose_on is for sentences with gold trees; leave it out with --text and --input")
         run = self._lottery(text=text, input=input, output=output, choose_on=choose_on)
@@ -106,7 +110,7 @@ class LotteryTrainer(Trainer):
                 if text is not None:
                     parse_text(cast(TreeModel, model), text, options)
                 else:
-                    parse_input(cast(TreeModel, model), Path(cast(str, input)), options)
+                    parse_input(cast(TreeModel, model), Path(cast(str, input)), options, raw=raw)
             return
         vocabulary: Vocabulary | None = getattr(model, "vocabulary", None)
         spelling = MIKOLOV if vocabulary is None else vocabulary.spelling

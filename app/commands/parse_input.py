@@ -18,6 +18,7 @@ from app.parsing.layers import MEAN, by_layer, layer_trees
 from app.parsing.tree_files import write_trees
 from app.plotting.trees import Panel, draw_trees
 from app.runs.output_directory import check_output, claim_output
+from app.syntax.raw_text import read_raw_text
 from app.syntax.texts import Sentence, read_sentences
 
 DISTANCES = "distances.csv"
@@ -25,13 +26,14 @@ COLUMNS = ("sentence", "line", "position", "word", "unknown", "layer", "distance
 OPTION = "--output"
 
 
-def parse_input(model: TreeModel, path: Path, options: ParseOptions) -> None:
+def parse_input(model: TreeModel, path: Path, options: ParseOptions, *, raw: bool = False) -> None:
     """Write the trees of every layer and builder, the distances, and pictures of the sentences that are asked for.
 
     Args:
         model: computes the distances.
         path: a text file, a sentence a line.
         options: `draw` names lines of the file.
+        raw: the file is running text, whose sentences have to be found; `draw` then names sentences.
 
     Raises:
         UserError: the model has no vocabulary, the text cannot be read, there is no such layer or line to draw, or
@@ -39,8 +41,8 @@ def parse_input(model: TreeModel, path: Path, options: ParseOptions) -> None:
     """
     if model.vocabulary is None:
         raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
-    sentences = read_sentences(path, model.vocabulary)
-    numbers = _numbers(options.draw or [], sentences, path)
+    sentences = (read_raw_text if raw else read_sentences)(path, model.vocabulary)
+    numbers = _numbers(options.draw or [], sentences, path, raw=raw)
     check_output(options.output, [DISTANCES], OPTION)
     with progress() as bars:
         distances = all_distances(model, [sentence.words for sentence in sentences], bars)
@@ -73,19 +75,23 @@ def parse_input(model: TreeModel, path: Path, options: ParseOptions) -> None:
             )
             for layer in shown
         ]
-        title = f"Line {sentences[number].line}, {options.builder}"
-        save_tree(draw_trees(panels, title), options.output / f"line_{sentences[number].line}")
+        name, place = ("sentence", number + 1) if raw else ("line", sentences[number].line)
+        title = f"{name.capitalize()} {place}, {options.builder}"
+        save_tree(draw_trees(panels, title), options.output / f"{name}_{place}")
 
 
-def _numbers(lines: Sequence[int], sentences: Sequence[Sentence], path: Path) -> list[int]:
-    """The indices of the sentences on some lines."""
-    found = {sentence.line: number for number, sentence in enumerate(sentences)}
-    for line in lines:
-        if line not in found:
-            raise UserError(f"--draw names line {line}; {path} has no sentence there")
-        if len(sentences[found[line]].words) < 2:
-            raise UserError(f"--draw names line {line}, which has one word; a tree needs two or more")
-    return [found[line] for line in lines]
+def _numbers(places: Sequence[int], sentences: Sequence[Sentence], path: Path, *, raw: bool) -> list[int]:
+    """The indices of the sentences on some lines; of sentences by their numbers from 1 where the text is raw."""
+    name = "sentence" if raw else "line"
+    found = {number + 1 if raw else sentence.line: number for number, sentence in enumerate(sentences)}
+    for place in places:
+        if place not in found:
+            raise UserError(
+                f"--draw names {name} {place}; {path} has no {'such sentence' if raw else 'sentence there'}"
+            )
+        if len(sentences[found[place]].words) < 2:
+            raise UserError(f"--draw names {name} {place}, which has one word; a tree needs two or more")
+    return [found[place] for place in places]
 
 
 def _csv(sentences: Sequence[Sentence], distances: Sequence[Tensor], vocabulary: Vocabulary) -> str:

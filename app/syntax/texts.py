@@ -79,14 +79,17 @@ def _sentences(path: Path, lines: Sequence[str], vocabulary: Words) -> Iterator[
             continue
         text, blank = text + blank, False
         regions = tuple(" ".join(split_words(region)) for region in line.split(REGIONS))
-        tokens = [(region, token) for region, part in enumerate(regions, 1) for token in split_words(part)]
-        spelt = [vocabulary.words_of(token) for _, token in tokens]
-        words = tuple(word for parts in spelt for word in parts)
-        places = [
-            Place(at, region)
-            for at, ((region, _), parts) in enumerate(zip(tokens, spelt, strict=True), 1)
-            for _ in parts
-        ]
+        words, places = spelt_words(regions, vocabulary)
         if not words:
             raise UserError(f"{path}, line {number}: no word that the model can read, {line.strip()!r}; remove it")
-        yield Sentence(number, text, regions, words, tuple(places))
+        yield Sentence(number, text, regions, words, places)
+
+
+def spelt_words(regions: Sequence[str], vocabulary: Words) -> tuple[tuple[str, ...], tuple[Place, ...]]:
+    """The words that a model reads of a sentence, and where they are in it."""
+    tokens = [(region, token) for region, part in enumerate(regions, 1) for token in split_words(part)]
+    spelt = [vocabulary.words_of(token) for _, token in tokens]
+    places = (
+        Place(at, region) for at, ((region, _), parts) in enumerate(zip(tokens, spelt, strict=True), 1) for _ in parts
+    )
+    return tuple(word for parts in spelt for word in parts), tuple(places)

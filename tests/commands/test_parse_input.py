@@ -47,12 +47,25 @@ def test_trees_and_distances_of_every_layer(
         assert [tree.tree for tree in trees] == [build_tree(layers[1].tolist(), builder) for layers in expected]
 
 
+def test_running_text(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (trained / "raw.txt").write_text("The cat sees\nthe zebra. A dog\nlikes it.\n")
+    arguments = ("--input", "raw.txt", "--raw", "true", "--draw", "[2]", "--output", str(tmp_path))
+    assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+    trees = read_trees(tmp_path / "layer_1.shen2018.txt")
+    assert [" ".join(tree.words) for tree in trees] == ["the cat sees the zebra", "a dog likes it"]
+    assert (tmp_path / "sentence_2.svg").exists()
+    with open(tmp_path / "distances.csv") as file:
+        assert [row["line"] for row in csv.DictReader(file) if row["position"] == row["layer"] == "1"] == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--input", "none.txt"), "none.txt: cannot be read"),
         (("--input", "text.txt", "--draw", "[2]"), "--draw names line 2; text.txt has no sentence there"),
         (("--input", "text.txt", "--draw", "[3]"), "--draw names line 3, which has one word"),
+        (("--input", "text.txt", "--raw", "true", "--draw", "[9]"), "--draw names sentence 9; text.txt has no such"),
+        (("--text", "a dog", "--raw", "true"), "--raw is for a text that --input names"),
         (("--input", "text.txt", "--layer", "9"), "--layer is 9; this model has layers 1 to 2"),
         (("--input", "text.txt", "--text", "a dog"), "--text and --input are both given"),
     ],
