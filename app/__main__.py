@@ -24,7 +24,7 @@ usage: python -m app COMMAND ...
   status     what is done, running and missing in an experiment
   fit        train one network
   validate, test, predict
-  parse      trees of a language model: scored against a treebank, drawn; or --score two tree files
+  parse      trees of a language model: scored against a treebank, drawn; or --score files of anybody's trees
   agree      trees on which several seeds or layers agree, scored beside them
   syntax     which of two sentences a language model prefers; or --compare the scores of several models
   surprisal  how much each word of a text surprises a language model, and what it expects next
