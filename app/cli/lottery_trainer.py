@@ -125,6 +125,7 @@ class LotteryTrainer(Trainer):
             if choose_on is not None:
                 division = validation_sentences(datamodule, treebank, choose_on, gold, spelling)
                 choice, gold = choose(cast(TreeModel, model), division.validation, division.title), division.test
+                title += f", {len(gold):,} sentences to test on"
             title = f"{checkpoint}, {title}"
             tables = parse_treebank(cast(TreeModel, model), gold, options, title=title, choice=choice)
         self._log_tables(checkpoint, tables)

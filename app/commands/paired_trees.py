@@ -179,8 +179,11 @@ def _mismatch(predicted: TreeFile, gold: TreeFile, matched: Matched, how: Pairin
         what = f"{_count(extra, predicted)} not in {gold.path}, the first in {_first(predicted, extra)}"
         return f"{predicted.path}: {what}{advice}"
     line = predicted.trees[extra[0]].line
-    near = next((number for number in missing if gold.trees[number].line == line), missing[0])
-    ours, theirs = predicted.trees[extra[0]].words or (), gold.trees[near].words or ()
+    ours = predicted.trees[extra[0]].words or ()
+    near = next((number for number in missing if gold.trees[number].line == line), None)
+    if near is None:
+        near = max(missing, key=lambda number: len({*ours}.intersection(gold.trees[number].words or ())))
+    theirs = gold.trees[near].words or ()
     advice = _options(ours, gold.trees[near], how) or advice
     return (
         f"{predicted.where(extra[0])}: not the sentence in line {gold.trees[near].line} of {gold.path}, nor another: "

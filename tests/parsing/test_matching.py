@@ -30,8 +30,8 @@ def test_each_sentence_takes_the_first_that_is_left(first, second, how) -> None:
 
 
 def test_numbers_and_case() -> None:
-    for numbers in (("N.N", "N-year"), ("N", "n-year"), ("1.5", "10-Year")):
-        assert match_words([("the", *numbers)], [("The", "1,000.25", "3-year")], "lower").pairs == [(0, 0)]
+    for numbers in (("N.N", "N-year"), ("N", "n-year"), ("1.5", "10-Year"), ("N", "N,N-year")):
+        assert match_words([("the", *numbers)], [("The", "1,000.25", "3,000-year")], "lower").pairs == [(0, 0)]
     assert match_words([("the",)], [("The",)]).pairs == []
     with pytest.raises(UserError, match="--match is 'order'"):
         match_words([], [], "order")
