@@ -16,8 +16,10 @@ from app.common.precision import mixed_precision
 from app.common.spelling import MIKOLOV
 from app.parsing import BUILDERS, GoldSentence, score
 from app.parsing.layers import MEAN, layer_trees
+from app.parsing.tag_sets import TagChoice
 from app.parsing.tree_files import write_trees
 from app.parsing.treebank import read_treebank
+from app.parsing.treebank_options import TreebankOptions
 
 TREES = "trees"
 
@@ -30,15 +32,21 @@ class ParseLogging(Callback):
     `uf1_layer_1_between_words`, ..., and a table `trees` in every logger that supports tables.
 
     Args:
-        treebank: folder with .mrg files; by default the `sentences` of the data module.
+        treebank: folder or file of a treebank; by default the `sentences` of the data module.
         split: which sentences of the treebank to parse; by default the treebank's default split.
         every: parse at every n-th validation, beginning with the first.
         builder: the algorithm that builds trees from distances, or several; the table has the trees of the first.
         sentences: parse only the first n sentences; by default all.
         trees: the number of trees to log.
+        tags: the treebank's tag set, which says what is punctuation and what is no word: a name, a YAML file, or lists
+            of tags; see `datamodules.WSJ`. By default it is recognised.
+        lower_case: put the treebank's words into lower case; by default as the vocabulary has them.
+        numbers: replace every run of digits by N; by default as the vocabulary has them.
+        punctuation: keep the treebank's punctuation.
 
     Raises:
-        UserError: an unknown builder, none or the same twice, a count that is too small, or a split without a treebank.
+        UserError: an unknown builder, none or the same twice, a count that is too small, a split or another option of
+            treebanks without a treebank, or no such tag set.
     """
 
     def __init__(
@@ -49,6 +57,10 @@ class ParseLogging(Callback):
         builder: str | list[str] = "shen2018",
         sentences: int | None = None,
         trees: int = 5,
+        tags: TagChoice | None = None,
+        lower_case: bool | None = None,
+        numbers: bool | None = None,
+        punctuation: bool = False,
     ) -> None:
         self._builders = [builder] if isinstance(builder, str) else list(builder)
         if not self._builders or len(set(self._builders)) < len(self._builders) or set(self._builders) - set(BUILDERS):
@@ -59,7 +71,14 @@ class ParseLogging(Callback):
                 raise UserError(f"ParseLogging: {name} is {value}; expected {least} or more")
         if split is not None and treebank is None:
             raise UserError(
-                f"ParseLogging: split is {split!r}, but no treebank is given; set treebank to a folder with .mrg files"
+                f"ParseLogging: split is {split!r}, but no treebank is given; set treebank to the folder of one"
+            )
+        self.options = TreebankOptions(tags=tags, lower_case=lower_case, numbers=numbers, punctuation=punctuation)
+        self.options.tag_set()  # raises here if there is no such set
+        if treebank is None and not self.options.are_default:
+            raise UserError(
+                "ParseLogging: tags, lower_case, numbers and punctuation are for a treebank; set treebank to the "
+                "folder of one"
             )
         self.treebank = treebank
         self.split = split
@@ -96,13 +115,13 @@ class ParseLogging(Callback):
         if self.treebank is not None:
             vocabulary = getattr(trainer.datamodule, "vocabulary", None)  # type: ignore[attr-defined]
             spelling = MIKOLOV if vocabulary is None else vocabulary.spelling
-            treebank = read_treebank(Path(self.treebank), spelling)
+            treebank = read_treebank(Path(self.treebank), spelling, self.options)
             if treebank.notice:
                 rank_zero_warn(treebank.notice)
             return treebank.split(self.split)
         sentences = getattr(trainer.datamodule, "sentences", None)  # type: ignore[attr-defined]
         if sentences is None:
-            raise UserError("ParseLogging: the data has no gold trees; set treebank to a folder with .mrg files")
+            raise UserError("ParseLogging: the data has no gold trees; set treebank to the folder of one")
         return list(sentences)
 
     @override

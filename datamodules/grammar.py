@@ -18,7 +18,7 @@ from app.grammar.inside import Inside
 from app.grammar.pcfg import PCFG
 from app.grammar.reading import ENGLISH, read_pcfg
 from app.grammar.sampling import Node, leaves, sample
-from app.parsing.treebank import gold_sentence
+from app.parsing.gold import gold_sentence
 from app.parsing.trees import GoldSentence
 from app.syntax.templates import ENGLISH as ENGLISH_TEMPLATES
 from datamodules.text import Corpus, TextDataModule

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningDataModule
 from app.common.errors import UserError
 from app.common.spelling import MIKOLOV, Spelling
 from app.parsing import GoldSentence
+from app.parsing.treebank_options import AS_THE_VOCABULARY, TreebankOptions
 from datamodules.gold_sentences import gold_sentences
 
 LEAST_WORDS = 6  # of sentences that are the same in two treebanks only if these overlap; shorter ones recur
@@ -36,6 +37,7 @@ def validation_sentences(
     choose_on: str,
     test: Sequence[GoldSentence],
     spelling: Spelling = MIKOLOV,
+    options: TreebankOptions = AS_THE_VOCABULARY,
 ) -> Division:
     """Read the sentences to choose on.
 
@@ -46,6 +48,7 @@ def validation_sentences(
             another treebank.
         test: the sentences to test on.
         spelling: of a treebank's words.
+        options: how treebanks are read.
 
     Raises:
         UserError: there are no such sentences, or some of them are among those to test on.
@@ -64,9 +67,9 @@ def validation_sentences(
             )
         return Division(f"{type(data).__name__}, valid", own, test)
     if Path(choose_on).exists():
-        title, validation = gold_sentences(data, choose_on, None, spelling)
+        title, validation = gold_sentences(data, choose_on, None, spelling, options)
     else:
-        title, validation = gold_sentences(data, treebank, choose_on, spelling)
+        title, validation = gold_sentences(data, treebank, choose_on, spelling, options)
     shared, fewer = _shared(validation, test)
     if shared > MOST_SHARED * fewer:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Sentences of the Penn Treebank with their gold trees, for parsing."""
+"""Sentences of a treebank with their gold trees, for parsing."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,9 @@ from lightning.pytorch import LightningDataModule
 
 from app.common.errors import UserError
 from app.common.spelling import MIKOLOV, Spelling
+from app.parsing.tag_sets import TagChoice
 from app.parsing.treebank import Treebank, read_treebank
+from app.parsing.treebank_options import TreebankOptions
 from app.parsing.trees import GoldSentence
 
 # Large enough to make the overhead of a batch small, small enough to keep the padding to the longest sentence small.
@@ -36,23 +38,41 @@ class SentenceGroups:
 
 
 class WSJ(LightningDataModule):
-    """The Wall Street Journal part of the Penn Treebank, NLTK's sample of it, or a treebank in files of the same names.
+    """The Wall Street Journal part of the Penn Treebank, NLTK's sample of it, or any other treebank.
 
     Words are preprocessed as in Mikolov's text, lower case, `N` for digits, no punctuation, or in the `spelling` of the
     vocabulary that a module predicts with. The files are read once for a spelling, even if several Trainers prepare the
-    data; a warning reports if they are not the whole treebank.
+    data; a warning reports if they are not the whole Penn Treebank, and what was left out.
 
     Args:
-        data_dir: the folder of the .mrg files, or a folder above it.
+        data_dir: the folder of the files, or a folder above it; or one file.
         split: "train" (sections 02-21), "valid" (22), "test" (23), "wsj10" (at most 10 words, all sections), or
-            "sample" (all of NLTK's sample), "all" or "short" (at most 10 words) of any other treebank; None for
-            "test", "sample" or "all", whichever there is.
+            "sample" (all of NLTK's sample); of any other treebank "all" or "short" (at most 10 words), or "train",
+            "valid" and "test" if names of files say so; None for "test", "sample" or "all", whichever there is.
+        tags: the tag set, which says what is punctuation and what is no word: penn, ontonotes, ctb, stts, french, ud,
+            characters, a YAML file, or lists of tags {punctuation: [...], empty: [...]}; None to recognise it.
+        lower_case: put words into lower case; None for as the vocabulary has them.
+        numbers: replace every run of digits by N; None for as the vocabulary has them.
+        punctuation: keep punctuation.
+
+    Raises:
+        UserError: there is no such tag set.
     """
 
-    def __init__(self, data_dir: str = "data/treebank", split: str | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: str = "data/treebank",
+        split: str | None = None,
+        tags: TagChoice | None = None,
+        lower_case: bool | None = None,
+        numbers: bool | None = None,
+        punctuation: bool = False,
+    ) -> None:
         super().__init__()
         self.data_dir = data_dir
         self.split = split
+        self.options = TreebankOptions(tags=tags, lower_case=lower_case, numbers=numbers, punctuation=punctuation)
+        self.options.tag_set()  # raises here if there is no such set
         self.spelling = MIKOLOV
         self._treebank: Treebank | None = None
         self._read_in: Spelling | None = None
@@ -69,7 +89,7 @@ class WSJ(LightningDataModule):
         """
         if self._read_in == self.spelling:
             return
-        treebank = read_treebank(Path(self.data_dir), self.spelling)
+        treebank = read_treebank(Path(self.data_dir), self.spelling, self.options)
         treebank.split(self.split)  # raises here if there is no such split
         if treebank.notice and self._treebank is None:
             warnings.warn(treebank.notice, stacklevel=2)
@@ -89,7 +109,7 @@ class WSJ(LightningDataModule):
 
     @property
     def checksums(self) -> dict[str, str]:
-        """Hex SHA-256 of each section: of its files concatenated."""
+        """Hex SHA-256 of each section of the Penn Treebank, or of each file of another."""
         return dict(self.treebank.checksums)
 
     def predict_dataloader(self) -> SentenceGroups:

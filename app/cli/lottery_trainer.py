@@ -24,6 +24,8 @@ from app.common.spelling import MIKOLOV
 from app.common.vocabulary import Vocabulary
 from app.lottery.command import run_lottery
 from app.lottery.settings import Pruning
+from app.parsing.tag_sets import TagChoice
+from app.parsing.treebank_options import TreebankOptions
 from app.runs.checkpoints import load_weights
 from app.runs.layout import RunLayout
 from app.training.trained_run import trained_run
@@ -59,6 +61,10 @@ class LotteryTrainer(Trainer):
         treebank: str | None = None,
         split: str | None = None,
         choose_on: str | None = None,
+        tags: TagChoice | None = None,
+        lower_case: bool | None = None,
+        numbers: bool | None = None,
+        punctuation: bool = False,
         text: str | None = None,
         input: str | None = None,
         raw: bool = False,
@@ -74,12 +80,18 @@ class LotteryTrainer(Trainer):
             datamodule: its gold trees are used where no treebank is given.
             ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
                 left out.
-            treebank: folder with .mrg files.
+            treebank: folder or file of a treebank: bracketed trees, the NEGRA export format, or CoNLL-U.
             split: which of the treebank's sentences; section 23, or all of the sample or of another treebank, where
                 it is left out.
             choose_on: validation trees on which a layer and a builder are chosen, to be scored on the others: a split
                 of the treebank, another treebank, a number of sentences that are taken from the treebank's beginning,
                 or valid, the validation sentences of the data.
+            tags: the treebank's tag set, which says what is punctuation and what is no word: penn, ontonotes, ctb,
+                stts, french, ud, characters, a YAML file, or lists of tags {punctuation: [...], empty: [...]};
+                recognised where it is left out.
+            lower_case: put the treebank's words into lower case; as the vocabulary has them where it is left out.
+            numbers: replace every run of digits of the treebank by N; as the vocabulary has them where it is left out.
+            punctuation: keep the treebank's punctuation.
             text: a sentence to parse and draw instead of a treebank.
             input: a text file to parse instead of a treebank, a sentence a line.
             raw: the input is running text: its sentences have to be found, and draw names them by their numbers.
@@ -114,7 +126,8 @@ class LotteryTrainer(Trainer):
             return
         vocabulary: Vocabulary | None = getattr(model, "vocabulary", None)
         spelling = MIKOLOV if vocabulary is None else vocabulary.spelling
-        title, gold = gold_sentences(datamodule, treebank, split, spelling)
+        reading = TreebankOptions(tags=tags, lower_case=lower_case, numbers=numbers, punctuation=punctuation)
+        title, gold = gold_sentences(datamodule, treebank, split, spelling, reading)
         if treebank is None and hasattr(datamodule, "vocabulary"):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
         with mixed_precision(self):
@@ -123,7 +136,7 @@ class LotteryTrainer(Trainer):
                 return
             choice = None
             if choose_on is not None:
-                division = validation_sentences(datamodule, treebank, choose_on, gold, spelling)
+                division = validation_sentences(datamodule, treebank, choose_on, gold, spelling, reading)
                 choice, gold = choose(cast(TreeModel, model), division.validation, division.title), division.test
                 title += f", {len(gold):,} sentences to test on"
             title = f"{checkpoint}, {title}"

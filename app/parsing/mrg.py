@@ -5,6 +5,7 @@ refuses trees deeper than 500 levels, and its errors have no line numbers.
 """
 
 import re
+from sys import intern  # equal words and labels share their memory
 from typing import NoReturn
 
 from app.common.errors import UserError
@@ -41,6 +42,15 @@ def parse_mrg(content: bytes, source: str) -> list[Node]:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UserError(f"{source}, line {line}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
+    return read_mrg(text, source)
+
+
+def read_mrg(text: str, source: str) -> list[Node]:
+    """Read the trees of a text; see `parse_mrg`.
+
+    Raises:
+        UserError: as `parse_mrg`, but for the encoding.
+    """
     trees = _Reader(text, source).read()
     if not trees:
         raise UserError(f"{source}: has no tree; is it the right file?")
@@ -62,9 +72,9 @@ class _Reader:
         for piece in _PIECE.finditer(self.text):
             kind, position = piece.lastgroup, piece.start()
             if kind == "word":
-                self._place((piece["tag"], [piece["word"]]))
+                self._place((intern(piece["tag"]), [intern(piece["word"])]))
             elif kind == "label":
-                self._open(piece["label"], position)
+                self._open(intern(piece["label"]), position)
             elif kind == "end":
                 self._close(position)
             else:

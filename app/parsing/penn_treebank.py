@@ -22,7 +22,6 @@ SPLITS = {"train": range(2, 22), "valid": range(22, 23), "test": range(23, 24)} 
 TREES = {(0, 0): 1_921, (2, 21): 39_832, (22, 22): 1_700, (23, 23): 2_416, (24, 24): 1_346}
 SAMPLE_SECTIONS = {0, 1}
 MOST_FOREIGN = 0.001  # share of words with other tags; a few tags of the treebank are misprints
-NAMED = 8  # most tags listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +84,6 @@ class Contents:
                 which = f"section {first:02d} has" if first == last else f"sections {first:02d}-{last:02d} have"
                 phrases.append(f"{which} {self._size(first, last):,} trees and not {trees:,}")
         return phrases
-
-    def what_is_dropped(self) -> str:
-        """A phrase about the words that are not read because of their tags; empty if there are none."""
-        foreign = self.foreign
-        if not foreign:
-            return ""
-        by_number = sorted(foreign, key=lambda tag: (-foreign[tag], tag))
-        named = ", ".join(f"{tag} {foreign[tag]:,}" for tag in by_number[:NAMED])
-        more = f" and {len(foreign) - NAMED} tags more" if len(foreign) > NAMED else ""
-        share = foreign.total() / self.words
-        return (
-            f"{foreign.total():,} of {self.words:,} words ({share:.1%}) are left out, because the Penn Treebank does "
-            f"not have their tags: {named}{more}"
-        )
 
 
 def tags(node: Node) -> Counter[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from app.common.errors import UserError
 from app.common.text_files import read_bytes
+from app.parsing.gold import gold_sentence
 from app.parsing.mrg import parse_mrg
-from app.parsing.treebank import gold_sentence
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_tokens, tokens
 
 # How the Penn Treebank spells brackets in words.

@@ -1,9 +1,9 @@
-"""Reads a treebank's sentences and gold trees, preprocessed as by the authors of ON-LSTM."""
+"""Reads a treebank's sentences and gold trees, the Penn Treebank's preprocessed as by the authors of ON-LSTM."""
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,16 +11,21 @@ from typing import TypeAlias
 
 from app.common.errors import UserError
 from app.common.spelling import MIKOLOV, Spelling
-from app.parsing.mrg import parse_mrg
-from app.parsing.penn_treebank import NAMED, SPLITS, WORD_TAGS, Contents, tags
+from app.parsing.penn_treebank import SPLITS, Contents
+from app.parsing.preparation import Preparation, tag_counts
 from app.parsing.scores import SHORT
-from app.parsing.treebank_files import find_files, read_file
-from app.parsing.trees import GoldSentence, Node, Tree
+from app.parsing.tag_sets import CHARACTERS, PENN, named, recognised_tag_set
+from app.parsing.treebank_files import TreebankFile, find_files, read_file
+from app.parsing.treebank_formats import TreebankTree, decode
+from app.parsing.treebank_options import AS_THE_VOCABULARY, TreebankOptions
+from app.parsing.trees import GoldSentence
 
 WSJ10_SENTENCES = 7_422  # of the paper, by Shen et al. (2019, Table 2)
-_FUNCTION = re.compile("(?<=.)[-=].*", re.DOTALL)  # keeps -NONE- and -LRB- whole
+NOT_CONSTITUENTS = "dependency subtrees (UD), not constituents"
+# Which split a file belongs to, by a word in its name or in that of its folder.
+_SPLIT_NAME = re.compile("(?:^|[^a-z])(train|dev|valid|val|test)(?:[^a-z]|$)", re.IGNORECASE)
+_SPLIT_OF = {"train": "train", "dev": "valid", "valid": "valid", "val": "valid", "test": "test"}
 
-_Sections: TypeAlias = dict[int, list[GoldSentence]]
 _Splits: TypeAlias = dict[str, list[GoldSentence]]
 
 
@@ -31,7 +36,8 @@ class Treebank:
     Args:
         name: the treebank's name.
         splits: the sentences of each split; a sentence can be in several.
-        checksums: hex SHA-256 of each section: of its files concatenated in the order of their numbers.
+        checksums: hex SHA-256 of each section of the Penn Treebank, of its files concatenated in the order of their
+            numbers; of another treebank of each file.
         notice: one line about what is missing or left out, for readers of the scores; empty for the whole treebank.
     """
 
@@ -67,125 +73,160 @@ class Treebank:
         return self.splits[chosen]
 
 
-def read_treebank(folder: Path, spelling: Spelling = MIKOLOV) -> Treebank:
-    """Read the Penn Treebank, NLTK's sample of it, or another treebank in files of the same names.
+def read_treebank(place: Path, spelling: Spelling = MIKOLOV, options: TreebankOptions = AS_THE_VOCABULARY) -> Treebank:
+    """Read the Penn Treebank, NLTK's sample of it, or any other treebank in one of the `FORMATS`.
 
     Which one it is follows from the tags of the words and the number of trees in each section. The Penn Treebank has
     the splits "train" (sections 02-21), "valid" (22) and "test" (23), each if it has as many trees as it should; the
     sample has the split "sample" with all sentences. Both have "wsj10": the sentences of at most 10 words of all
     sections, as in the paper (its code says "train" and uses sections 00-24). Any other has the splits "all" and
-    "short", of at most 10 words. Words with tags that the Penn Treebank does not have are left out, and the notice says
-    so; sentences without words are left out.
+    "short", of at most 10 words, and "train", "valid" and "test" where names of files or folders say so. What is
+    punctuation, and what is no word, is decided by the tags; the notice says by which set of them, and what was left
+    out. Sentences without words are left out.
 
     Args:
-        folder: with the .mrg files, in itself or in folders below it.
+        place: the treebank's folder, files in folders below it too; or one file.
         spelling: of the words, that of the model's vocabulary.
+        options: the tag set, and what is kept of case, digits and punctuation.
 
     Raises:
-        UserError: no such folder, no .mrg files, a file that is not in the treebank's format, or no words at all.
+        UserError: no such folder, no files of a treebank, a file that is damaged, a tag set that does not exist, or no
+            words at all.
     """
-    files = find_files(folder)
-    sections, checksums, contents = _read(files, spelling)
-    sentences = list(chain.from_iterable(sections.values()))
-    if not sentences:
-        there = ", ".join(sorted(contents.foreign)[:NAMED])
+    asked = options.tag_set()
+    files, others = find_files(place)
+    kinds = {file.format.dependencies for file in files}
+    if len(kinds) > 1:
+        one, other = (next(file for file in files if file.format.dependencies is each) for each in (False, True))
         raise UserError(
-            f"{folder}: no word has a tag of the Penn Treebank, such as NN"
-            + (f"; the tags are {there}" if there else "; is it the right folder?")
+            f"{place}: has constituents ({one.path}) and dependencies ({other.path}); name a folder or file with "
+            "one of them"
         )
-    short = [sentence for sentence in sentences if len(sentence.words) <= SHORT]
-    dropped = contents.what_is_dropped()
-    if contents.is_sample:
-        name = "NLTK's sample of the Penn Treebank"
-        about = (
-            f"{folder} is {name} ({len(files)} files, {len(sentences):,} sentences), not section 23: figures on it are "
-            "not those of the papers, and Mikolov's training text contains its sections 00-01"
-        )
-        return Treebank(name, {"sample": sentences, "wsj10": short}, checksums, _notice(about, dropped))
-    if contents.is_penn:
-        splits = {split: [one for section in SPLITS[split] for one in sections[section]] for split in contents.splits}
-        about = _about_penn(folder, contents, len(short))
-        name = "Penn Treebank, Wall Street Journal"
-        return Treebank(name, {**splits, "wsj10": short}, checksums, _notice(about, dropped))
-    about = (
-        f"{folder} is not the Penn Treebank by its tags and by the number of trees in its sections ({len(files)} "
-        f"file{'s' * (len(files) != 1)}, {len(sentences):,} sentences): figures on it are not those of the papers"
+    trees, checksums, contents = _read(files, place)
+    preparation = Preparation(
+        asked or recognised_tag_set(contents.tags), options.spelling(spelling), punctuation=options.punctuation
     )
-    return Treebank(f"treebank in {folder}", {"all": sentences, "short": short}, checksums, _notice(about, dropped))
+    sentences = {path: preparation.sentences(trees.pop(path)) for path in list(trees)}
+    bank = _Bank(place, files, others, sentences, contents, preparation, options)
+    return bank.treebank(checksums, dependencies=kinds == {True})
 
 
-def _read(files: Mapping[int, Path], spelling: Spelling) -> tuple[_Sections, dict[str, str], Contents]:
-    """Sentences and checksums by section, and what they were made from."""
-    sections: _Sections = {}
-    trees, counts = Counter[int](), Counter[str]()
-    digests: dict[int, hashlib._Hash] = {}
-    for number, path in files.items():
-        section, content = number // 100, read_file(path)
-        digests.setdefault(section, hashlib.sha256()).update(content)
-        nodes = parse_mrg(content, str(path))
-        trees[section] += len(nodes)
-        for node in nodes:
-            counts += tags(node)
-        prepared = (gold_sentence(node, spelling=spelling) for node in nodes)
-        sections.setdefault(section, []).extend(sentence for sentence in prepared if sentence is not None)
-    checksums = {f"section {section:02d}": digest.hexdigest() for section, digest in digests.items()}
-    return sections, checksums, Contents(trees, counts)
+def _read(
+    files: Sequence[TreebankFile], place: Path
+) -> tuple[dict[Path, list[TreebankTree]], dict[str, str], Contents]:
+    """The trees of each file, checksums, and what decides which treebank it is."""
+    trees: dict[Path, list[TreebankTree]] = {}
+    counts, tags = Counter[int](), Counter[str]()
+    digests: dict[str, hashlib._Hash] = {}
+    for file in files:
+        content = read_file(file.path)
+        name = file.path.name if file.path == place else str(file.path.relative_to(place))
+        part = name if file.number is None else f"section {file.number // 100:02d}"
+        digests.setdefault(part, hashlib.sha256()).update(content)
+        trees[file.path] = file.format.read(decode(content, str(file.path)), str(file.path))
+        if file.number is not None:
+            counts[file.number // 100] += len(trees[file.path])
+        for tree in trees[file.path]:
+            tags += tag_counts(tree)
+    return trees, {part: digest.hexdigest() for part, digest in digests.items()}, Contents(counts, tags)
 
 
-def _about_penn(folder: Path, contents: Contents, short: int) -> str:
-    """One line about how the Penn Treebank in a folder differs from the papers'; empty if it does not."""
-    phrases = contents.what_is_missing()
-    if phrases:
-        effects = [*(f"no split {split}" for split in SPLITS if split not in contents.splits), "wsj10 not the paper's"]
-        return f"{folder} is not the whole Penn Treebank ({', '.join(phrases)}): {', '.join(effects)}"
-    if short != WSJ10_SENTENCES:
-        return f"{folder} has {short:,} sentences in wsj10, where the paper has {WSJ10_SENTENCES:,}"
-    return ""
+@dataclass(frozen=True)
+class _Bank:
+    """What was read of a treebank; says which it is and what its splits are."""
 
+    place: Path
+    files: Sequence[TreebankFile]
+    others: int
+    by_file: Mapping[Path, list[GoldSentence]]
+    contents: Contents
+    preparation: Preparation
+    options: TreebankOptions
 
-def _notice(*phrases: str) -> str:
-    return "; ".join(phrase for phrase in phrases if phrase)
+    def treebank(self, checksums: dict[str, str], *, dependencies: bool) -> Treebank:
+        """The treebank with its splits.
 
-
-def gold_sentence(node: Node, *, keep_all: bool = False, spelling: Spelling = MIKOLOV) -> GoldSentence | None:
-    """Preprocess a labelled tree for scoring, as the authors' `data_ptb.py` does.
-
-    Words whose tag is not in `WORD_TAGS` are removed; the others become lower case with `N` for every run of digits
-    ("1.5" becomes "N.N"), unless the spelling is another. Phrases without words are removed, and unary phrases are
-    collapsed in the unlabelled tree. Labels lose their function tags: NP-SBJ-1 and NP=2 become NP. Safe for trees of
-    any depth, because nothing recurses.
-
-    Args:
-        node: a tree in which each word is under its tag.
-        keep_all: keep every word unchanged, whatever its tag.
-        spelling: of the words that are not kept unchanged.
-
-    Returns:
-        The sentence, its constituents in the order of their ends; None if no word is left.
-    """
-    words: list[str] = []
-    constituents: list[tuple[str, int, int]] = []
-    # Open phrases: label, children not visited yet, first word, trees of the children visited.
-    begun: list[tuple[str, Iterator[Node | str], int, list[Tree]]] = [(node[0], iter(node[1]), 0, [])]
-    top = begun[0][3]
-    while begun:
-        label, children, start, made = begun[-1]
-        child = next(children, None)
-        if isinstance(child, tuple):
-            begun.append((child[0], iter(child[1]), len(words), []))
-        elif child is not None:
-            if keep_all or label in WORD_TAGS:
-                made.append(len(words))
-                words.append(child if keep_all else spelling.of_tree(child))
+        Raises:
+            UserError: it has no words.
+        """
+        sentences = list(chain.from_iterable(self.by_file.values()))
+        if not sentences:
+            raise UserError(
+                f"{self.place}: no word is left by the tag set {self.preparation.tag_set.name}; its tags are "
+                f"{named(Counter(self.contents.tags))}"
+            )
+        short = [sentence for sentence in sentences if len(sentence.words) <= SHORT]
+        if self.contents.is_sample:
+            name, splits = "NLTK's sample of the Penn Treebank", {"sample": sentences, "wsj10": short}
+            about = (
+                f"{self.place} is {name} ({len(self.files)} files, {len(sentences):,} sentences), not section 23: "
+                "figures on it are not those of the papers, and Mikolov's training text contains its sections 00-01"
+            )
+        elif self.contents.is_penn:
+            name, splits = "Penn Treebank, Wall Street Journal", {**self._sections(), "wsj10": short}
+            about = self._about_penn(len(short))
         else:
-            begun.pop()
-            if label and len(words) - start > 1:
-                constituents.append((_FUNCTION.sub("", label), start, len(words)))
-            if begun:
-                begun[-1][3].extend(_collapsed(made))
-    return GoldSentence(tuple(words), _collapsed(top)[0], tuple(constituents)) if words else None
+            name = f"treebank in {self.place}" + (f", {NOT_CONSTITUENTS}" if dependencies else "")
+            splits = {"all": sentences, "short": short, **self._splits_by_name()}
+            about = self._about_other(len(sentences), dependencies=dependencies)
+        is_penn = self.contents.is_sample or self.contents.is_penn
+        as_in_paper = is_penn and self.preparation.tag_set is PENN and not self.options.punctuation
+        left_out = self.preparation.notice(dependencies=dependencies, as_in_paper=as_in_paper)
+        tag_set = "" if as_in_paper else self._about_tag_set()
+        notice = "; ".join(phrase for phrase in (about, tag_set, left_out) if phrase)
+        return Treebank(name, splits, checksums, notice)
 
+    def _sections(self) -> _Splits:
+        """The splits of the Penn Treebank that are there as the papers have them."""
+        return {
+            split: [
+                sentence
+                for file in self.files
+                if file.number is not None and file.number // 100 in SPLITS[split]
+                for sentence in self.by_file[file.path]
+            ]
+            for split in self.contents.splits
+        }
 
-def _collapsed(trees: Sequence[Tree]) -> Sequence[Tree]:
-    """A node over several trees; one tree or none needs no node."""
-    return [tuple(trees)] if len(trees) > 1 else trees
+    def _splits_by_name(self) -> _Splits:
+        """The splits that names of files or folders tell."""
+        splits: _Splits = {}
+        for file in self.files:
+            names = [file.path.name, *reversed(file.path.relative_to(self.place).parts[:-1])]
+            found = next((match for name in names if (match := _SPLIT_NAME.search(name))), None)
+            if found and file.number is None and self.by_file[file.path]:
+                splits.setdefault(_SPLIT_OF[found[1].lower()], []).extend(self.by_file[file.path])
+        return splits
+
+    def _about_penn(self, short: int) -> str:
+        """One line about how the Penn Treebank in a folder differs from the papers'; empty if it does not."""
+        if phrases := self.contents.what_is_missing():
+            missing = [f"no split {split}" for split in SPLITS if split not in self.contents.splits]
+            effects = ", ".join([*missing, "wsj10 not the paper's"])
+            return f"{self.place} is not the whole Penn Treebank ({', '.join(phrases)}): {effects}"
+        if short != WSJ10_SENTENCES:
+            return f"{self.place} has {short:,} sentences in wsj10, where the paper has {WSJ10_SENTENCES:,}"
+        return ""
+
+    def _about_other(self, sentences: int, *, dependencies: bool) -> str:
+        files = len(self.files)
+        formats = " and ".join(sorted({file.format.name for file in self.files}))
+        what = f"{files} file{'s' * (files != 1)} of {formats}, {sentences:,} sentence{'s' * (sentences != 1)}"
+        if self.others:
+            what += f", and {self.others:,} file{'s' * (self.others != 1)} of something else, not read"
+        why = " by its tags and by the number of trees in its sections" if self.files[0].number is not None else ""
+        if dependencies:
+            return f"{self.place} has {NOT_CONSTITUENTS} ({what}): figures on it are not those of the papers"
+        return f"{self.place} is not the Penn Treebank{why} ({what}): figures on it are not those of the papers"
+
+    def _about_tag_set(self) -> str:
+        """A phrase about the tag set, and who chose it."""
+        chosen = self.preparation.tag_set
+        if self.options.tags is not None:
+            return f"tag set {chosen.name} ({chosen.about}), as asked"
+        if chosen is CHARACTERS:
+            return (
+                "its tags are of no set that is known here, so that punctuation is what consists of it (or name the "
+                "tag set with --tags)"
+            )
+        return f"tag set {chosen.name} ({chosen.about}), by its tags"

@@ -1,54 +1,127 @@
-"""Finds the files of the Wall Street Journal part of the Penn Treebank in a folder."""
+"""Finds the files of a treebank in a folder: those of the Penn Treebank by their names, others by their content."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.common.errors import UserError
 from app.common.text_files import read_bytes
+from app.parsing.treebank_formats import FORMATS, TreebankFormat, recognise
 
 # Two digits of the section, 00 to 24, and two of the file in it.
 _NAME = re.compile(r"wsj_((?:[01]\d|2[0-4])\d\d)\.mrg", re.ASCII | re.IGNORECASE)
+# Files of these names are of the treebank, and mistakes in them are errors; others are read if they are recognised.
+_SUFFIXES = frozenset((".mrg", ".ptb", ".fid", ".export", ".conllu", ".brackets", ".bracketed", ".trees"))
 
-LARGEST = 1 << 24  # a hundred times the largest of them
+LARGEST = 1 << 28  # TIGER has 50 MB, the largest of Universal Dependencies 200
+BEGINNING = 1 << 16  # bytes by which a file is recognised
 
 
-def find_files(folder: Path) -> dict[int, Path]:
-    """Find the treebank's files anywhere below a folder, wsj_0001.mrg or WSJ_0001.MRG, by number in ascending order.
+@dataclass(frozen=True, slots=True)
+class TreebankFile:
+    """A file of a treebank.
 
-    Other files are ignored, because the treebank's folders also contain tagged and raw text and other corpora.
+    Args:
+        path: of the file.
+        format: of its content.
+        number: of a file of the Penn Treebank, section and file: 2301; None for others.
+    """
+
+    path: Path
+    format: TreebankFormat
+    number: int | None = None
+
+
+def find_files(place: Path) -> tuple[list[TreebankFile], int]:
+    """Find the files of a treebank anywhere below a folder, or take one file.
+
+    Where there are files of the Penn Treebank by their names, wsj_0001.mrg or WSJ_0001.MRG, these are taken, in the
+    order of their numbers, and all others are ignored, because the treebank's folders also contain tagged and raw text
+    and other corpora. Elsewhere all files whose content is in one of the formats are taken, in the order of their
+    paths.
+
+    Returns:
+        The files, at least one, and how many others there are, which are ignored.
 
     Raises:
-        UserError: no such folder, none of the files in it, or two with the same number.
+        UserError: no such folder, no files of a treebank in it, a file that has the name of one and not the content, or
+            two files of the Penn Treebank with the same number.
     """
-    if not folder.is_dir():
+    if place.is_file():
+        return [TreebankFile(place, _format(place, needed=True), _number(place))], 0  # type: ignore[arg-type]
+    if not place.is_dir():
         raise UserError(
-            f"{folder}: {'is not a folder' if folder.exists() else 'no such folder'}; put the treebank's .mrg files "
-            "there (the Penn Treebank is LDC99T42; NLTK's corpus 'treebank' is a free sample), or name another folder"
+            f"{place}: no such folder or file; put the treebank there (the Penn Treebank is LDC99T42; NLTK's corpus "
+            "'treebank' is a free sample), or name another folder"
         )
-    found: dict[int, Path] = {}
-    others = 0
-    for path in sorted(folder.rglob("*")):
-        match = _NAME.fullmatch(path.name)
-        if not match:
-            others += path.suffix.lower() == ".mrg"
+    paths = sorted(path for path in place.rglob("*") if not _is_hidden(path, place))
+    if numbered := _by_number(paths):
+        return [TreebankFile(path, _penn_format(path), number) for number, path in sorted(numbered.items())], 0
+    found, others = [], 0
+    for path in paths:
+        if not path.is_file():
             continue
-        number = int(match[1])
-        if number in found:
-            raise UserError(f"{found[number]} and {path} are both file {number:04d} of the treebank; keep one of them")
-        found[number] = path
+        form = _format(path, needed=path.suffix.lower() in _SUFFIXES)
+        if form is None:
+            others += 1
+        else:
+            found.append(TreebankFile(path, form))
     if not found:
         raise UserError(
-            f"{folder}: has no file wsj_0001.mrg to wsj_2499.mrg"
-            + (f", only {others} .mrg with other names" if others else "")
+            f"{place}: has no file of a treebank ({_names()})"
+            + (f", only {others} others" if others else "")
             + "; is it the right folder?"
         )
-    return dict(sorted(found.items()))
+    return found, others
 
 
 def read_file(path: Path) -> bytes:
     """Read the content of a file.
 
     Raises:
-        UserError: it cannot be read, or is larger than any file of the treebank.
+        UserError: it cannot be read, or is larger than any file of a treebank.
     """
     return read_bytes(path, LARGEST)
+
+
+def _is_hidden(path: Path, place: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(place).parts)
+
+
+def _number(path: Path) -> int | None:
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else None
+
+
+def _by_number(paths: list[Path]) -> dict[int, Path]:
+    found: dict[int, Path] = {}
+    for path in paths:
+        number = _number(path)
+        if number in found:
+            raise UserError(f"{found[number]} and {path} are both file {number:04d} of the treebank; keep one of them")
+        if number is not None:
+            found[number] = path
+    return found
+
+
+def _penn_format(path: Path) -> TreebankFormat:
+    return recognise(_beginning(path)) or FORMATS[-1]  # whose reader says what is wrong with it
+
+
+def _format(path: Path, *, needed: bool) -> TreebankFormat | None:
+    form = recognise(_beginning(path))
+    if form is None and needed:
+        raise UserError(f"{path}: is not in a format of treebanks ({_names()}); is it the right file?")
+    return form
+
+
+def _beginning(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(BEGINNING).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+
+
+def _names() -> str:
+    return ", ".join(each.name for each in FORMATS)

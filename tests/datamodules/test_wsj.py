@@ -75,7 +75,7 @@ def test_what_was_not_read_is_not_given(folder):
 
 
 def test_no_treebank_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"no such folder; put the treebank's \.mrg files there"):
+    with pytest.raises(UserError, match="no such folder or file; put the treebank there"):
         WSJ(str(tmp_path / "none")).setup()
 
 
@@ -115,7 +115,19 @@ def test_the_command_line_can_make_it():
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LightningDataModule, "data")
     config = parser.parse_args(["--data=datamodules.wsj.WSJ", "--data.split=wsj10"])
-    assert vars(config.data.init_args) == {"data_dir": "data/treebank", "split": "wsj10"}
+    defaults = {"tags": None, "lower_case": None, "numbers": None, "punctuation": False}
+    assert vars(config.data.init_args) == {"data_dir": "data/treebank", "split": "wsj10", **defaults}
+    config = parser.parse_args(["--data=datamodules.wsj.WSJ", "--data.tags={punctuation: [PU]}"])
+    assert config.data.init_args.tags == {"punctuation": ["PU"]}
+
+
+def test_words_are_read_as_the_options_say(folder):
+    data = WSJ(str(folder), tags={"punctuation": ["DT"]}, lower_case=False, punctuation=False)
+    with pytest.warns(UserWarning, match=r"tag set own \(tags of your own\), as asked; 20 of"):
+        data.prepare()
+    assert data.sentences[0].words == ("dog", "barks", ".")
+    with pytest.raises(UserError, match="--tags is 'pen'; expected penn, ontonotes, ctb"):
+        WSJ(str(folder), tags="pen")
 
 
 @needs_data("treebank")

@@ -11,8 +11,8 @@ from app.grammar.pcfg import PCFG
 from app.grammar.reading import ENGLISH, read_pcfg
 from app.grammar.sampling import Node, leaves, sample
 from app.parsing.baselines import baseline_trees
+from app.parsing.gold import gold_sentence
 from app.parsing.scores import score
-from app.parsing.treebank import gold_sentence
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 import app.parsing.penn_treebank as penn
 import app.parsing.treebank as module
 from app.common.errors import UserError
+from app.parsing.gold import gold_sentence
 from app.parsing.penn_treebank import WORD_TAGS
-from app.parsing.treebank import gold_sentence, read_treebank
+from app.parsing.treebank import read_treebank
+from app.parsing.treebank_options import TreebankOptions
 from app.parsing.trees import GoldSentence
 
 SENTENCE = """
@@ -201,23 +203,25 @@ def test_a_file_of_the_treebank_s_name_is_not_the_treebank(tmp_path):
     assert {name: len(sentences) for name, sentences in treebank.splits.items()} == {"all": 3, "short": 2}
     assert treebank.default_split == "all"
     assert treebank.notice == (
-        f"{tmp_path} is not the Penn Treebank by its tags and by the number of trees in its sections (1 file, 3 "
-        "sentences): figures on it are not those of the papers"
+        f"{tmp_path} is not the Penn Treebank by its tags and by the number of trees in its sections (1 file of "
+        "bracketed trees, 3 sentences): figures on it are not those of the papers; tag set penn (the Penn Treebank), "
+        "by its tags"
     )
 
 
 def test_words_that_are_left_out_are_told_with_their_tags(tmp_path):
-    treebank = read_treebank(write(tmp_path, {"wsj_0001.mrg": GERMAN * 3}))
+    treebank = read_treebank(write(tmp_path, {"wsj_0001.mrg": GERMAN * 3}), options=TreebankOptions(tags="penn"))
     assert words(treebank.split()) == ["hund"] * 3  # of four words
     assert treebank.notice.endswith(
-        "; 12 of 15 words (80.0%) are left out, because the Penn Treebank does not have their tags: $. 3, ADV 3, "
-        "ART 3, VVFIN 3"
+        "; tag set penn (the Penn Treebank), as asked; 12 of 15 words (80.0%) are left out, because the Penn Treebank "
+        "does not have their tags: $. 3, ADV 3, ART 3, VVFIN 3"
     )
 
 
 def test_only_some_tags_are_named(tmp_path):
     signs = "".join(f"(T{number} a)" for number in range(20))
-    notice = read_treebank(write(tmp_path, {"wsj_0001.mrg": f"(S (NN a) {signs})"})).notice
+    bank = write(tmp_path, {"wsj_0001.mrg": f"(S (NN a) {signs})"})
+    notice = read_treebank(bank, options=TreebankOptions(tags="penn")).notice
     assert "20 of 21 words (95.2%)" in notice
     assert notice.endswith("T14 1, T15 1 and 12 tags more")
 
@@ -311,13 +315,16 @@ def refusal(folder: Path) -> str:
 
 
 def test_folders_without_a_treebank_are_refused(tmp_path):
-    assert "no such folder; put the treebank's .mrg files there" in refusal(tmp_path / "none")
-    (tmp_path / "file").touch()
-    assert "file: is not a folder" in refusal(tmp_path / "file")
-    (tmp_path / "wsj_0001.txt").touch()
-    assert refusal(tmp_path) == f"{tmp_path}: has no file wsj_0001.mrg to wsj_2499.mrg; is it the right folder?"
-    write(tmp_path, {"ck01.mrg": "(NN a)", "wsj_2500.mrg": "(NN a)"})
-    assert "wsj_2499.mrg, only 2 .mrg with other names" in refusal(tmp_path)
+    formats = "the NEGRA export format, CoNLL-U, bracketed trees"
+    assert "none: no such folder or file; put the treebank there" in refusal(tmp_path / "none")
+    assert refusal(tmp_path) == f"{tmp_path}: has no file of a treebank ({formats}); is it the right folder?"
+    write(tmp_path, {"file": "text", ".hidden.mrg": "(NN a)"})
+    assert refusal(tmp_path / "file") == (
+        f"{tmp_path / 'file'}: is not in a format of treebanks ({formats}); is it the right file?"
+    )
+    assert refusal(tmp_path).endswith("bracketed trees), only 1 others; is it the right folder?")
+    write(tmp_path, {"ck01.mrg": "text"})
+    assert "ck01.mrg: is not in a format of treebanks" in refusal(tmp_path)
 
 
 def test_two_files_of_one_number_are_refused(tmp_path):
@@ -339,7 +346,11 @@ def test_a_file_that_is_a_folder_is_named(tmp_path):
 
 def test_a_treebank_without_any_of_the_tags_is_refused(tmp_path):
     write(tmp_path, {"wsj_0001.mrg": FRENCH})
-    assert "no word has a tag of the Penn Treebank, such as NN; the tags are DET, NC, PONCT, V" in refusal(tmp_path)
+    with pytest.raises(UserError) as caught:
+        read_treebank(tmp_path, options=TreebankOptions(tags="penn"))
+    assert str(caught.value) == (
+        f"{tmp_path}: no word is left by the tag set penn; its tags are DET 1, NC 1, PONCT 1, V 1"
+    )
 
 
 @needs_data("treebank")
