@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from app.commands.paired_trees import read_file
 from app.commands.progress import progress
 from app.commands.score import check_same
 from app.common.arguments import Parser
@@ -19,7 +20,7 @@ from app.common.files import write_atomically
 from app.parsing.agreement import agreed_tree, self_f1
 from app.parsing.scores import SHORT, score
 from app.parsing.table import percent
-from app.parsing.tree_files import read_trees, write_trees
+from app.parsing.tree_files import write_trees
 from app.parsing.trees import GoldSentence, Tree
 from app.runs.output_directory import check_output, claim_output
 
@@ -65,7 +66,8 @@ def main(argv: Sequence[str]) -> None:
         "predictions",
         nargs="+",
         type=Path,
-        help="two or more: directories that parse wrote, one for each seed, or files of trees over the same sentences",
+        help="two or more: directories that parse wrote, one for each seed, or files of trees over the same sentences, "
+        "in any format that parse --score reads",
     )
     parser.add_argument("--gold", type=Path, help="file of gold trees; gold.txt of the first directory by default")
     parser.add_argument(
@@ -76,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
     gold_path = arguments.gold or arguments.predictions[0] / GOLD
     if arguments.gold is None and not arguments.predictions[0].is_dir():
         raise UserError("--gold is missing: the file of gold trees")
-    gold = read_trees(gold_path)
+    gold = _sentences(gold_path)
     read = {path: _checked(path, gold, gold_path) for paths in predictions.values() for path in paths}
     groups = list(_groups(predictions, read, gold))
     files = [SCORES, *(_file(group.name) for group in groups)]
@@ -109,9 +111,19 @@ def _predictions(paths: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _checked(path: Path, gold: Sequence[GoldSentence], gold_path: Path) -> list[Tree]:
-    sentences = read_trees(path)
+    sentences = _sentences(path, gold)
     check_same(sentences, gold, path, gold_path)
     return [sentence.tree for sentence in sentences]
+
+
+def _sentences(path: Path, gold: Sequence[GoldSentence] = ()) -> list[GoldSentence]:
+    """The sentences of a file of any format; those without words take the gold sentences' words, if they fit."""
+    trees = read_file(path, None).trees
+    found = []
+    for number, tree in enumerate(trees):
+        own = gold[number].words if number < len(gold) and len(gold[number].words) == tree.length else None
+        found.append(tree.sentence(tree.words or own or tuple(map(str, range(tree.length)))))
+    return found
 
 
 def _groups(

@@ -33,6 +33,7 @@ def parsed(tmp_path: Path) -> Path:
         for name, lines in (files | {"gold": GOLD}).items():
             (tmp_path / seed / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
     (tmp_path / "other.txt").write_text("(a dog)\n(b c)\nyes\n")
+    (tmp_path / "steps").write_text("0 0 1\n0 0 0 1 1\n0\n")
     (tmp_path / "empty").mkdir()
     return tmp_path
 
@@ -83,6 +84,15 @@ def test_files_of_anybodys_trees(parsed: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (parsed / "out/everything.txt").exists()
 
 
+def test_files_of_other_formats(parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (parsed / "a.jsonl").write_text(
+        '{"tree": [["the", "cat"], ["sees", ["a", "dog"]]]}\n{"tree": ["the", ["old", "dog"]]}\n{"tree": "yes"}\n'
+    )
+    (parsed / "b").write_text("0 0 1 0 0 0 1 1 1\n0 0 0 1 1\n0\n")
+    assert main("agree", "a.jsonl", "b", "--gold", "seed_0/gold.txt", monkeypatch=monkeypatch, cwd=parsed) == 0
+    assert (parsed / "agreement/everything.txt").read_text().splitlines() == GOLD
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -92,6 +102,7 @@ def test_files_of_anybodys_trees(parsed: Path, monkeypatch: pytest.MonkeyPatch) 
         (("seed_0/layer_1.shen2018.txt", "seed_0"), "--gold is missing"),
         (("seed_0", "none.txt"), "none.txt: cannot be read"),
         (("seed_0", "other.txt"), "other.txt, line 1: not the sentence in line 1"),
+        (("seed_0", "steps"), "steps, line 1: not the sentence in line 1"),
     ],
 )
 def test_mistakes_are_one_line(
