@@ -30,6 +30,7 @@ OTHERS = {
         "--match",
         "--in_common",
         "--words_only",
+        "--tags",
         "--samples",
     ),
     "syntax": ("--compare",),

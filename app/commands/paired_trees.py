@@ -1,5 +1,6 @@
 """Trees of two files side by side: which sentence of one is which of the other, and what to say where they differ."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -8,11 +9,11 @@ from pathlib import Path
 from app.common.errors import UserError
 from app.parsing.matching import ORDER, Matched, difference, match_words
 from app.parsing.sentence_tables import CONSTITUENTS, read_constituents
+from app.parsing.tag_sets import TagSet, recognised_tag_set
 from app.parsing.tree_formats import AnyTree, read_any
 from app.parsing.trees import GoldSentence
 
 GOLD = "gold.txt"  # as parse writes it, with the labels in a table beside it
-NO_WORDS = frozenset(("-LRB-", "-RRB-", "PU", "PUNCT"))  # tags with letters of what is no word
 SHOWN = 5  # words of a sentence in messages
 
 
@@ -24,15 +25,29 @@ class TreeFile:
         path: its path.
         form: the name of its format.
         trees: at least one.
+        tag_set: of the tags of their words, where they have any; says what is punctuation.
     """
 
     path: Path
     form: str
     trees: list[AnyTree]
+    tag_set: TagSet
 
     def where(self, number: int) -> str:
         """The place of a tree, by its number from 0."""
         return f"{self.path}, line {self.trees[number].line}"
+
+    def no_words(self, tree: AnyTree) -> list[bool]:
+        """Of every word of a tree of the file whether its tag says that it is none."""
+        if not tree.tags:
+            return [False] * tree.length
+        words = tree.words or ("",) * tree.length
+        kinds = [self.tag_set.kind(tag, word) for tag, word in zip(tree.tags, words, strict=True)]
+        return [kind != "word" and not (kind == "other" and self.tag_set.keeps_others) for kind in kinds]
+
+    def only_words(self, tree: AnyTree) -> tuple[str, ...]:
+        """The words of a tree of the file without punctuation."""
+        return tuple(word for word, out in zip(tree.words or (), self.no_words(tree), strict=True) if not out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +97,13 @@ class Pairs:
         ]
 
 
-def read_file(path: Path, form: str | None) -> TreeFile:
+def read_file(path: Path, form: str | None, tags: TagSet | None = None) -> TreeFile:
     """Read a file of trees; labels of a gold.txt of ours are taken from the table beside it.
+
+    Args:
+        path: the file.
+        form: the name of its format; None to choose by content.
+        tags: the tag set of its words; None to choose by content.
 
     Raises:
         UserError: as `read_any`, or the table is of other sentences.
@@ -93,7 +113,8 @@ def read_file(path: Path, form: str | None) -> TreeFile:
     if path.name == GOLD and name == "unlabelled" and table.exists():
         labels = read_constituents(table, [tree.length for tree in trees])
         trees = [replace(tree, phrases=tuple(phrases)) for tree, phrases in zip(trees, labels, strict=True)]
-    return TreeFile(path, name, trees)
+    counts = Counter(tag for tree in trees for tag in tree.tags)
+    return TreeFile(path, name, trees, tags or recognised_tag_set(counts))
 
 
 def pair(predicted: TreeFile, gold: TreeFile, how: Pairing) -> Pairs:
@@ -116,7 +137,7 @@ def pair(predicted: TreeFile, gold: TreeFile, how: Pairing) -> Pairs:
         if any(tree.tags for tree in theirs):
             notes.append(f"{gold.path}: every word counts, punctuation too; --words_only leaves it out")
         return Pairs(numbers, ours, theirs, (ours, theirs), notes)
-    return _words_only(numbers, ours, theirs, notes, gold.path)
+    return _words_only(numbers, ours, theirs, notes, gold)
 
 
 def _by_order(predicted: TreeFile, gold: TreeFile, how: Pairing) -> tuple[list[tuple[int, int]], list[str]]:
@@ -126,7 +147,7 @@ def _by_order(predicted: TreeFile, gold: TreeFile, how: Pairing) -> tuple[list[t
             "matched by their order need one for each sentence"
         )
     for number, (ours, theirs) in enumerate(zip(predicted.trees, gold.trees, strict=True)):
-        lengths = {theirs.length, *([sum(not out for out in _no_words(theirs))] if how.words_only else [])}
+        lengths = {theirs.length, *([sum(not out for out in gold.no_words(theirs))] if how.words_only else [])}
         if ours.length not in lengths:
             hint = "; are the ends last words? --score_format inclusive_spans" * (predicted.form == "spans")
             raise UserError(
@@ -158,7 +179,7 @@ def _by_words(predicted: TreeFile, gold: TreeFile, how: Pairing) -> tuple[list[t
 
 def _also_without_signs(matched: Matched, ours: Sequence[tuple[str, ...]], gold: TreeFile, how: Pairing) -> Matched:
     """Match what is left with the gold sentences as they are without punctuation."""
-    left = [_words(gold.trees[number]) for number in matched.only_second]
+    left = [gold.only_words(gold.trees[number]) for number in matched.only_second]
     more = match_words([ours[number] for number in matched.only_first], left, how.match)
     pairs = [(matched.only_first[one], matched.only_second[other]) for one, other in more.pairs]
     return Matched(
@@ -184,16 +205,17 @@ def _mismatch(predicted: TreeFile, gold: TreeFile, matched: Matched, how: Pairin
     if near is None:
         near = max(missing, key=lambda number: len({*ours}.intersection(gold.trees[number].words or ())))
     theirs = gold.trees[near].words or ()
-    advice = _options(ours, gold.trees[near], how) or advice
+    advice = _options(ours, gold, near, how) or advice
     return (
         f"{predicted.where(extra[0])}: not the sentence in line {gold.trees[near].line} of {gold.path}, nor another: "
         f"{difference(ours, theirs)}{advice}"
     )
 
 
-def _options(ours: tuple[str, ...], gold: AnyTree, how: Pairing) -> str:
+def _options(ours: tuple[str, ...], gold: TreeFile, number: int, how: Pairing) -> str:
     """Advice on the options with which a sentence would be that of a gold tree; empty if there are none."""
-    words = {"": gold.words or (), " --words_only (leaves out punctuation)": _words(gold)}
+    tree = gold.trees[number]
+    words = {"": tree.words or (), " --words_only (leaves out punctuation)": gold.only_words(tree)}
     matches = {"": how.match, " --match lower (upper case and numbers do not matter)": "lower"}
     for match, way in matches.items():
         for leave_out, theirs in words.items():
@@ -203,16 +225,16 @@ def _options(ours: tuple[str, ...], gold: AnyTree, how: Pairing) -> str:
 
 
 def _words_only(
-    numbers: Sequence[int], ours: Sequence[AnyTree], theirs: Sequence[AnyTree], notes: list[str], path: Path
+    numbers: Sequence[int], ours: Sequence[AnyTree], theirs: Sequence[AnyTree], notes: list[str], file: TreeFile
 ) -> Pairs:
     if not any(tree.tags for tree in theirs):
-        raise UserError(f"{path}: has no tags, so that --words_only cannot know what is punctuation; leave it out")
+        raise UserError(f"{file.path}: has no tags, so that --words_only cannot know what is punctuation; leave it out")
     kept: list[int] = []
     pruned: tuple[list[AnyTree], list[AnyTree]] = ([], [])
     whole: tuple[list[AnyTree], list[AnyTree]] = ([], [])
     words = out = 0
     for number, mine, right in zip(numbers, ours, theirs, strict=True):
-        left_out = _no_words(right)
+        left_out = file.no_words(right)
         words, out = words + len(left_out), out + sum(left_out)
         gold = right.without(left_out)
         if gold is None:
@@ -224,22 +246,12 @@ def _words_only(
             for trees, one in zip(lists, each, strict=True):
                 trees.append(one)
         kept.append(number)
-    notes.append(f"{path}: {out:,} of {words:,} words are punctuation by their tags, and left out")
+    notes.append(
+        f"{file.path}: {out:,} of {words:,} words are punctuation by their tags ({file.tag_set.about}), and left out"
+    )
     if len(kept) < len(numbers):
-        notes.append(f"{path}: {len(numbers) - len(kept):,} sentences have no other words, and are left out")
+        notes.append(f"{file.path}: {len(numbers) - len(kept):,} sentences have no other words, and are left out")
     return Pairs(kept, *pruned, whole, notes)
-
-
-def _no_words(tree: AnyTree) -> list[bool]:
-    """Of every word whether its tag says that it is none: a tag without letters, or one of `NO_WORDS`."""
-    if not tree.tags:
-        return [False] * tree.length
-    return [tag in NO_WORDS or not any(map(str.isalpha, tag)) for tag in tree.tags]
-
-
-def _words(tree: AnyTree) -> tuple[str, ...]:
-    """Its words without punctuation."""
-    return tuple(word for word, out in zip(tree.words or (), _no_words(tree), strict=True) if not out)
 
 
 def _count(numbers: Sequence[int], file: TreeFile) -> str:

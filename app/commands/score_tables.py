@@ -11,9 +11,10 @@ from app.commands.paired_trees import Pairs
 from app.parsing.bootstrap import PairedDifference
 from app.parsing.breakdown import by_label, by_length, by_sentence_length
 from app.parsing.evalb import Evalb, evalb
+from app.parsing.gold import category
 from app.parsing.scores import SHORT, score, sentence_f1
 from app.parsing.table import number, parse_row, percent, to_csv
-from app.parsing.tree_formats.any_tree import AnyTree, cut
+from app.parsing.tree_formats.any_tree import AnyTree
 from app.parsing.trees import GoldSentence, Tree
 
 # The measures, and the convention of each.
@@ -150,7 +151,7 @@ def _line(named: Mapping[str, Pairs], at: int) -> int:
 def _evalb_rows(pairs: Pairs) -> dict[str, bool]:
     """Which numbers of evalb's make sense: with labels only where some are the same."""
     rows = {"evalb (brackets alone)": False}
-    labels = [{cut(label) for tree in trees for label, _, _ in tree.phrases} for trees in pairs.whole]
+    labels = [{category(label) for tree in trees for label, _, _ in tree.phrases} for trees in pairs.whole]
     if labels[0] & labels[1] and all(tree.tags for trees in pairs.whole for tree in trees):
         rows["evalb (labels too)"] = True
     return rows

@@ -81,7 +81,7 @@ def test_labels_are_no_words(files, capsys):
     main(["--score", str(predicted), str(gold), "--words_only"])
     measures, labels, lengths, sentences = capsys.readouterr().out.split("\n\n")
     assert f"{gold}: 4 trees, labelled" in measures
-    assert f"{gold}: 0 of 22 words are punctuation by their tags, and left out" in measures
+    assert f"{gold}: 0 of 22 words are punctuation by their tags (no tag set), and left out" in measures
     # evalb counts the brackets over single words, of the labelled file.
     assert [line for line in measures.splitlines()[3:] if "evalb" not in line] == [
         line for line in plain[0].splitlines()[2:] if "evalb" not in line
@@ -187,9 +187,20 @@ def test_punctuation_is_left_out_by_the_tags_of_the_gold_trees(files, text, form
     main(["--score", *map(str, files), "--words_only", "--match", "lower", "--output", str(output)])
     said = capsys.readouterr().out
     assert f"{predicted}: 2 trees, {form}" in said
-    assert f"{gold}: 2 of 9 words are punctuation by their tags, and left out" in said
+    assert f"{gold}: 2 of 9 words are punctuation by their tags (the Penn Treebank), and left out" in said
     assert f"{gold}: 1 empty elements (-NONE-) are no words" in said
     assert [row["words"] for row in rows(output / "sentences.csv")] == ["5", "2"]
+
+
+def test_the_tag_set_may_be_chosen(files, capsys):
+    predicted, gold = files
+    gold.write_text("(S (NP (DT the) (SYM *)) (VP (VB sat)))\n")
+    predicted.write_text("((the *) sat)\n")
+    predicted.with_name("own.yaml").write_text("punctuation: [SYM]\n")
+    own = str(predicted.with_name("own.yaml"))
+    for tags, left_out in (("penn", 0), (own, 1)):
+        main(["--score", *map(str, files), "--words_only", "--tags", tags])
+        assert f"{gold}: {left_out} of 3 words are punctuation by their tags" in capsys.readouterr().out
 
 
 def test_two_predictions(files, capsys):
@@ -232,6 +243,8 @@ def test_labels_beside_a_gold_file_of_ours(files, capsys):
         (["--score", "p.txt", "p.txt", "--compare", "r.txt", "--samples", "9"], "--samples is 9; an interval of 95 %"),
         (["--score", "p.txt", "p.txt", "--compare", "p.txt"], "--score and --compare both name p.txt"),
         (["--score", "p.txt", "p.txt", "--compare", "q.txt"], "q.txt, line 1: not the sentence in line 1 of p.txt"),
+        (["--score", "p.txt", "p.txt", "--tags", "penn"], "--tags is for --words_only"),
+        (["--score", "p.txt", "p.txt", "--tags", "x", "--words_only"], "--tags is 'x'; expected penn, ontonotes"),
         (["--score", "p.txt", "p.txt", "--seed", "-1"], "--seed is -1; it must be 0 or more"),
         (["--score", "p.txt", "p.txt", "--score_format", "spans"], "p.txt, line 1: not JSON"),
         (

@@ -1,6 +1,5 @@
 """A tree as any program writes it, and how one is made from spans, nested lists and labelled nodes."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -8,10 +7,11 @@ from typing import Any
 
 from app.common.errors import UserError
 from app.parsing.brackets import Span, brackets
+from app.parsing.gold import category
+from app.parsing.tag_sets import NONE
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Node, Token, Tree, from_tokens
 
 Phrase = tuple[str, int, int]  # label, first word, word after the last
-EMPTY = "-NONE-"  # tag of the Penn Treebank's empty elements, which are no words
 ESCAPES = {"-LRB-": "(", "-RRB-": ")"}  # brackets in words, as the Penn Treebank spells them
 
 
@@ -38,12 +38,12 @@ class AnyTree:
     empty: int = 0
 
     def sentence(self, words: Sequence[str]) -> GoldSentence:
-        """The same for scoring, with the labels up to "-" or "=".
+        """The same for scoring, with the labels without function tags.
 
         Args:
             words: to take for the tree's own.
         """
-        labels = ((cut(label), start, end) for label, start, end in self.phrases if end - start > 1)
+        labels = ((category(label), start, end) for label, start, end in self.phrases if end - start > 1)
         return GoldSentence(tuple(words), self.tree, tuple(labels))
 
     def without(self, left_out: Sequence[bool]) -> "AnyTree | None":
@@ -70,11 +70,6 @@ class AnyTree:
 
 def _kept(values: Sequence[str], kept: Sequence[bool]) -> Iterator[str]:
     return (value for value, keep in zip(values, kept, strict=True) if keep)
-
-
-def cut(label: str) -> str:
-    """A label without function tags: NP-SBJ-1 and NP=2 are NP; -LRB- stays."""
-    return re.split("[-=]", label)[0] or label
 
 
 def tree_of_spans(words: int, spans: Iterable[Span]) -> Tree:
@@ -163,7 +158,7 @@ def of_node(node: Node, line: int) -> AnyTree | None:
             begun.append((child[0], iter(child[1]), len(words)))
         elif child is not None:  # a word, the only child of its tag
             begun.pop()
-            if label == EMPTY:
+            if label == NONE:
                 empty += 1
             else:
                 words.append(unescape(child))
