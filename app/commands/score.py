@@ -91,7 +91,7 @@ def _given(argv: Sequence[str]) -> Given:
     parser.add_argument("--words_only", action="store_true", help="leave out what the gold trees tag as punctuation")
     parser.add_argument(
         "--tags",
-        help=f"tag set by which --words_only does: {', '.join(NAMES)}, or a YAML file with lists punctuation and empty; "
+        help=f"tag set by which --words_only does: {', '.join(NAMES)}, or a YAML file with lists punctuation, empty; "
         "by content if left out",
     )
     parser.add_argument("--samples", type=int, default=SAMPLES, help=f"of the bootstrap; {SAMPLES:,} by default")
