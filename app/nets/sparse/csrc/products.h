@@ -104,6 +104,30 @@ template <class S> struct Panels {
     }
 };
 
+// Four numbers of which each can be had in all lanes of a vector. They are loaded at once: a product is bound by loads.
+#if defined(__AVX512F__)
+template <class S> struct Four;
+template <> struct Four<float> {
+    __m512 four;
+    Four() {}
+    explicit Four(const float* from) : four(_mm512_broadcast_f32x4(_mm_loadu_ps(from))) {}
+    template <int I> Vector<float> all() const { return (Vector<float>)_mm512_permute_ps(four, I * 0x55); }
+};
+template <> struct Four<double> {
+    __m512d four;
+    Four() {}
+    explicit Four(const double* from) : four(_mm512_broadcast_f64x4(_mm256_loadu_pd(from))) {}
+    template <int I> Vector<double> all() const { return (Vector<double>)_mm512_permutex_pd(four, I * 0x55); }
+};
+#else
+template <class S> struct Four {
+    const S* from;
+    Four() {}
+    explicit Four(const S* from) : from(from) {}
+    template <int I> Vector<S> all() const { return from[I] - Vector<S>{}; }
+};
+#endif
+
 // What is in the result before: nothing, which means the bias, or something to add to.
 enum class Start { BIAS, SUM };
 
@@ -135,9 +159,7 @@ inline __attribute__((always_inline)) void add_block(const Pattern& w, const S* 
         for (int v = 0; v < V; v++) sums[r][v] = adds ? load(out.at(row + r, v)) : all(first);
         if constexpr (T > 0) rests[r] = adds ? *reinterpret_cast<Rest*>(out.rest(row + r)) : first - Rest{};
     }
-    auto add = [&](int r, long at) __attribute__((always_inline)) {
-        const Vector<S> value = all(values[at]);
-        const long column = places[at];
+    auto add = [&](int r, const Vector<S> value, long column) __attribute__((always_inline)) {
 #pragma GCC unroll 8
         for (int v = 0; v < V; v++) sums[r][v] = fma(value, load(in.at(column, v)), sums[r][v]);
         if constexpr (T > 0) {
@@ -146,13 +168,34 @@ inline __attribute__((always_inline)) void add_block(const Pattern& w, const S* 
             rests[r] += same * *reinterpret_cast<const Rest*>(in.rest(column));
         }
     };
-    for (long i = 0; i < common; i++)
+    auto add_one = [&](int r, long at) __attribute__((always_inline)) { add(r, all(values[at]), places[at]); };
+    // Four survivors of each of some rows, whose values are loaded at once.
+    auto add_four = [&](auto count, int first, long i) __attribute__((always_inline)) {
+        Four<S> four[count()];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; r++) add(r, begins[r] + i);
+        for (int r = 0; r < count(); r++) four[r] = Four<S>(values + begins[first + r] + i);
+#pragma GCC unroll 8
+        for (int r = 0; r < count(); r++) add(first + r, four[r].template all<0>(), places[begins[first + r] + i]);
+#pragma GCC unroll 8
+        for (int r = 0; r < count(); r++) add(first + r, four[r].template all<1>(), places[begins[first + r] + i + 1]);
+#pragma GCC unroll 8
+        for (int r = 0; r < count(); r++) add(first + r, four[r].template all<2>(), places[begins[first + r] + i + 2]);
+#pragma GCC unroll 8
+        for (int r = 0; r < count(); r++) add(first + r, four[r].template all<3>(), places[begins[first + r] + i + 3]);
+    };
+    long i = 0;
+    for (; i + 4 <= common; i += 4) add_four(Count<R>(), 0, i);
+    for (; i < common; i++)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; r++) add_one(r, begins[r] + i);
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
-        if (R > 1)
-            for (long at = begins[r] + common; at < begins[r + 1]; at++) add(r, at);
+        if (R > 1) {
+            const long end = begins[r + 1] - begins[r];
+            long more = common;
+            for (; more + 4 <= end; more += 4) add_four(Count<1>(), r, more);
+            for (; more < end; more++) add_one(r, begins[r] + more);
+        }
 #pragma GCC unroll 8
         for (int v = 0; v < V; v++) store(out.at(row + r, v), sums[r][v]);
         if constexpr (T > 0) *reinterpret_cast<Rest*>(out.rest(row + r)) = rests[r];
