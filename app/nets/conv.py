@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from app.common.errors import UserError
 from app.nets.glorot import reset_to_glorot
+from app.nets.pooling import max_pool_of_two
 
 HIDDEN, CLASSES = 256, 10
 
@@ -64,7 +65,7 @@ class Conv(nn.Module):
         for number, conv in enumerate(self.convs):
             hidden = torch.relu(conv(hidden))
             if number % 2:
-                hidden = F.max_pool2d(hidden, 2)
+                hidden = max_pool_of_two(hidden)
         hidden = hidden.flatten(1)
         for layer in (self.fc1, self.fc2):
             hidden = F.dropout(torch.relu(layer(hidden)), self.dropout, self.training)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from app.common.errors import UserError
 from app.nets.glorot import reset_to_glorot
+from app.nets.pooling import max_pool_of_two
 
 WIDTHS, CLASSES = (64, 128, 256, 512, 512), 10
 # Convolutions of each stage, by depth; the depth counts the three fully connected layers of the original too.
@@ -65,6 +66,6 @@ class VGG(nn.Module):
         for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             hidden = torch.relu(norm(conv(hidden)))
             if number in self._last:
-                hidden = F.max_pool2d(hidden, 2)
+                hidden = max_pool_of_two(hidden)
         logits: Tensor = self.output(F.adaptive_avg_pool2d(hidden, 1).flatten(1))
         return logits

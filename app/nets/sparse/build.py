@@ -22,6 +22,7 @@ STRIDED = torch.strided
 # Private to torch. In a release without them, transforms raise their own error, and what watches functions does not see
 # those of the compiled code.
 _transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
+_tracing: Callable[[], bool] = getattr(torch._C, "_is_tracing", lambda: False)
 _modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 0)
 
 
@@ -35,7 +36,7 @@ def undisturbed() -> bool:
     """Whether nobody looks on: compilers, tracers, transforms and modes need PyTorch's operations, autocast others."""
     return not (
         torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        or _tracing()
         or _transforms_active()
         or _modes()
         or torch.is_autocast_enabled("cpu")

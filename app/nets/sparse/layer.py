@@ -14,12 +14,14 @@ class Gathered(NamedTuple):
 
     Args:
         version: as PyTorch counts.
+        address: of its memory.
         weight: the same memory; as long as it is held, no other weight has its address.
         values: (count,), in the order of the pattern.
         rowwise: (count,), row by row.
     """
 
     version: int
+    address: int
     weight: Tensor
     values: Tensor
     rowwise: Tensor
@@ -61,7 +63,7 @@ class SparseLayer(nn.Module):
         found = self._gathered
         if (
             found is not None
-            and found.weight.data_ptr() == weight.data_ptr()
+            and found.address == weight.data_ptr()
             and found.version == weight._version
             and weight.grad is None
         ):
@@ -73,7 +75,7 @@ class SparseLayer(nn.Module):
         # nothing is counted.
         lasting = not self.training and weight.grad is None and not weight.is_inference()
         version = weight._version if lasting else 0
-        found = Gathered(version, weight.detach(), values, values[self.pattern.rowwise])
+        found = Gathered(version, weight.data_ptr(), weight.detach(), values, values[self.pattern.rowwise])
         self._gathered = found if lasting else None
         return found
 

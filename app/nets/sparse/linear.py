@@ -67,7 +67,8 @@ def linear(pattern: SparsePattern, values: Tensor, rowwise: Tensor | None, x: Te
 
 
 def _threads(pattern: SparsePattern, batch: int) -> int:
-    return max(1, min(torch.get_num_threads(), pattern.count * batch // WORTH_A_THREAD))
+    most = pattern.count * batch // WORTH_A_THREAD
+    return 1 if most < 2 else min(torch.get_num_threads(), most)
 
 
 class _Linear(torch.autograd.Function):
