@@ -42,6 +42,9 @@ class MetricsRecorder(Callback):
         self.names = names
         self._seconds = 0.0
         self._since = 0.0
+        self._validating = 0.0  # seconds of all validations
+        self._validating_since = 0.0
+        self._first: int | None = None  # iterations before this training
         self._rows = 0
         self.iteration = -1
         self._began = False  # whether the row of iteration 0 is recorded already
@@ -50,6 +53,11 @@ class MetricsRecorder(Callback):
     def seconds(self) -> float:
         """Time spent in this training by all processes that worked on it."""
         return self._seconds + (time.monotonic() - self._since if self._since else 0.0)
+
+    def iterations_per_second(self, iterations: int) -> float:
+        """The speed of this training until it had so many iterations, its validations aside; nan before the first."""
+        seconds, done = self.seconds - self._validating, iterations - (self._first or 0)
+        return done / seconds if done > 0 and seconds > 0 else math.nan
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -64,6 +72,8 @@ class MetricsRecorder(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._first is None:
+            self._first = trainer.global_step
         if not self._began:
             self._cut(trainer, self._rows if trainer.global_step else 0)
         self._began = False
@@ -74,7 +84,12 @@ class MetricsRecorder(Callback):
             self.sink.cut(rows)
 
     @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validating_since = time.monotonic()
+
+    @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validating += time.monotonic() - self._validating_since
         if trainer.state.fn != "fit" or (trainer.sanity_checking and not _is_whole(trainer)):
             return
         logged = trainer.callback_metrics
@@ -101,12 +116,20 @@ class MetricsRecorder(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "rows": self._rows, "iteration": self.iteration}
+        return {
+            "seconds": self.seconds,
+            "validation_seconds": self._validating,
+            "first": self._first,
+            "rows": self._rows,
+            "iteration": self.iteration,
+        }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds, self._rows = state_dict["seconds"], state_dict["rows"]
         self.iteration = state_dict.get("iteration", -1)
+        # Checkpoints of before count validations as training, and know no beginning but 0.
+        self._validating, self._first = state_dict.get("validation_seconds", 0.0), state_dict.get("first", 0)
 
 
 def _is_whole(trainer: Trainer) -> bool:

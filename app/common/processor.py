@@ -34,6 +34,13 @@ def flags() -> list[str]:
     return sorted(set((found.get("flags") or found.get("Features", "")).split()))
 
 
+def processor_name() -> str:
+    """The processor's name; with family and model where the system tells them, since a cloud's names are short."""
+    found = cpuinfo()
+    name = found.get("model name") or platform.processor() or platform.machine()
+    return ", ".join([name, *(f"{key} {found[key]}" for key in ("cpu family", "model", "CPU part") if key in found)])
+
+
 def instruction_set() -> str:
     """What arithmetic is computed with, in words.
 

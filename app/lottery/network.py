@@ -147,6 +147,7 @@ class NetworkTraining:
                 trained.kernels,
                 iterations=trained.iterations,
                 complete=trained.complete,
+                iterations_per_second=round(trained.iterations_per_second, 2),
                 **({LAST_RATES: rates.rates} if rates else {}),
             )
         result = of_first(lambda: read_result(files))  # and the network is on disk

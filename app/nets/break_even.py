@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from app.common.files import write_atomically
+from app.common.processor import instruction_set, processor_name
 from app.nets.compiled_library import cache
 from app.nets.on_lstm import ONLSTM
 from app.nets.sparse.build import library
@@ -46,22 +47,31 @@ def break_even(times_as_fast: Callable[[float], float]) -> float:
 def measured_limits() -> dict[str, float]:
     """The break-even density of each kind of layer on this machine, with torch's threads.
 
-    Measured once, in seconds, and kept in the user's cache directory; empty without compiled code, which has nothing to
-    win.
+    Measured once for a processor and a number of threads, in seconds, and kept in the user's cache directory, in a file
+    that names both; empty without compiled code, which has nothing to win.
     """
     compiled = library()
     if compiled is None:
         return {}
-    told = repr((compiled.digest, torch.__version__, torch.get_num_threads()))
-    path = cache() / f"sparse-limits-{hashlib.sha256(told.encode()).hexdigest()[:16]}.json"
+    about = {
+        "processor": processor_name(),
+        "instructions": instruction_set(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "library": compiled.digest,
+    }
+    name = hashlib.sha256(repr(about).encode()).hexdigest()[:16]
+    path = cache() / f"sparse-limits-{name}.json"
     try:
         found = json.loads(path.read_text())
-        return {kind: float(found[kind]) for kind in LAYERS}
+        if {key: found[key] for key in about} == about:
+            return {kind: float(found["densities"][kind]) for kind in LAYERS}
     except (OSError, ValueError, TypeError, KeyError):
-        with _generator_kept():
-            limits: dict[str, float] = {kind: break_even(_race(*make())) for kind, make in LAYERS.items()}
-        write_atomically(path, json.dumps(limits) + "\n")
-        return limits
+        pass
+    with _generator_kept():
+        limits: dict[str, float] = {kind: break_even(_race(*make())) for kind, make in LAYERS.items()}
+    write_atomically(path, json.dumps({**about, "densities": limits}, indent=2) + "\n")
+    return limits
 
 
 @contextmanager

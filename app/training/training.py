@@ -54,6 +54,7 @@ class Trained:
         final: metrics measured when it had ended.
         seconds: over all processes that worked on it.
         iterations: where it ended.
+        iterations_per_second: its speed, validations aside.
         complete: whether it had its full length; otherwise a callback or the clock has stopped it.
         kernels: what it was computed with.
         trainer: that it ended with.
@@ -64,6 +65,7 @@ class Trained:
     final: dict[str, float]
     seconds: float
     iterations: int
+    iterations_per_second: float
     complete: bool
     kernels: KernelRecord
     trainer: Trainer
@@ -187,6 +189,7 @@ class Training:
             final=measured,
             seconds=recorder.seconds,
             iterations=iterations,
+            iterations_per_second=recorder.iterations_per_second(iterations),
             complete=complete,
             kernels=record,
             trainer=trainer,

@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 import pytest
+import torch
 from helpers.tiny import Probe, TinyData, TinyModule, tiny_trainer, with_validation
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor
 
@@ -157,3 +158,37 @@ def test_seconds_add_up_over_processes(tmp_path: Any, monkeypatch: pytest.Monkey
     recorder = MetricsRecorder(Sink(), [])
     tiny_trainer([recorder, probes[0]], max_steps=5).fit(TinyModule(), TinyData(), ckpt_path=tmp_path / "3.ckpt")
     assert recorder.seconds == 6 + 4
+
+
+def test_validations_do_not_count_in_the_speed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("callbacks.metrics_recorder.time.monotonic", lambda: now[0])
+
+    class Clock(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            now[0] += 0.5
+
+        def on_validation_batch_start(self, *_: Any) -> None:
+            now[0] += 100
+
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            if trainer.global_step == 3:
+                trainer.save_checkpoint(tmp_path / "3.ckpt")
+
+    recorder = MetricsRecorder(Sink(), [])
+    assert math.isnan(recorder.iterations_per_second(0))
+    tiny_trainer([recorder, Clock()], **with_validation(2, max_steps=5)).fit(TinyModule(), TinyData())
+    assert recorder.iterations_per_second(5) == pytest.approx(2)
+    assert recorder.seconds > 100
+    recorder = MetricsRecorder(Sink(), [])
+    trainer = tiny_trainer([recorder, Clock()], **with_validation(2, max_steps=7))
+    trainer.fit(TinyModule(), TinyData(), ckpt_path=tmp_path / "3.ckpt")
+    assert recorder.iterations_per_second(7) == pytest.approx(2)
+    # A ticket that begins after other iterations, of another training.
+    weights = torch.load(tmp_path / "3.ckpt")
+    del weights["callbacks"][recorder.state_key]
+    torch.save(weights, tmp_path / "ticket.ckpt")
+    recorder = MetricsRecorder(Sink(), [])
+    trainer = tiny_trainer([recorder, Clock()], **with_validation(2, max_steps=7))
+    trainer.fit(TinyModule(), TinyData(), ckpt_path=tmp_path / "ticket.ckpt")
+    assert recorder.iterations_per_second(7) == pytest.approx(2)

@@ -42,7 +42,7 @@ def without_times(run: RunLayout) -> dict[str, Any]:
     for name, path in files_of(run).items():
         if path.name == "report.json":
             report = json.loads(path.read_text())
-            del report["result"]["seconds"], report["result"]["experiment"]
+            del report["result"]["seconds"], report["result"]["experiment"], report["iterations_per_second"]
             found[name] = repr(report)
         elif path.name == CHECKSUMS:  # those of checkpoints differ by the times in them
             found[name] = {key: value for key, value in read_checksums(path.parent).items() if ".ckpt" not in key}

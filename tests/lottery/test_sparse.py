@@ -9,6 +9,7 @@ import yaml
 from helpers.command import in_process
 from helpers.workers import TINY, bits, different
 
+from app.common import processor
 from app.lottery import sparse as option
 from app.nets import break_even
 from app.nets.sparse import build
@@ -129,5 +130,36 @@ def test_densities_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(break_even, "LAYERS", dict.fromkeys(LIMITS))
     assert break_even.measured_limits() == found
     (path,) = tmp_path.iterdir()
-    path.write_text('{"linear": 0.125, "conv": 0, "recurrent": 1}')
+    kept = json.loads(path.read_text())
+    assert (kept["processor"], kept["threads"]) == (processor.processor_name(), torch.get_num_threads())
+    path.write_text(json.dumps(kept | {"densities": {"linear": 0.125, "conv": 0, "recurrent": 1}}))
     assert break_even.measured_limits() == {"linear": 0.125, "conv": 0.0, "recurrent": 1.0}
+
+
+@needs_compiler
+def test_densities_are_measured_anew_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another processor, with other threads, and where a file is damaged or of another place."""
+    monkeypatch.setattr(break_even, "cache", lambda: tmp_path)
+    monkeypatch.setattr(break_even, "LAYERS", dict.fromkeys(LIMITS, lambda: ()))
+    raced: list[float] = []
+    monkeypatch.setattr(break_even, "_race", lambda: lambda density: raced.append(density) or 0.0)
+
+    def measured() -> bool:
+        before = len(raced)
+        assert break_even.measured_limits() == dict.fromkeys(LIMITS, 0.0)
+        return len(raced) > before
+
+    assert measured()
+    assert not measured()
+    monkeypatch.setattr(break_even, "processor_name", lambda: "another")
+    assert measured()
+    assert not measured()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    assert measured()
+    assert len(list(tmp_path.iterdir())) == 3
+    for path in tmp_path.iterdir():
+        path.write_text(path.read_text().replace("another", "a third"))
+    assert measured()
+    for path in tmp_path.iterdir():
+        path.write_text(path.read_text()[:-9])
+    assert measured()

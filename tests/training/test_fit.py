@@ -58,7 +58,7 @@ def bits(run: Path) -> dict[str, Any]:
     for name in ("last.ckpt", "best.ckpt"):
         found |= flat(torch.load(run / name, weights_only=True), name)
     # The clock, and where the run directory lies.
-    elsewhere = ("seconds", "_path", "dirpath", "best_k_models")
+    elsewhere = ("seconds", "validation_seconds", "_path", "dirpath", "best_k_models")
     return {name: value for name, value in found.items() if not any(part in name for part in elsewhere)}
 
 

@@ -118,7 +118,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Tensor):
         return str(value.dtype), tuple(value.shape), value.detach().numpy().tobytes()
     if isinstance(value, dict):
-        return {str(key): plain(each) for key, each in value.items() if key != "seconds"}
+        return {str(key): plain(each) for key, each in value.items() if key not in ("seconds", "validation_seconds")}
     return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
