@@ -32,7 +32,10 @@ ARROWS: dict[str, set[str]] = {
     "commands": {"lottery", "parsing", "plotting", "pruning", "runs", "syntax"},
     # How a treebank is read is an option of `parse`.
     "cli": {"commands", "datamodules", "lottery", "modules", "nets", "parsing", "runs", "training"},
-    "bench": {"callbacks", "cli", "datamodules", "lottery", "modules", "nets", "pruning", "runs", "training"},
+    "bench": {
+        *("callbacks", "cli", "datamodules", "lottery", "modules"),
+        *("nets", "plotting", "pruning", "runs", "training"),
+    },
     "__main__": {"authors", "bench", "cli", "commands", "report", "lottery"},
 }
 # The files of `common` that are about Lightning: its rank, and its private parts.

@@ -28,6 +28,7 @@ SECTIONS: tuple[BenchSection, ...] = (
     *(loop.SECTION, workers.SECTION, step.SECTION, images.SECTION, sparse.SECTION, gpu.SECTION),
 )
 MOST_THREADS = 1024
+PICTURES = (".svg", ".png", ".pdf")
 NARROWEST = 100  # columns of output that goes to a file; wide enough for every table
 
 
@@ -37,6 +38,7 @@ class Options:
 
     quick: bool
     json: Path | None
+    figure: Path | None
     threads: int
     only: list[str]
 
@@ -62,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def bench(options: Options, sizes: Sizes) -> None:
-    """Measure, print the tables, and write the JSON file.
+    """Measure, print the tables, and write the JSON file and the figure.
 
     Args:
         options: of the command line.
@@ -99,6 +101,8 @@ def _bench(options: Options, sizes: Sizes) -> None:
             console.print("", table, sep="\n")
     seconds = time.monotonic() - began
     console.print(f"\n{seconds:.0f} s", soft_wrap=True)
+    if options.figure is not None:
+        write_atomically(options.figure, sparse.drawn(found[sparse.SECTION.name], options.figure.suffix[1:]))
     if options.json is not None:
         _write(options, here | {"seed": setting.seed, "seconds": seconds, "sizes": asdict(sizes)}, found)
 
@@ -115,6 +119,12 @@ def _read(argv: Sequence[str]) -> Options:
     parser = Parser(prog="python -m app bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="less of everything: under three minutes on two cores")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for all measured times and everything else")
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help=f"picture of the table `{sparse.SECTION.name}`, speed against density, .svg, .png or .pdf",
+    )
     parser.add_argument(
         "--threads",
         type=_positive,
@@ -135,7 +145,22 @@ def _read(argv: Sequence[str]) -> Options:
         raise UserError(f"--json is {options.json}; give a file in a folder that exists and can be written to")
     if options.json is not None and _is_of_the_user(options.json):
         raise UserError(f"--json is {options.json}, which is there already and not of the benchmark; name another file")
+    _check_figure(options)
     return options
+
+
+def _check_figure(options: Options) -> None:
+    path, section = options.figure, sparse.SECTION.name
+    if path is None:
+        return
+    if path.suffix not in PICTURES:
+        raise UserError(f"--figure is {path}; its name ends with {', '.join(PICTURES)}")
+    if options.only and section not in options.only:
+        raise UserError(f"--figure is drawn of the table {section}; add {section} to --only, or leave --figure out")
+    if not _can_be_written(path):
+        raise UserError(f"--figure is {path}; give a file in a folder that exists and can be written to")
+    if path.exists():
+        raise UserError(f"--figure is {path}, which is there already; name another file")
 
 
 def _can_be_written(path: Path) -> bool:

@@ -2,20 +2,23 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from app.bench.figures import Goal
-from app.bench.rows import BenchRow, Comparison, Note
+from app.bench.rows import BenchRow, Comparison
 from app.bench.sizes import LayerSize
 from app.bench.tasks import BenchSection, Setting, Task
 from app.bench.timing import take_turns, timed
 from app.nets import ONLSTM, Conv2, LeNet, sparsify
+from app.plotting.canvas import render
+from app.plotting.speeds import speeds_figure
 
 DENSITIES = (0.5, 0.2, 0.1, 0.036, 0.01)
 # Shares of the surviving weights that are removed in a round, as in configs/lottery: layers of a network at a density
@@ -88,6 +91,47 @@ def contests(size: LayerSize) -> list[Contest]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """How many times as fast sparse is, at all densities, and from which on it is faster.
+
+    Args:
+        name: what was measured.
+        speeds: by density, from the highest on.
+    """
+
+    headings: ClassVar[tuple[str, ...]] = ("",)
+
+    name: str
+    speeds: Mapping[float, float]
+
+    @property
+    def break_even(self) -> float | None:
+        """The density below which sparse is faster; None if there is none among these."""
+        return break_even(self.speeds)
+
+    def cells(self) -> tuple[str, ...]:
+        """The break-even density in words."""
+        return (f"{self.name}: {told(self.speeds)}",)
+
+    def plain(self) -> dict[str, Any]:
+        """The speeds by density, and the break-even density."""
+        speeds = {f"{density:g}": speed for density, speed in self.speeds.items()}
+        return {"what": self.name, "times_as_fast": speeds, "break_even": self.break_even}
+
+
+def drawn(rows: Iterable[BenchRow], kind: str) -> bytes:
+    """A picture of all speeds against density.
+
+    Args:
+        rows: of this section.
+        kind: "svg", "png" or "pdf".
+    """
+    found = {row.name: row for row in rows if isinstance(row, Speeds)}
+    speeds = {name: row.speeds for name, row in found.items()}
+    return render(speeds_figure(speeds, {name: row.break_even for name, row in found.items()}), kind)
+
+
 def tasks(setting: Setting) -> list[Task]:
     """For each layer or network: all densities, and the one below which sparse is faster."""
     seconds = setting.sizes.sparse_seconds
@@ -129,7 +173,7 @@ def measure(setting: Setting, contest: Contest) -> Sequence[BenchRow]:
         rows.append(row)
         assert row.ratio is not None
         speeds[density] = row.ratio.median
-    return [*rows, Note(f"{contest.name}: {told(speeds)}")]
+    return [*rows, Speeds(contest.name, speeds)]
 
 
 def masks_of(net: nn.Module, density: float) -> dict[str, Tensor]:

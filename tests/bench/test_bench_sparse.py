@@ -1,12 +1,14 @@
-"""Sparse layers in the benchmark: the densities of a network's layers, and the break-even density."""
+"""Sparse layers in the benchmark: the densities of a network's layers, the break-even density, and the figure."""
 
 import math
 
 import pytest
 from torch import nn
 
-from app.bench.sparse import RATES, break_even, masks_of, told
+from app.bench.rows import Note
+from app.bench.sparse import RATES, Speeds, break_even, drawn, masks_of, told
 from app.nets import Conv2, LeNet
+from app.plotting.speeds import speeds_figure
 
 
 @pytest.mark.parametrize("density", [0.5, 0.05])
@@ -30,3 +32,21 @@ def test_break_even() -> None:
     assert told({0.4: 0.5, 0.1: 2.0}) == "sparse is faster below 20 %"
     assert told({0.4: 1.5, 0.1: 2.0}) == "sparse is faster at all of these densities, from 40 % on"
     assert told({0.4: 0.5, 0.1: 0.8}) == "dense is faster at the lowest of these densities"
+
+
+def test_the_figure_has_every_speed_and_break_even_density() -> None:
+    rows = [
+        Speeds("a $1$ layer", {0.4: 0.5, 0.1: 2.0}),
+        Note("of another kind"),
+        Speeds("another", {0.4: 1.5, 0.1: 3.0}),
+    ]
+    assert rows[0].plain() == {  # type: ignore[union-attr]
+        "what": "a $1$ layer",
+        "times_as_fast": {"0.4": 0.5, "0.1": 2.0},
+        "break_even": pytest.approx(0.2),
+    }
+    figure = speeds_figure({"one": {0.4: 0.5, 0.1: 2.0}, "two": {0.4: 1.5, 0.1: 3.0}}, {"one": 0.2, "two": None})
+    points = [line.get_xydata().tolist() for line in figure.axes[0].lines[1:]]  # type: ignore[union-attr]
+    assert points == [[[0.4, 0.5], [0.1, 2.0]], [[0.2, 1.0]], [[0.4, 1.5], [0.1, 3.0]]]
+    picture = drawn(rows, "svg").decode()
+    assert all(text in picture for text in ("a $1$ layer", "two", "Times as fast as dense"))

@@ -1,12 +1,14 @@
 """`--pruning.sparse`: the same tickets up to rounding, the same bits after an interruption, densities that stay."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from helpers.command import in_process
+from helpers.command import in_process, start
+from helpers.waiting import wait_until
 from helpers.workers import TINY, bits, different
 
 from app.common import processor
@@ -58,6 +60,19 @@ def test_an_interrupted_run_ends_with_the_same_bits(sparse_run: Path, tmp_path: 
     again = in_process(*SPARSE, *trouble, cwd=tmp_path)
     assert (again.returncode, again.stderr) == (0, "")
     assert different(bits(sparse_run), bits(tmp_path / "runs/tiny")) == ["checksums.json"]
+
+
+@needs_compiler
+def test_a_killed_run_ends_with_the_same_bits(sparse_run: Path, tmp_path: Path) -> None:
+    process, sparse_round = start(*SPARSE, cwd=tmp_path), tmp_path / "runs/tiny/replicate_0/iterative/round_01"
+    wait_until((sparse_round / "last.ckpt").exists, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert (sparse_round / "last.ckpt").exists(), "the round was over before the kill, so this has tested nothing"
+    assert not (sparse_round / "DONE").exists()
+    again = in_process(*SPARSE, cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert different(bits(sparse_run), bits(tmp_path / "runs/tiny")) == []
 
 
 def test_the_densities_are_part_of_the_run(sparse_run: Path) -> None:
