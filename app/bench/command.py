@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from app.bench import equality, gpu, images, layer, loop, softmax, sparse, step, workers
+from app.bench import equality, gpu, images, layer, loop, softmax, sparse, step, tickets, workers
 from app.bench.machine import heading, machine
 from app.bench.progress import Progress
 from app.bench.rows import BenchRow, tables
@@ -41,6 +41,7 @@ class Options:
     figure: Path | None
     threads: int
     only: list[str]
+    tickets: Path | None
 
 
 def main(argv: Sequence[str]) -> None:
@@ -87,6 +88,8 @@ def _bench(options: Options, sizes: Sizes) -> None:
     console.print(heading(here), soft_wrap=True)
     began, found = time.monotonic(), dict[str, list[BenchRow]]()
     chosen = [section for section in SECTIONS if not options.only or section.name in options.only]
+    if options.tickets is not None:
+        chosen = [tickets.section(options.tickets)]
     progress = Progress()
     setting = Setting(sizes=sizes, tick=progress.tick)
     tasks = {section: section.tasks(setting) for section in chosen}
@@ -140,12 +143,20 @@ def _read(argv: Sequence[str]) -> Options:
         metavar="SECTION",
         help=f"measure only these tables, of {names}",
     )
+    parser.add_argument(
+        "--tickets",
+        type=Path,
+        metavar="RUN",
+        help="instead of all this, bytes and milliseconds of the tickets of a lottery at every round",
+    )
     options = Options(**vars(parser.parse_args(argv)))
     if options.json is not None and not _can_be_written(options.json):
         raise UserError(f"--json is {options.json}; give a file in a folder that exists and can be written to")
     if options.json is not None and _is_of_the_user(options.json):
         raise UserError(f"--json is {options.json}, which is there already and not of the benchmark; name another file")
     _check_figure(options)
+    if options.tickets is not None and (options.only or options.figure is not None):
+        raise UserError("--tickets measures the tickets of a lottery alone; leave out --only and --figure")
     return options
 
 
