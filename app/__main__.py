@@ -7,11 +7,17 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app import __version__
 from app.common.errors import Interrupted, RunError, UserError, explain
+from app.common.loading import said_meanwhile
 from app.common.printing import ACTING, one_line, printable, spelt
 from app.common.signals import StoppedAtOnce, end_on_signals, in_job, requeue_job
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule
 
 USAGE = """\
 usage: python -m app COMMAND ...
@@ -41,10 +47,12 @@ version.
 """
 
 
+# Packages are imported late: Lightning takes seconds, and commands that need no model do without it.
 def _lightning(argv: list[str]) -> None:
-    from app.cli.main import main
+    with said_meanwhile() as loaded:
+        from app.cli.main import main
 
-    main(argv)
+        main(argv, loaded)
 
 
 def _report(argv: list[str]) -> None:
@@ -60,17 +68,29 @@ def _dashboard(argv: list[str]) -> None:
 
 
 def _stability(argv: list[str]) -> None:
-    from app.cli.main import study
-    from app.commands.stability import run_stability
+    with said_meanwhile():
+        from app.cli.main import study
+        from app.commands.stability import run_stability
 
     run_stability(argv[1:], study)
 
 
 def _export(argv: list[str]) -> None:
-    from app.cli.main import make_network
-    from app.commands.export import run_export
+    from app.commands.export_options import parse_arguments
 
-    run_export(argv[1:], make_network)
+    options = parse_arguments(argv[1:])
+    with said_meanwhile():
+        from app.commands.export import run_export
+
+    run_export(options, _make_network)
+
+
+def _make_network(directory: Path) -> "tuple[LightningModule, LightningDataModule]":
+    """The model and the data of a trained network; imports what they need."""
+    with said_meanwhile():
+        from app.cli.main import make_network
+
+    return make_network(directory)
 
 
 def _status(argv: list[str]) -> None:
@@ -98,7 +118,8 @@ def _syntax(argv: list[str]) -> None:
     if not _has("--compare", argv):
         _lightning(argv)
         return
-    from app.commands.compare import main
+    with said_meanwhile():
+        from app.commands.compare import main
 
     main(argv[1:])
 
@@ -116,19 +137,22 @@ def _worker(argv: list[str]) -> None:
 
 
 def _bench(argv: list[str]) -> None:
-    from app.bench.command import main
+    with said_meanwhile():
+        from app.bench.command import main
 
     main(argv[1:])
 
 
 def _import_authors(argv: list[str]) -> None:
-    from app.authors.command import main
+    with said_meanwhile():
+        from app.authors.command import main
 
     main(argv[1:])
 
 
 def _completion(argv: list[str]) -> None:
-    from app.cli.completion import main
+    with said_meanwhile():
+        from app.cli.completion import main
 
     main(argv[1:], PUBLIC)
 
@@ -141,7 +165,6 @@ def _help(argv: list[str]) -> None:
     print(USAGE, end="")
 
 
-# Commands that need no model start without loading Lightning.
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "lottery": _lightning,
     "report": _report,

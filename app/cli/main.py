@@ -23,11 +23,12 @@ CKPT_PATH = "--ckpt_path"
 ONE_PROCESS = {"strategy": "auto", "devices": 1, "num_nodes": 1}
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str], loaded: Callable[[], None]) -> None:
     """Run a subcommand that needs a model.
 
     Args:
         argv: the command line; `parse RUN`, `syntax RUN`, `test RUN`, ... name a trained network by its run directory.
+        loaded: called before the subcommand prints anything.
 
     Raises:
         UserError: for what the command line or a configuration file gets wrong.
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
     argv, trained = _named_network(argv)
     # Lightning warns where arguments come from two places.
     sys.argv[1:] = argv
-    _run(None, trained=trained)
+    _run(None, trained=trained, loaded=loaded)
 
 
 def work(parent: Parent) -> None:
@@ -135,10 +136,11 @@ def _run(
     parent: Parent | None = None,
     trained: TrainedModel | None = None,
     study: Callable[[Experiment], Any] | None = None,
+    loaded: Callable[[], None] = lambda: None,
 ) -> None:
     quiet()
     try:
-        CLI(arguments, parent, trained, study=study)
+        CLI(arguments, parent, trained, study=study, loaded=loaded)
     except Exception as error:
         if (mistake := user_error(error)) is not None:
             raise mistake from None

@@ -88,6 +88,7 @@ class CLI(OpenCLI):
         trained: the network that a command is to measure, where the command line named its run directory or checkpoint.
         study: what `lottery` does in place of training its networks, if anything.
         run: whether to run the subcommand that is asked for.
+        loaded: called when everything is imported, before the command line is parsed.
     """
 
     def __init__(
@@ -98,12 +99,14 @@ class CLI(OpenCLI):
         *,
         study: Callable[[Experiment], Any] | None = None,
         run: bool = True,
+        loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self._parent = parent
         self._trained = trained
         self._study = study
         self._logs_to_training = False
         self._text: LightningDataModule | None = None  # where it had to be read before the model is made
+        self._loaded = loaded
         self._asked = _asked(args)
         write_defaults_of_callbacks()
         read_counts_before_shares()
@@ -143,6 +146,11 @@ class CLI(OpenCLI):
         add_run_options(parser)
         if self._trained is not None:
             parser.set_defaults(self._trained.options)
+
+    @override
+    def parse_arguments(self, *arguments: Any) -> None:
+        self._loaded()
+        super().parse_arguments(*arguments)
 
     @override
     def check_ckpt_path(self) -> None:

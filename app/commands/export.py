@@ -1,10 +1,9 @@
 """`python -m app export`: a ticket as one small file, or its network for other people's runtimes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -20,7 +19,7 @@ from app.commands.export_formats import (
     to_onnx,
     to_sparse_state,
 )
-from app.common.arguments import Parser
+from app.commands.export_options import ExportOptions
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.states import plain_state
@@ -32,88 +31,20 @@ from app.runs.layout import NetworkKey, run_of
 from app.runs.ticket import COMPACT, ticket_of
 from app.runs.ticket_file import CODES, SCALES, VALUES, Ticket, pack, unpack
 
-FORMATS = ("ticket", "onnx", "torch")
-
 # Makes the model and the data that a run directory was made with.
 Make = Callable[[Path], tuple[nn.Module, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """What the command line asks for.
+def run_export(options: ExportOptions, make: Make) -> None:
+    """Write the file that is asked for, and say how large it is and how exact.
 
     Args:
-        network: directory of a network of a lottery.
-        out: the file to write.
-        format: one of `FORMATS`.
-        weights: that the ticket began with, or ended with.
-        values: the type of surviving weights, one of `TYPES`.
-        compact: whether units that are cut off are removed.
-    """
-
-    network: Path
-    out: Path
-    format: str
-    weights: Literal["start", "final"]
-    values: str
-    compact: bool
-
-
-def parse_arguments(argv: Sequence[str]) -> ExportOptions:
-    """Read a command line.
-
-    Raises:
-        UserError: it is wrong.
-    """
-    parser = Parser(
-        prog="python -m app export",
-        description="Write a ticket as one small file that runs no code when it is read (docs/tickets.md), or its "
-        "network for other runtimes.",
-    )
-    parser.add_argument("network", metavar="RUN/.../round_NN", type=Path, help="the directory of a lottery's network")
-    parser.add_argument("out", metavar="OUT", type=Path, help="the file to write")
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="ticket",
-        help="ticket: masks and surviving weights, for load_ticket; onnx; torch: a state whose masked linear weights "
-        "are torch.sparse_csr (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--weights", choices=("final", "start"), default="final", help="trained or starting weights (%(default)s)"
-    )
-    parser.add_argument(
-        "--values",
-        choices=tuple(TYPES),
-        default="float32",
-        help="of a ticket, how surviving weights are stored; int8 has a scale per row (%(default)s)",
-    )
-    parser.add_argument(
-        "--compact", action="store_true", help="remove units that nothing enters or nothing reads, biases folded in"
-    )
-    found = parser.parse_args(argv)
-    if found.format != "ticket" and found.values != "float32":
-        raise UserError(f"export: --values {found.values} is of --format ticket; leave it out with {found.format}")
-    return ExportOptions(**vars(found))
-
-
-def run_export(argv: Sequence[str], make: Make) -> None:
-    """Write the file that a command line asks for, and say how large it is and how exact.
-
-    Args:
-        argv: what stands after `export` on the command line.
+        options: of the command line.
         make: makes the network that tickets of a run directory belong to; called where more than a ticket is needed.
 
     Raises:
-        UserError: a wrong command line, no such ticket, or something that the format cannot hold.
+        UserError: no such ticket, or something that the format cannot hold.
     """
-    options = parse_arguments(argv)
-    if run_of(options.network) is None:
-        raise UserError(
-            f"{options.network}: no network of a lottery; name one, as in runs/X/replicate_0/iterative/round_07"
-        )
-    if options.out.is_dir():
-        raise UserError(f"{options.out} is a directory; name a file")
     ticket = ticket_of(options.network, options.weights)
     ticket = Ticket(ticket.masks, masked(ticket.state, ticket.masks), _notes(options))
     if options.format == "ticket" and not options.compact:

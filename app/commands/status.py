@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -10,8 +11,8 @@ from rich.table import Table
 
 from app.common.arguments import Parser
 from app.common.errors import UserError
+from app.common.loading import said_meanwhile
 from app.common.metrics import Metric, described, headline_metrics
-from app.lottery.settings import Pruning, read_settings
 from app.runs.at_work import processes
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.config import read_config
@@ -22,8 +23,8 @@ from app.runs.schema import read_schema
 from app.runs.table import ITERATION, MetricsRow, read_metrics
 
 
-def settings_of(layout: RunLayout) -> Pruning:
-    """The lottery's options that a run directory was made with.
+def planned(layout: RunLayout) -> Sequence[NetworkKey]:
+    """All networks that there are to be in a lottery, in the order in which they are trained.
 
     Raises:
         UserError: it is no run directory of a lottery.
@@ -31,7 +32,16 @@ def settings_of(layout: RunLayout) -> Pruning:
     options = read_config(layout).get("pruning")
     if not isinstance(options, dict):
         raise UserError(f"{layout.config}: no lottery's configuration (it has no pruning)")
-    return read_settings(options, str(layout.config))
+    recorded = read_schema(layout).networks
+    return recorded if recorded is not None else _planned_by_methods(layout, options)
+
+
+def _planned_by_methods(layout: RunLayout, options: Mapping[str, Any]) -> list[NetworkKey]:
+    """The same where the directory is from before they were recorded; methods import torch, which takes seconds."""
+    with said_meanwhile():
+        from app.lottery.settings import read_settings
+
+    return list(read_settings(options, str(layout.config)).networks())
 
 
 def state(layout: RunLayout, key: NetworkKey, owner: Owner | None) -> str:
@@ -56,7 +66,7 @@ def lottery_view(layout: RunLayout) -> Group:
     One line per replicate, method and branch: how many rounds are done, and where the one in progress stands; below the
     table one line per network in training.
     """
-    keys = list(settings_of(layout).networks())
+    keys = planned(layout)
     unfinished = [key for key in keys if not layout.network(key).done.exists()]
     owners = {key: owner for key in unfinished if (owner := held_by(layout.network(key).lock)) is not None}
     table = _lottery_table(layout, keys, owners)

@@ -55,7 +55,7 @@ def claim_experiment(
     whole = read_settings(read_config(layout)["pruning"], str(layout.config))
     declared = [*(protocols.metric_schema(model) or ()), *protocols.initial_schema(model)]
     gates = protocols.gated_weights(model)
-    write_schema(layout, declared, [method.described for method in whole.all_methods], gates)
+    write_schema(layout, declared, [method.described for method in whole.all_methods], gates, whole.networks())
     return whole
 
 

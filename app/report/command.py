@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.common.arguments import Parser
+from app.common.loading import said_meanwhile
 from app.report.build import report
 
 
@@ -41,7 +42,8 @@ def main(argv: Sequence[str]) -> int:
         help="where to write; by default RUN/report, or report/ beside the first of several",
     )
     options = parser.parse_args(argv)
-    files = report(options.run_dirs, options.out)
+    with said_meanwhile("drawing ..."):
+        files = report(options.run_dirs, options.out)
     console = Console(highlight=False, markup=False, emoji=False)
     sections = files.document.sections
     for section in sections:

@@ -1,4 +1,4 @@
-"""schema.json of a run directory: the metrics of its networks and the methods that made them."""
+"""schema.json of a run directory: the metrics of its networks, their methods, and which networks there are to be."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from app.common.files import write_atomically
 from app.common.gates import GatedWeight
 from app.common.metrics import Metric, Schema
 from app.common.text_files import read_json
-from app.runs.layout import RunDirectory
+from app.runs.layout import NetworkKey, RunDirectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +43,14 @@ class RunSchema:
         metrics: the declared metrics; others are inferred from their names.
         methods: the methods in the order of tables and figures; others follow.
         gates: what the rows of recurrent weights are, by the parameter's name; empty where that is not known.
+        networks: of a lottery, all that there are to be, in the order in which they are trained; None where that is not
+            recorded.
     """
 
     metrics: Schema = field(default_factory=Schema)
     methods: Sequence[MethodNote] = ()
     gates: Mapping[str, GatedWeight] = field(default_factory=dict)
+    networks: Sequence[NetworkKey] | None = None
 
     def method(self, name: str) -> MethodNote:
         """The description of a method; of an unknown method only its name."""
@@ -65,8 +68,9 @@ def write_schema(
     metrics: Iterable[Metric],
     methods: Iterable[MethodNote] = (),
     gates: Mapping[str, GatedWeight] | None = None,
+    networks: Iterable[NetworkKey] = (),
 ) -> None:
-    """Write schema.json; methods that it already has are kept."""
+    """Write schema.json; methods that it already has are kept. Arguments as of `RunSchema`."""
     given = {method.name: method for method in methods}
     for method in read_schema(run).methods:
         given.setdefault(method.name, method)
@@ -76,6 +80,8 @@ def write_schema(
     }
     if gates:
         plain["gates"] = {name: gated.plain() for name, gated in gates.items()}
+    if groups := _grouped(networks):
+        plain["networks"] = groups
     write_atomically(run.schema, json.dumps(plain, indent=2) + "\n")
 
 
@@ -91,8 +97,36 @@ def read_schema(run: RunDirectory) -> RunSchema:
     try:
         methods = tuple(MethodNote(**method) for method in found["methods"])
         gates = {str(name): GatedWeight.from_plain(each) for name, each in found.get("gates", {}).items()}
-        return RunSchema(metrics=Schema.from_plain(found["metrics"], str(run.schema)), methods=methods, gates=gates)
+        metrics = Schema.from_plain(found["metrics"], str(run.schema))
+        networks = _keys(found["networks"]) if "networks" in found else None
+        return RunSchema(metrics=metrics, methods=methods, gates=gates, networks=networks)
     except UserError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{run.schema}: not a schema ({error}); was it edited by hand?") from None
+
+
+def _grouped(networks: Iterable[NetworkKey]) -> list[dict[str, Any]]:
+    """Networks as JSON has them: one entry for each replicate, method and branch, with its rounds."""
+    groups: dict[tuple[int, str, int, str], list[int]] = {}
+    for key in networks:
+        groups.setdefault((key.replicate, key.method, key.branch, key.of), []).append(key.round)
+    names = "replicate", "method", "branch", "of"
+    return [dict(zip(names, group, strict=True)) | {"rounds": rounds} for group, rounds in groups.items()]
+
+
+def _keys(groups: Iterable[Mapping[str, Any]]) -> list[NetworkKey]:
+    """The networks of such entries.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are something else.
+    """
+    keys = [
+        NetworkKey(group["replicate"], group["method"], round, group["branch"], of=group["of"])
+        for group in groups
+        for round in group["rounds"]
+    ]
+    for key in keys:
+        if NetworkKey.of_path(key.path) != key or not isinstance(key.of, str):  # it could be a path elsewhere
+            raise ValueError(f"no network of a lottery: {key}")
+    return keys

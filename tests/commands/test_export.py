@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from app import __main__
 from app.commands.export import run_export
+from app.commands.export_options import VALUE_TYPES, parse_arguments
 from app.common.errors import UserError
 from app.modules import LanguageModel
 from app.nets import ONLSTM, LeNet
+from app.pruning.stored_values import TYPES
 from app.runs.layout import NetworkKey
 from app.runs.tensors import load_tensors, save_tensors
 from app.runs.ticket import load_ticket
@@ -199,7 +201,7 @@ def test_the_reader_in_the_document_needs_numpy_alone(
 
 def refusal(argv: Sequence[object], model: nn.Module | None = None) -> str:
     with pytest.raises(UserError) as raised:
-        run_export([str(word) for word in argv], lambda _: (model or LeNet(), None))
+        run_export(parse_arguments([str(word) for word in argv]), lambda _: (model or LeNet(), None))
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -233,3 +235,7 @@ def test_the_same_command_again_changes_nothing(
     before = (tmp_path / "ticket").read_bytes()
     export(made, monkeypatch, capsys, tmp_path / "ticket")
     assert (tmp_path / "ticket").read_bytes() == before
+
+
+def test_every_type_of_values_that_can_be_stored_is_offered() -> None:
+    assert tuple(TYPES) == VALUE_TYPES

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from app.common.errors import UserError
 from app.common.metrics import Schema, accuracy, infer_metric, loss, percentage
 from app.lottery.methods import METHODS
-from app.runs.layout import FitLayout, RunLayout
+from app.lottery.settings import Pruning
+from app.runs.layout import FitLayout, NetworkKey, RunLayout
 from app.runs.schema import MethodNote, RunSchema, read_schema, write_schema
 
 METRICS = [loss("val_loss", "Validation loss"), accuracy("val_accuracy", detail=True), percentage("uf1_layer_1")]
@@ -91,3 +92,26 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError):
         write_schema(run, Schema())
     assert run.schema.read_bytes() == before
+
+
+def test_networks_of_a_lottery_are_read_as_they_were_written(tmp_path: Path) -> None:
+    keys = list(Pruning(rounds=3, replicates=2, methods=["iterative", "one_shot"], random_mask=2).networks())
+    run = RunLayout(tmp_path)
+    write_schema(run, METRICS, networks=keys)
+    found = read_schema(run).networks
+    assert found is not None
+    assert [(str(key), key.path) for key in found] == [(str(key), key.path) for key in keys]
+    assert len(keys) == 2 * (1 + 3 * (1 + 1 + 2))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"replicate": -1}, {"replicate": "0"}, {"method": "../x"}, {"rounds": [0]}, {"rounds": 3}, {"of": None}]
+)
+def test_networks_that_no_lottery_has_are_refused(changed: dict[str, object], tmp_path: Path) -> None:
+    run = RunLayout(tmp_path)
+    write_schema(run, METRICS, networks=[NetworkKey(0, "iterative", 1)])
+    plain = json.loads(run.schema.read_text())
+    plain["networks"][0] |= changed
+    run.schema.write_text(json.dumps(plain))
+    with pytest.raises(UserError, match=r"not a schema.*was it edited by hand"):
+        read_schema(run)

@@ -1,0 +1,48 @@
+"""A word on the terminal while a command is silent: while packages are imported, or pictures are drawn."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+LOADING = "loading ..."
+# What Lightning, torchrun and SLURM tell the processes that share a training; the first of them has rank 0.
+RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
+ERASE_LINE = "\r\x1b[K"
+
+
+@contextmanager
+def said_meanwhile(word: str = LOADING) -> Iterator[Callable[[], None]]:
+    """Show a word on stderr until the end, or until what is yielded is called; the line is empty then.
+
+    Nothing is shown where stderr is no terminal, or one that cannot erase, nor by other processes than the first of
+    several. What is printed meanwhile takes the place of the word.
+
+    Args:
+        word: one or a few; short, because what is printed over it need not be longer.
+
+    Yields:
+        A function that erases it; it may be called more than once.
+    """
+    shown = _is_shown()
+
+    def erase() -> None:
+        nonlocal shown
+        if shown:
+            shown = False
+            sys.stderr.write(ERASE_LINE)
+            sys.stderr.flush()
+
+    if shown:
+        # The cursor is back at the beginning of the line for whatever is printed next.
+        sys.stderr.write(f"{word}\r")
+        sys.stderr.flush()
+    try:
+        yield erase
+    finally:
+        erase()
+
+
+def _is_shown() -> bool:
+    first = all(os.environ.get(name, "0") == "0" for name in RANKS)
+    return first and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
