@@ -12,7 +12,8 @@ from rich.table import Column, Table
 from rich.text import Text
 from typing_extensions import override
 
-from callbacks.speed import Speed, format_duration
+from app.common.durations import format_duration
+from callbacks.speed import Speed
 
 MARGIN = 3  # columns on the right in which the terminal can echo a ^C without starting a new line
 

@@ -9,9 +9,9 @@ from typing import Any, Self
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
-from rich.text import Text
 from typing_extensions import override
 
+from app.common.lines import print_line
 from callbacks.experiment_display import ExperimentDisplay, format_percentage, format_remaining
 from callbacks.speed import Speed
 
@@ -37,7 +37,7 @@ class _Training:
     @property
     def place(self) -> str:
         density = "" if self.density is None else f" · density {format_density(self.density)}"
-        return f"{density} · iteration {self.iteration}/{self.iterations}"
+        return f"{density} · iteration {self.iteration:,}/{self.iterations:,}"
 
 
 class ExperimentProgress(Callback):
@@ -152,24 +152,29 @@ class ExperimentProgress(Callback):
         training, now = self._trainings[worker], self._clock()
         training.reached = True
         if resumed:
-            training.iteration = iteration
+            self._move(training, iteration)
             return
         self._advance(training, iteration, now)
         if now >= self._due:
             self._due = now + self._interval
             self._show()
 
-    def end(self, summary: str, *, worker: int = 0) -> None:
+    def end(self, summary: str, iterations: int | None = None, *, worker: int = 0) -> None:
         """Count a training as finished.
 
         Args:
             summary: the line that is printed about it.
+            iterations: where it ended, if that is not known to be its length.
             worker: which of several that train side by side.
         """
         training = self._trainings[worker]
+        end = training.iterations if iterations is None else iterations
         if not training.reached:  # an earlier process reached its last iteration and was killed
-            training.iteration = training.iterations
-        self._advance(training, training.iterations, self._clock())
+            training.iteration = end
+        self._advance(training, end, self._clock())
+        # One that was stopped early was no longer than that.
+        self.total -= training.iterations - end
+        training.iterations = end
         if self._display.is_shown:
             self._show()
         else:
@@ -185,7 +190,14 @@ class ExperimentProgress(Callback):
     def _advance(self, training: _Training, iteration: int, now: float) -> None:
         if self._timed_to is not None:
             self._speed.add(now - self._timed_to, iteration - training.iteration)
-        self._timed_to, training.iteration = now, iteration
+        self._timed_to = now
+        self._move(training, iteration)
+
+    def _move(self, training: _Training, iteration: int) -> None:
+        """Set the iteration; where it is beyond the length, which is estimated where epochs differ, that is longer."""
+        training.iteration = iteration
+        self.total += max(0, iteration - training.iterations)
+        training.iterations = max(iteration, training.iterations)
 
     def _how_far(self) -> str:
         left = format_remaining(self.total - self.done, self._speed)
@@ -198,7 +210,7 @@ class ExperimentProgress(Callback):
 
     @rank_zero_only
     def _print(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        print_line(line, self._console)
 
     @rank_zero_only
     def _show(self) -> None:

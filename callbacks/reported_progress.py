@@ -19,8 +19,8 @@ class Listener(Protocol):
     def reach(self, iteration: int, *, resumed: bool = False) -> None:
         """The training is at this iteration; `resumed` if an earlier process had reached it."""
 
-    def end(self, summary: str) -> None:
-        """The training is finished."""
+    def end(self, summary: str, iterations: int | None = None) -> None:
+        """The training is finished; arguments as for `ExperimentProgress.end`."""
 
 
 class ReportedProgress(Callback):

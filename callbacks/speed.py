@@ -1,14 +1,6 @@
-"""The speed of trainings, and durations in words."""
+"""The speed of trainings."""
 
 HALF_LIFE_SECONDS = 600.0
-
-
-def format_duration(seconds: float) -> str:
-    """A duration that is easy to read: "12 s", "0:03:05", "1:02:03"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 class Speed:

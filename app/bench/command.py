@@ -22,6 +22,7 @@ from app.bench.tasks import BenchSection, Setting
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.lines import print_line
 
 SECTIONS: tuple[BenchSection, ...] = (
     *(layer.SECTION, equality.SECTION, softmax.SECTION),
@@ -85,7 +86,8 @@ def _bench(options: Options, sizes: Sizes) -> None:
         console.width = max(console.width, NARROWEST)
     with Console(stderr=True).status("inspecting this machine, and compiling the time steps if necessary"):
         here = machine(options.threads)
-    console.print(heading(here), soft_wrap=True)
+    for line in heading(here).splitlines():
+        print_line(line, console)
     began, found = time.monotonic(), dict[str, list[BenchRow]]()
     chosen = [section for section in SECTIONS if not options.only or section.name in options.only]
     if options.tickets is not None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from callbacks.speed import format_duration
+from app.common.durations import format_duration
 
 
 class Progress:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
+from rich.progress import Progress
 
 from app.commands.every_network import measure_every_network
 from app.common.files import write_atomically
@@ -33,7 +34,10 @@ def lottery_on_test_set(
     """
     declared = read_schema(run).metrics
 
-    def measure(network: Measurable, folder: Path) -> str:
+    if trainer.progress_bar_callback is not None:
+        trainer.progress_bar_callback.disable()  # one of all networks is shown
+
+    def measure(network: Measurable, folder: Path, bars: Progress) -> str:
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
         before = list(callbacks)
         try:

@@ -2,15 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 
+from rich.progress import Progress
+
+from app.commands.progress import progress
+from app.common.durations import format_duration
 from app.common.errors import UserError
 from app.common.files import make_directory
+from app.common.lines import print_line
 from app.plotting.numbers import plural, weights
 from app.runs.measured_networks import Measurable, MeasuredNetworks
 
-Measure = Callable[[Measurable, Path], str]
+Measure = Callable[[Measurable, Path, Progress], str]
 
 
 def measure_every_network(
@@ -18,11 +22,13 @@ def measure_every_network(
 ) -> Path:
     """Measure the networks of a lottery that are not measured yet, and write the table of all.
 
-    A line is printed for each. Stopped at any instant, the same command goes on with the network that it was at.
+    A line is printed for each, and on a terminal there are bars below. Stopped at any instant, the same command goes on
+    with the network that it was at.
 
     Args:
         networks: of the lottery.
-        measure: writes the scores of a network into a folder, and says in a few words what they are.
+        measure: writes the scores of a network into a folder, and says in a few words what they are; it may add its own
+            bars to those of all networks.
         keep: whether a row of a network's scores is to stand in the table.
 
     Returns:
@@ -39,24 +45,26 @@ def measure_every_network(
         )
     missing = [network for network in found if not networks.is_measured(network)]
     if len(missing) < len(found):
-        print(f"{plural(len(found) - len(missing), 'network')} of {len(found):,} measured already")
+        print_line(f"{plural(len(found) - len(missing), 'network')} of {len(found):,} measured already")
     began = time.monotonic()
     try:
-        for number, network in enumerate(missing, start=1):
-            make_directory(networks.folder(network))
-            said = measure(network, networks.folder(network))
-            networks.note(network)
-            left = (time.monotonic() - began) / number * (len(missing) - number)
-            print(
-                f"{network.key} · density {weights(network.density)} % · {said} · {number:,}/{len(missing):,}"
-                + (f" · {timedelta(seconds=round(left))} left" if number < len(missing) else ""),
-                flush=True,
-            )
+        with progress() as bars:
+            task = bars.add_task("networks", total=len(missing))
+            for number, network in enumerate(missing, start=1):
+                make_directory(networks.folder(network))
+                said = measure(network, networks.folder(network), bars)
+                networks.note(network)
+                bars.advance(task)
+                left = (time.monotonic() - began) / number * (len(missing) - number)
+                # On a terminal the bars say how far it is.
+                far = f" · {number:,}/{len(missing):,}" + (f" · {format_duration(left)} left" if left else "")
+                line = f"{network.key} · density {weights(network.density)} % · {said}"
+                print_line(line if bars.console.is_interactive else line + far)
     finally:
         table = networks.write_table(keep=keep)
     assert table is not None, "there are networks, and all are measured"
     _print_left_out(networks, found)
-    print(f"table of all networks: {table}")
+    print_line(f"table of all networks: {table}")
     return table
 
 
@@ -67,4 +75,4 @@ def _print_left_out(networks: MeasuredNetworks, found: list[Measurable]) -> None
     without = sum(files.done.exists() for files in others.values())
     for count, why in ((len(others) - without, "not finished"), (without, "without trained weights")):
         if count:
-            print(f"left out: {plural(count, 'network')} {why}")
+            print_line(f"left out: {plural(count, 'network')} {why}")

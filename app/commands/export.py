@@ -22,6 +22,7 @@ from app.commands.export_formats import (
 from app.commands.export_options import ExportOptions
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.lines import print_line
 from app.common.states import plain_state
 from app.pruning import masked, rewind
 from app.pruning.compact import compact
@@ -84,7 +85,7 @@ def _compacted(ticket: Ticket, model: nn.Module) -> Ticket:
     state = plain_state(model)
     before, after = (sum(each[name].numel() for name in ticket.masks) for each in (ticket.state, state))
     units = ", ".join(f"{name} {size.before:,} -> {size.after:,}" for name, size in sizes.items())
-    print(f"units: {units or 'none can be removed'}; prunable weights, zeros included: {before:,} -> {after:,}")
+    print_line(f"units: {units or 'none can be removed'}; prunable weights, zeros included: {before:,} -> {after:,}")
     masks = {name: state[name] != 0 for name in ticket.masks}
     return Ticket(masks, state, ticket.notes | {COMPACT: {name: list(size) for name, size in sizes.items()}})
 
@@ -94,9 +95,9 @@ def _packed(ticket: Ticket, dtype: torch.dtype) -> bytes:
     exact = all(ticket.state[name].dtype == dtype for name in ticket.masks)
     data = pack(ticket.masks, ticket.state, dtype=None if exact else dtype, notes=ticket.notes)
     stored = safetensors.torch.load(data)
-    print(_sizes(ticket, data, stored))
+    print_line(_sizes(ticket, data, stored))
     if not exact:
-        print(_errors(ticket, unpack(data, stored)))
+        print_line(_errors(ticket, unpack(data, stored)))
     return data
 
 

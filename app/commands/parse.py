@@ -23,6 +23,7 @@ from app.commands.scored_trees import (
 )
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.lines import print_line
 from app.common.vocabulary import Vocabulary
 from app.parsing import BUILDERS, GoldSentence
 from app.parsing.builders import build_tree
@@ -172,7 +173,7 @@ def _print_unknown(model: TreeModel, gold: Sequence[GoldSentence]) -> None:
     words = [word for sentence in gold for word in sentence.words]
     unknown = sum(word not in model.vocabulary for word in words) if model.vocabulary is not None else 0
     if unknown:
-        print(f"{unknown:,} of {len(words):,} words ({unknown / len(words):.1%}) are read as <unk>")
+        print_line(f"{unknown:,} of {len(words):,} words ({unknown / len(words):.1%}) are read as <unk>")
 
 
 def print_ties(distances: Sequence[Tensor]) -> None:
@@ -180,7 +181,7 @@ def print_ties(distances: Sequence[Tensor]) -> None:
     for layer, (some, all_words) in ties(distances).items():
         if some:
             whole = f", of all words in {all_words:,}" if all_words else ""
-            print(
+            print_line(
                 f"{layer}: equal distances in {some:,} of {len(distances):,} sentences{whole}; builders make equal "
                 "ones right-branching, whatever the model has learnt"
             )

@@ -12,6 +12,7 @@ from app.commands.progress import progress
 from app.commands.scored_trees import TreeModel, all_distances, layer_name
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.lines import print_line
 from app.common.vocabulary import UNK, Vocabulary
 from app.parsing import BUILDERS
 from app.parsing.layers import MEAN, by_layer, layer_trees
@@ -61,9 +62,9 @@ def parse_input(model: TreeModel, path: Path, options: ParseOptions, *, raw: boo
     words = [word for sentence in sentences for word in sentence.words]
     unknown = sum(word not in model.vocabulary for word in words)
     share = f", {unknown:,} ({unknown / len(words):.1%}) of them read as {UNK}" if unknown else ""
-    print(f"{len(sentences):,} sentences, {len(words):,} words{share}")
+    print_line(f"{len(sentences):,} sentences, {len(words):,} words{share}")
     print_ties(distances)
-    print(f"trees of {len(layers)} layers by {len(BUILDERS)} builders, and distances, are in {options.output}")
+    print_line(f"trees of {len(layers)} layers by {len(BUILDERS)} builders, and distances, are in {options.output}")
     shown = [layer_name(options.layer, layers)] if options.layer is not None else [n for n in layers if n != MEAN]
     for number in numbers:
         panels = [

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.progress import Progress
+
 from app.commands.every_network import measure_every_network
 from app.commands.parse import ParseOptions, check_numbers, save_tree, some_sentences
 from app.commands.scored_trees import (
@@ -50,9 +52,9 @@ def parse_lottery(
     networks = MeasuredNetworks(run=run, command="parse", options=score_options(config, sentences=text))
     baselines = baseline_rows(gold)
 
-    def measure(network: Measurable, folder: Path) -> str:
+    def measure(network: Measurable, folder: Path, bars: Progress) -> str:
         load_weights(model, network.weights)  # type: ignore[arg-type]
-        parsed = score_trees(model, gold, baselines, layer=options.layer)
+        parsed = score_trees(model, gold, baselines, layer=options.layer, within=bars)
         write_parses(gold, parsed, folder)
         return _summary(parsed, options.builder)
 

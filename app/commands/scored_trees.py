@@ -61,7 +61,12 @@ def baseline_rows(gold: Sequence[GoldSentence]) -> list[ParseRow]:
 
 
 def score_trees(
-    model: TreeModel, gold: Sequence[GoldSentence], baselines: Sequence[ParseRow], *, layer: int | None = None
+    model: TreeModel,
+    gold: Sequence[GoldSentence],
+    baselines: Sequence[ParseRow],
+    *,
+    layer: int | None = None,
+    within: Progress | None = None,
 ) -> Parsed:
     """Parse a treebank with every layer and builder, and score the trees.
 
@@ -70,11 +75,12 @@ def score_trees(
         gold: the treebank's sentences.
         baselines: of `baseline_rows`.
         layer: one that there must be, from 1.
+        within: bars that are shown already.
 
     Raises:
         UserError: no such layer.
     """
-    with progress() as bars:
+    with progress(within) as bars:
         distances = all_distances(model, [sentence.words for sentence in gold], bars)
         layers = list(by_layer(distances[0]))
         if layer is not None:

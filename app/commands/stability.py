@@ -13,6 +13,7 @@ from app.commands.stability_figures import stability_figures
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.lines import print_line
 from app.lottery.experiment import Experiment
 from app.lottery.stability.error_line import read_line
 from app.lottery.stability.layout import StabilityLayout
@@ -118,11 +119,8 @@ def run_stability(argv: Sequence[str], conduct: Conduct) -> None:
         found = read_rows(layout.table)
         console.print(stability_table(found), "")
         rows += [(row, layout.root / row.line) for row in found]
-    console.print(
-        f"barrier: highest error on the line minus mean error of the copies; stable below {100 * STABLE:g} %",
-        soft_wrap=True,
-    )
-    console.print(f"figures: {_draw(command, rows) / '*.png, *.svg, *.pdf'}", soft_wrap=True)
+    print_line(f"barrier: highest error on the line minus mean error of the copies; stable below {100 * STABLE:g} %")
+    print_line(f"figures: {_draw(command, rows) / '*.png, *.svg, *.pdf'}")
 
 
 def _draw(command: StabilityCommand, rows: Sequence[tuple[StabilityRow, Path]]) -> Path:

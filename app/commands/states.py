@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app.commands.progress import progress
 from app.common.errors import UserError
+from app.common.lines import print_line
 from app.common.vocabulary import Vocabulary
 from app.runs.output_directory import check_output, claim_output
 from app.runs.tensors import save_tensors
@@ -66,4 +67,4 @@ def write_states(model: StateModel, path: Path, output: Path) -> None:
     claim_output(output.parent, [output.name], OPTION)
     save_tensors(output, tensors)
     sizes = ", ".join(str(layer.size(1)) for layer in states[0])
-    print(f"{len(words):,} words of {len(sentences):,} sentences, layers of {sizes} units: {output}")
+    print_line(f"{len(words):,} words of {len(sentences):,} sentences, layers of {sizes} units: {output}")

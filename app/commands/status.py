@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from app.common.arguments import Parser
 from app.common.errors import UserError
+from app.common.lines import print_line
 from app.common.loading import said_meanwhile
 from app.common.metrics import Metric, described, headline_metrics
 from app.runs.at_work import processes
@@ -60,8 +61,8 @@ def state(layout: RunLayout, key: NetworkKey, owner: Owner | None) -> str:
     return "begun" if files.metrics.exists() else "missing"
 
 
-def lottery_view(layout: RunLayout) -> Group:
-    """What is done of a lottery, and which process trains what.
+def lottery_view(layout: RunLayout) -> tuple[Table, list[str]]:
+    """What is done of a lottery, and which process trains what: a table, and lines below it.
 
     One line per replicate, method and branch: how many rounds are done, and where the one in progress stands; below the
     table one line per network in training.
@@ -70,7 +71,7 @@ def lottery_view(layout: RunLayout) -> Group:
     unfinished = [key for key in keys if not layout.network(key).done.exists()]
     owners = {key: owner for key in unfinished if (owner := held_by(layout.network(key).lock)) is not None}
     table = _lottery_table(layout, keys, owners)
-    return Group(table, *(f"{key}: {owner}{owner.since_when}" for key, owner in owners.items()))
+    return table, [f"{key}: {owner}{owner.since_when}" for key, owner in owners.items()]
 
 
 def _lottery_table(layout: RunLayout, keys: Iterable[NetworkKey], owners: Mapping[NetworkKey, Owner]) -> Table:
@@ -180,4 +181,7 @@ def main(argv: Sequence[str]) -> None:
     )
     for root in parser.parse_args(argv).runs:
         trainings = trainings_in(root)
-        Console().print(trainings_table(root, trainings) if trainings else lottery_view(RunLayout(root)))
+        table, lines = (trainings_table(root, trainings), []) if trainings else lottery_view(RunLayout(root))
+        Console().print(table)
+        for line in lines:
+            print_line(line)

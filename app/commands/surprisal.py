@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from app.commands.progress import progress
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.lines import print_line
 from app.common.vocabulary import EOS, UNK, Vocabulary
 from app.plotting.canvas import render
 from app.plotting.surprisal import SurprisalPanel, surprisal_figure
@@ -123,8 +124,8 @@ def _print(read: Sequence[tuple[Sentence, list[WordValues]]], options: Surprisal
         if options.carry
         else "each sentence is read by itself"
     )
-    print(f"{len(read):,} sentences, {len(words):,} words{share}; {how}, with {EOS} before every sentence")
-    print(f"mean surprisal {mean:.3f} bits a word (perplexity {2**mean:.2f}, {EOS} not counted)")
+    print_line(f"{len(read):,} sentences, {len(words):,} words{share}; {how}, with {EOS} before every sentence")
+    print_line(f"mean surprisal {mean:.3f} bits a word (perplexity {2**mean:.2f}, {EOS} not counted)")
     print(f"word by word in {options.output}")
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from app.commands.progress import progress
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.lines import print_line
 from app.common.spelling import split_words
 from app.common.vocabulary import EOS, Vocabulary
 from app.plotting.bars import bars
@@ -110,7 +112,7 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
     _print_unknown(scored.unknown)
     rows, end = pool(scored.scores), sentence_end(vocabulary)
     print_table(syntax_table(rows, title=f"{options.name}, {len(stimuli.items):,} items of {stimuli.source}"))
-    print(f"log p of each sentence alone, after {EOS} and up to {'its full stop' if end == FULL_STOP else end}")
+    print_line(f"log p of each sentence alone, after {EOS} and up to {'its full stop' if end == FULL_STOP else end}")
     claim_output(options.output, files, OPTION)
     write_atomically(options.output / SCORES, to_csv(options.name, scored.scores))
     write_atomically(options.output / OUTCOMES, outcomes_csv(scored.scores))
@@ -150,13 +152,14 @@ def vocabulary_of(model: SentenceScorer) -> Vocabulary:
     return model.vocabulary
 
 
-def score_stimuli(model: SentenceScorer, stimuli: Stimuli, *, own: bool) -> Scored:
+def score_stimuli(model: SentenceScorer, stimuli: Stimuli, *, own: bool, within: Progress | None = None) -> Scored:
     """Score all sentences, and count in which items the better one is the more probable one.
 
     Args:
         model: has a vocabulary.
         stimuli: the items.
         own: whether the sentences are the user's own: templates are spelt as the papers' models need them.
+        within: bars that are shown already.
 
     Raises:
         UserError: the model has no vocabulary, or does not see the difference between the sentences of an item.
@@ -168,7 +171,7 @@ def score_stimuli(model: SentenceScorer, stimuli: Stimuli, *, own: bool) -> Scor
     sentences = [ended(spelt[text], end) for text in texts]
     words = vocabulary.unknown(dict.fromkeys(word for sentence in sentences for word in sentence))
     unknown = {text for text, sentence in zip(texts, sentences, strict=True) if not set(words).isdisjoint(sentence)}
-    log_probability = dict(zip(texts, _scored(model, sentences), strict=True))
+    log_probability = dict(zip(texts, _scored(model, sentences, within), strict=True))
     return Scored(
         scores=score_conditions(stimuli, log_probability, unknown), log_probability=log_probability, unknown=words
     )
@@ -237,8 +240,8 @@ def _spelt(stimuli: Stimuli, vocabulary: Vocabulary) -> dict[str, list[str]]:
     return spelt
 
 
-def _scored(model: SentenceScorer, sentences: Sequence[Sequence[str]]) -> list[float]:
-    with progress() as bars:
+def _scored(model: SentenceScorer, sentences: Sequence[Sequence[str]], within: Progress | None) -> list[float]:
+    with progress(within) as bars:
         task = bars.add_task("scoring sentences", total=len(sentences))
         return model.log_probabilities(sentences, advance=lambda done: bars.advance(task, done)).tolist()
 
@@ -247,7 +250,7 @@ def _print_unknown(words: Sequence[str]) -> None:
     """Say which words are not in the vocabulary."""
     if words:
         more = f" and {len(words) - NAMED:,} more" if len(words) > NAMED else ""
-        print(f"not in the vocabulary, read and predicted as <unk>: {', '.join(words[:NAMED])}{more}")
+        print_line(f"not in the vocabulary, read and predicted as <unk>: {', '.join(words[:NAMED])}{more}")
 
 
 def _sentences_csv(stimuli: Stimuli, log_probability: Mapping[str, float]) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.progress import Progress
+
 from app.commands.every_network import measure_every_network
 from app.commands.syntax import OPTION, OUTCOMES, SCORES, SentenceScorer, score_stimuli
 from app.common.files import write_atomically
@@ -32,9 +34,9 @@ def syntax_lottery(
         UserError: no finished network, or the model has no vocabulary.
     """
 
-    def measure(network: Measurable, folder: Path) -> str:
+    def measure(network: Measurable, folder: Path, bars: Progress) -> str:
         load_weights(model, network.weights)  # type: ignore[arg-type]
-        scores = score_stimuli(model, stimuli, own=own).scores
+        scores = score_stimuli(model, stimuli, own=own, within=bars).scores
         claim_output(folder, [SCORES, OUTCOMES], OPTION)
         write_atomically(folder / OUTCOMES, outcomes_csv(scores))
         write_atomically(folder / SCORES, to_csv(str(network.key), scores))

@@ -12,6 +12,7 @@ from rich.console import Console
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.lightning_internals import requeue_signal
+from app.common.lines import print_line
 from app.common.prunable import declares_prunable, prunable_parts
 from app.common.ranks import is_first
 from app.common.used_kernels import kernels, stacked_kernels
@@ -182,7 +183,7 @@ def _draw(experiment: Experiment, trainer: Trainer, first: FirstRank, *, at_once
         check_origins(settings, layout, missing)
         _print_prunable(model, settings)
         if note := resuming_note(data):
-            Console().print(note, highlight=False, soft_wrap=True)
+            print_line(note)
         if at_once or trainer.world_size > 1:
             hold_all(stack, settings, layout, missing, at_once=at_once)
         first.go(on=bool(missing))
@@ -202,7 +203,7 @@ def _launch(experiment: Experiment) -> None:
         experiment = with_sparse_limits(experiment)
         claim_experiment(experiment, tickets, used=None)
     for line in launch(experiment):
-        Console().print(line, highlight=False, soft_wrap=True)
+        print_line(line)
 
 
 def _make_layers(model: LightningModule, data: LightningDataModule, trainer: Trainer) -> None:
@@ -235,7 +236,7 @@ def _print_prunable(model: LightningModule, settings: Pruning) -> None:
     )
     rest = [name for name in sizes if name not in kinds]
     spared = f"; not pruned: {', '.join(rest)}" if rest else ""
-    Console().print(f"{whose}Pruned per round: {told}{spared}", highlight=False, soft_wrap=True)
+    print_line(f"{whose}Pruned per round: {told}{spared}")
 
 
 def _plan(experiment: Experiment, place: Place | None) -> Plan:

@@ -153,7 +153,8 @@ class NetworkTraining:
         result = of_first(lambda: read_result(files))  # and the network is on disk
         self.loggers.end(job.key, result)
         empty = collapsed(job.ticket.masks)
-        self.progress.end(summary(job.key, result, self.model, complete=trained.complete, collapsed=empty))
+        told = summary(job.key, result, self.model, complete=trained.complete, collapsed=empty)
+        self.progress.end(told, trained.iterations)
         return result
 
     def _start(self, files: TrainingLayout, job: Job) -> Path | None:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from app.common.arguments import Parser
+from app.common.lines import print_line
 from app.common.loading import said_meanwhile
 from app.report.build import report
 
@@ -44,14 +43,15 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     with said_meanwhile("drawing ..."):
         files = report(options.run_dirs, options.out)
-    console = Console(highlight=False, markup=False, emoji=False)
     sections = files.document.sections
     for section in sections:
         if len(sections) > 1:
-            console.print(section.name, soft_wrap=True)
+            print_line(section.name)
         for label, sentences in section.findings.by_subject.items():
-            console.print(f"{label}:", *sentences, sep="\n  ", soft_wrap=True)
-        console.print(section.findings.basis, soft_wrap=True)
+            print_line(f"{label}:")
+            for sentence in sentences:
+                print_line(f"  {sentence}")
+        print_line(section.findings.basis)
     for label, path in (("figures", files.figures[0].parent / "*.png, *.svg, *.pdf"), ("report", files.html)):
-        console.print(f"{label}: {path}", soft_wrap=True)
+        print_line(f"{label}: {path}")
     return 0

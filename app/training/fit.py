@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
-from rich.console import Console
 from typing_extensions import override
 
 from app.common import protocols
 from app.common.errors import UserError
 from app.common.files import remove_leftovers, write_atomically
 from app.common.kernel_sets import report_entries
+from app.common.lines import print_line
 from app.common.metrics import Schema
 from app.common.ranks import is_first, of_first
 from app.common.seeds import derive_seed
@@ -147,7 +147,7 @@ class Fit:
             self.first.go(on=not finished)
             if finished:
                 self._run_of(iterations).complete(self.make_loggers())
-                Console().print(self._summary(), highlight=False, soft_wrap=True)
+                print_line(self._summary())
                 return
             before, trained, refused = self._remove_checksums(), None, False
             try:
@@ -230,7 +230,7 @@ class Fit:
             finally:
                 finish(loggers)
             stopped = "" if trained.complete else f" (stopped early, at iteration {trained.iterations:,})"
-            progress.end(f"{self._summary()}{stopped}")
+            progress.end(f"{self._summary()}{stopped}", trained.iterations)
             return trained
 
     def _run_of(self, iterations: int) -> FitRun:

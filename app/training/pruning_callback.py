@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from lightning.pytorch import Callback
-from rich.console import Console
 
 from app.common.errors import UserError
+from app.common.lines import print_line
 from app.common.ranks import is_first
 from callbacks import IterativePruningCallback
 
@@ -17,11 +17,9 @@ def tell_of_pruning(callbacks: Iterable[Callback]) -> None:
         callbacks: of the Trainer.
     """
     if is_first() and any(isinstance(each, IterativePruningCallback) for each in callbacks):
-        Console().print(
+        print_line(
             "IterativePruningCallback prunes between two trainings, and this command is one: it trains the dense "
-            "network, round 0. The command lottery prunes, rewinds and trains again.",
-            highlight=False,
-            soft_wrap=True,
+            "network, round 0. The command lottery prunes, rewinds and trains again."
         )
 
 

@@ -130,7 +130,7 @@ def test_a_terminal_names_everything_in_two_lines_that_do_not_wrap():
 
         done, where, bar = screen(experiment.stream.getvalue())
         assert done == "replicate 0 · iterative · round 0 done"
-        assert where == "…ate 10 · random_reinit 2 · round 12 · density 6.87 % · iteration 34500/50000"
+        assert where == "…e 10 · random_reinit 2 · round 12 · density 6.87 % · iteration 34,500/50,000"
         assert re.fullmatch(r"[━╸╺ ]+ 17 % · \d+:\d\d:\d\d left", bar)
         assert max(map(len, (where, bar))) < WIDTH
     assert screen(experiment.stream.getvalue()) == ["replicate 0 · iterative · round 0 done"]
@@ -286,3 +286,36 @@ def test_what_is_left_out_is_not_waited_for():
         assert (progress.done, progress.total) == (0, 100)
         progress.end("replicate 0 done", worker=0)
     assert experiment.lines == ["replicate 0 done · 100 %"]
+
+
+def test_a_training_that_is_longer_than_estimated_ends_at_its_end():
+    """Epochs of windows of random lengths differ by a few iterations."""
+    experiment = Experiment(total=100, terminal=True)
+    with experiment.progress as progress:
+        progress.begin("grammar", None, 100)
+        experiment.iterate(0, 103, seconds=1.0)
+        where, bar = screen(experiment.stream.getvalue())
+        assert where == "grammar · iteration 103/103"
+        assert bar.endswith(" 100 %")
+        assert "╺" not in bar
+        progress.end("grammar done", 103)
+        assert (progress.done, progress.total) == (103, 103)
+
+
+def test_a_training_that_was_resumed_beyond_its_estimate_ends_at_its_end():
+    experiment = Experiment(total=100)
+    with experiment.progress as progress:
+        progress.begin("grammar", None, 100)
+        experiment.iterate(102, 103, seconds=40.0)
+        progress.end("grammar done", 103)
+    assert experiment.lines == ["grammar · iteration 103/103 · 100 %", "grammar done · 100 %"]
+
+
+def test_a_training_that_is_stopped_early_says_nothing_of_a_speed_that_it_did_not_have():
+    experiment = Experiment(total=2000)
+    with experiment.progress as progress:
+        progress.begin("replicate 0", 1.0, 1000)
+        experiment.iterate(0, 10, seconds=1.0)
+        progress.end("stopped", 10)
+        assert (progress.done, progress.total) == (10, 1010)
+        assert experiment.lines == ["stopped · 0 % · 0:16:40 left"]

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbacks.speed import Speed, format_duration
+from app.common.durations import format_duration
+from callbacks.speed import Speed
 
 
 @pytest.mark.parametrize(

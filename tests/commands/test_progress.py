@@ -1,8 +1,10 @@
 """Progress bars: shown on a terminal and gone afterwards, silent elsewhere."""
 
 import pytest
+from rich.progress import Progress
 
-from app.commands.progress import progress
+from app.commands.progress import RemainingColumn, progress
+from app.common.lines import print_line
 
 
 def test_a_terminal_sees_the_steps(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,3 +28,46 @@ def test_nothing_is_written_to_a_file(monkeypatch: pytest.MonkeyPatch, capsys: p
     with progress() as bars:
         assert list(bars.track(range(3), description="baselines")) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def test_bars_of_a_part_are_gone_after_it(terminal: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as bars:
+        whole = bars.add_task("networks", total=2)
+        for _ in range(2):
+            with progress(bars) as same:
+                assert same is bars
+                bars.add_task("parsing sentences", total=5)
+                assert len(bars.task_ids) == 2
+            assert bars.task_ids == [whole]
+    assert "networks" in capsys.readouterr().err
+
+
+def test_what_is_printed_meanwhile_is_on_standard_output(terminal: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Here it is no terminal, as where it is sent to a file."""
+    with progress() as bars:
+        bars.add_task("networks", total=2)
+        print_line("one of two is done")
+    assert capsys.readouterr().out == "one of two is done\n"
+
+
+def test_the_time_left_is_known_of_steps_that_take_minutes() -> None:
+    now = 0.0
+    bars = Progress(get_time=lambda: now)
+    bars.add_task("networks", total=4)
+    (task,) = bars.tasks
+    column = RemainingColumn()
+    now = 100.0
+    assert column.render(task).plain == ""
+    bars.advance(task.id)
+    now = 200.0
+    bars.advance(task.id)
+    assert column.render(task).plain == "· 0:03:20 left"
+    bars.advance(task.id, 2)
+    assert column.render(task).plain == ""

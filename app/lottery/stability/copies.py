@@ -105,7 +105,7 @@ class Copies:
         write_atomically(files.done, "")
         files.last.unlink(missing_ok=True)
         files.previous.unlink(missing_ok=True)
-        self.progress.end(f"{point}, copy {number}: trained")
+        self.progress.end(f"{point}, copy {number}: trained", trained.iterations)
         return final
 
     def density(self, point: Point) -> float:

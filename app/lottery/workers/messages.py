@@ -46,9 +46,10 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """From a worker: the line that is printed about its training."""
+    """From a worker: the line that is printed about its training, and where that ended."""
 
     summary: str
+    iterations: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,9 @@ class Parent:
         """Report the iteration of the training."""
         self.tell(Reached(iteration, resumed))
 
-    def end(self, summary: str) -> None:
-        """Report the summary of a finished training."""
-        self.tell(Summed(summary))
+    def end(self, summary: str, iterations: int | None = None) -> None:
+        """Report the summary of a finished training, and where it ended."""
+        self.tell(Summed(summary, iterations))
 
     def _listen(self) -> None:
         while True:

@@ -159,8 +159,8 @@ class WorkerPool:
                 self.progress.begin(label, density, iterations, worker=number)
             case Reached(iteration, resumed):
                 self.progress.reach(iteration, worker=number, resumed=resumed)
-            case Summed(summary):
-                self.progress.end(summary, worker=number)
+            case Summed(summary, iterations):
+                self.progress.end(summary, iterations, worker=number)
             case Completed():
                 self.finished(self.schedule.finish(number))
                 member.state = State.BETWEEN if member.state is not State.STOPPING else member.state
