@@ -20,7 +20,7 @@ from app.runs.schema import read_schema
 
 def lottery_on_test_set(
     trainer: Trainer, run: RunLayout, config: Mapping[str, Any], prepare: Callable[[str], dict[str, Any]]
-) -> None:
+) -> MeasuredNetworks:
     """Test the networks of a lottery that are not tested yet, and write one table.
 
     Args:
@@ -28,6 +28,9 @@ def lottery_on_test_set(
         run: the lottery.
         config: of the command, plain.
         prepare: loads the weights at a path, and gives the arguments of `Trainer.test`.
+
+    Returns:
+        The networks, measured.
 
     Raises:
         UserError: no finished network, or its weights do not fit.
@@ -53,7 +56,9 @@ def lottery_on_test_set(
         write_atomically(folder / SCORES, text.getvalue())
         return _summary(measured, declared)
 
-    measure_every_network(MeasuredNetworks(run=run, command="test", options=score_options(config)), measure)
+    networks = MeasuredNetworks(run=run, command="test", options=score_options(config))
+    measure_every_network(networks, measure)
+    return networks
 
 
 def _summary(measured: dict[str, float], declared: Schema) -> str:

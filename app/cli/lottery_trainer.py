@@ -1,6 +1,6 @@
 """A Trainer whose extra methods are the extra subcommands that need a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,10 +16,12 @@ from app.commands.scored_trees import TreeModel
 from app.commands.states import StateModel, write_states
 from app.commands.suites import score_suites
 from app.commands.surprisal import Reader, SurprisalOptions, measure_surprisal
-from app.commands.syntax import TABLE, TABLE_COLUMNS, SentenceScorer, SyntaxOptions, score_syntax
+from app.commands.syntax import TABLE, TABLE_COLUMNS, SentenceScorer, SyntaxOptions, read_table, score_syntax
 from app.commands.syntax_lottery import syntax_lottery
 from app.common.errors import UserError
+from app.common.loading import LOGGING, said_meanwhile
 from app.common.precision import mixed_precision
+from app.common.ranks import is_first
 from app.common.spelling import MIKOLOV
 from app.common.vocabulary import Vocabulary
 from app.lottery.command import run_lottery
@@ -28,6 +30,8 @@ from app.parsing.tag_sets import TagChoice
 from app.parsing.treebank_options import TreebankOptions
 from app.runs.checkpoints import load_weights
 from app.runs.layout import RunLayout
+from app.runs.measured_networks import MeasuredNetworks
+from app.training.measured_runs import Table, log_measured_networks, score_table
 from app.training.trained_run import trained_run
 from datamodules.gold_sentences import gold_sentences
 from datamodules.validation_sentences import validation_sentences
@@ -132,7 +136,8 @@ class LotteryTrainer(Trainer):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
         with mixed_precision(self):
             if run is not None:
-                parse_lottery(cast(TreeModel, model), gold, options, run, self.context.config)
+                networks = parse_lottery(cast(TreeModel, model), gold, options, run, self.context.config)
+                self._log_networks(networks, score_table)
                 return
             choice = None
             if choose_on is not None:
@@ -190,7 +195,8 @@ class LotteryTrainer(Trainer):
         with mixed_precision(self):
             if run is not None:
                 scorer = cast(SentenceScorer, model)
-                syntax_lottery(scorer, stimuli, run, self.context.config, own=pairs is not None)
+                networks = syntax_lottery(scorer, stimuli, run, self.context.config, own=pairs is not None)
+                self._log_networks(networks, read_table)
                 return
             rows = score_syntax(cast(SentenceScorer, model), stimuli, options)
         self._log_tables(checkpoint, {TABLE: (TABLE_COLUMNS, rows)})
@@ -319,10 +325,16 @@ class LotteryTrainer(Trainer):
                 log_table(name, columns, [[_plain(cell) for cell in row] for row in rows])
         if checkpoint is None or not self.context.logs_to_training:
             return
-        with trained_run(checkpoint) as run:
+        with said_meanwhile(LOGGING), trained_run(checkpoint) as run:
             if run is not None:
                 for name, (columns, rows) in tables.items():
                     run.log_table(name, columns, rows)
+
+    def _log_networks(self, networks: MeasuredNetworks, read: Callable[[Path], Table]) -> None:
+        """Log what was measured of a lottery to the W&B runs of its networks."""
+        if self.context.logs_to_training and is_first():
+            with said_meanwhile(LOGGING):
+                log_measured_networks(networks, read)
 
     def _load(self, model: LightningModule, data: LightningDataModule, weights: Path | None) -> None:
         """Put trained weights into a language model, and its words where these do not come with them.

@@ -40,6 +40,7 @@ from app.common.lightning_internals import (
     requeue_signal,
     starts_by_spawning,
 )
+from app.common.loading import LOGGING, said_meanwhile
 from app.common.ranks import is_first
 from app.common.signals import no_requeue
 from app.common.used_kernels import kernels, stacked_kernels
@@ -52,6 +53,7 @@ from app.runs.layout import RunLayout
 from app.training.first_rank import FirstRank
 from app.training.fit import Fit
 from app.training.library_errors import library_errors_named
+from app.training.measured_runs import log_measured_networks
 from app.training.mixed_precision import let_fused_optimizers_clip
 from app.training.pruning_callback import tell_of_pruning
 from app.training.requirements import check_counts
@@ -267,9 +269,12 @@ class CLI(OpenCLI):
             return
         self._check_model()
         config = self.plain_config()
-        lottery_on_test_set(
+        networks = lottery_on_test_set(
             self.trainer, self._lottery, config, lambda path: self._with_weights(arguments | {"ckpt_path": path})
         )
+        if self._logs_to_training and is_first() and not self.value("trainer").fast_dev_run:
+            with said_meanwhile(LOGGING):
+                log_measured_networks(networks)
 
     def predict(self, **arguments: Any) -> None:
         """Run a trained network on the data to predict."""
@@ -280,7 +285,7 @@ class CLI(OpenCLI):
         weights = self.value("ckpt_path") if weights is None else weights
         if not self._logs_to_training or weights is None or not is_first() or self.value("trainer").fast_dev_run:
             return
-        with trained_run(Path(weights)) as run:
+        with said_meanwhile(LOGGING), trained_run(Path(weights)) as run:
             if run is not None:
                 run.log(
                     str(self.subcommand), {name: float(value) for name, value in self.trainer.logged_metrics.items()}

@@ -34,7 +34,7 @@ F1 = "sentence_f1"
 
 def parse_lottery(
     model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, run: RunLayout, config: Mapping[str, Any]
-) -> None:
+) -> MeasuredNetworks:
     """Parse a treebank with every network of a lottery that is not parsed yet; write one table, and draw.
 
     Args:
@@ -43,6 +43,9 @@ def parse_lottery(
         options: what to draw; the output directory is that of the run.
         run: the lottery.
         config: of the command, plain.
+
+    Returns:
+        The networks, measured.
 
     Raises:
         UserError: no finished network, no such layer, or no such sentence to draw.
@@ -61,6 +64,7 @@ def parse_lottery(
     measure_every_network(networks, measure, keep=_is_models)
     if chosen := _chosen(networks):
         _draw(gold, options, networks, chosen)
+    return networks
 
 
 def _is_models(row: Mapping[str, str]) -> bool:

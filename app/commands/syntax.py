@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,7 @@ from app.plotting.canvas import render
 from app.runs.output_directory import check_output, claim_output
 from app.syntax.condition_scores import ConditionScore, SyntaxRow, pool, score_conditions
 from app.syntax.pairs import read_pairs
-from app.syntax.score_files import NAMES, outcomes_csv, to_csv
+from app.syntax.score_files import NAMES, outcomes_csv, read_csv, to_csv
 from app.syntax.stimuli import Stimuli
 from app.syntax.table import TERMS, matched, syntax_table
 from app.syntax.templates import MARVIN_LINZEN, read_templates
@@ -120,10 +120,24 @@ def score_syntax(model: SentenceScorer, stimuli: Stimuli, options: SyntaxOptions
         write_atomically(options.output / SENTENCES, _sentences_csv(stimuli, scored.log_probability))
     print(f"scores are in {options.output}")
     draw({options.name: rows}, options.output / ACCURACY)
+    return table_rows(rows)
+
+
+def table_rows(rows: Iterable[SyntaxRow]) -> list[list[Any]]:
+    """Rows of the table as loggers take them; columns `TABLE_COLUMNS`."""
     return [
         [row.name, row.term, row.tally.items, row.tally.accuracy, row.tally.accuracy_known, row.tally.unknown]
         for row in rows
     ]
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[Any]]]:
+    """The columns and rows of the table of a scores.csv, as loggers take them.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    return TABLE_COLUMNS, table_rows(pool(read_csv(path)[1]))
 
 
 @dataclass(frozen=True, kw_only=True)

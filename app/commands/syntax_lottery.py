@@ -20,7 +20,7 @@ from app.syntax.stimuli import Stimuli
 
 def syntax_lottery(
     model: SentenceScorer, stimuli: Stimuli, run: RunLayout, config: Mapping[str, Any], *, own: bool
-) -> None:
+) -> MeasuredNetworks:
     """Score sentences with every network of a lottery that has not scored them yet, and write one table.
 
     Args:
@@ -29,6 +29,9 @@ def syntax_lottery(
         run: the lottery.
         config: of the command, plain.
         own: whether the sentences are the user's own.
+
+    Returns:
+        The networks, measured.
 
     Raises:
         UserError: no finished network, or the model has no vocabulary.
@@ -44,4 +47,6 @@ def syntax_lottery(
         return f"{100 * (total.accuracy or 0):.1f} % of {total.items:,} items"
 
     options = score_options(config, sentences=repr(stimuli), own=str(own))
-    measure_every_network(MeasuredNetworks(run=run, command="syntax", options=options), measure)
+    networks = MeasuredNetworks(run=run, command="syntax", options=options)
+    measure_every_network(networks, measure)
+    return networks

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-LOADING = "loading ..."
+LOADING, LOGGING = "loading ...", "logging to W&B ..."
 # What Lightning, torchrun and SLURM tell the processes that share a training; the first of them has rank 0.
 RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
 ERASE_LINE = "\r\x1b[K"

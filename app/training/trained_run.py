@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ class TrainedRun:
     logger: RoundsWandbLogger
     key: NetworkKey | None = None
     density: float | None = None
+
+    def of(self, key: NetworkKey, density: float) -> "TrainedRun":
+        """The same run for another network of it."""
+        return replace(self, key=key, density=density)
 
     def log(self, command: str, values: Mapping[str, float]) -> None:
         """Log values that a command has measured, as `COMMAND/NAME`."""
