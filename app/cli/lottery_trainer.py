@@ -144,8 +144,8 @@ class LotteryTrainer(Trainer):
                 division = validation_sentences(datamodule, treebank, choose_on, gold, spelling, reading)
                 choice, gold = choose(cast(TreeModel, model), division.validation, division.title), division.test
                 title += f", {len(gold):,} sentences to test on"
-            title = f"{checkpoint}, {title}"
-            tables = parse_treebank(cast(TreeModel, model), gold, options, title=title, choice=choice)
+            whole = f"{checkpoint}, {title}"
+            tables = parse_treebank(cast(TreeModel, model), gold, options, title=whole, source=title, choice=choice)
         self._log_tables(checkpoint, tables)
 
     def syntax(

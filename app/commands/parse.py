@@ -28,7 +28,7 @@ from app.common.vocabulary import Vocabulary
 from app.parsing import BUILDERS, GoldSentence
 from app.parsing.builders import build_tree
 from app.parsing.layers import MEAN, by_layer, ties
-from app.parsing.sentence_tables import CONSTITUENTS, WORDS
+from app.parsing.sentence_tables import CONSTITUENTS, SOURCE, WORDS
 from app.parsing.table import ParseRow, parse_table, score_rows
 from app.parsing.tree_files import write_trees
 from app.plotting.trees import KINDS, Panel, draw_trees, save_drawing
@@ -119,6 +119,7 @@ def parse_treebank(
     options: ParseOptions,
     *,
     title: str,
+    source: str,
     choice: Choice | None = None,
 ) -> dict[str, tuple[list[str], list[list[Any]]]]:
     """Print the columns of Table 2 for every layer and builder, and write tables, trees and pictures.
@@ -128,6 +129,7 @@ def parse_treebank(
         gold: the treebank's sentences.
         options: what to draw, and the output directory.
         title: the table's title.
+        source: whose sentences these are, in one line.
         choice: of a layer and a builder on other sentences; it is scored, and drawn unless `options` name a layer.
 
     Returns:
@@ -138,7 +140,7 @@ def parse_treebank(
     """
     check_numbers(options.draw or [], len(gold))
     chosen_file = [CHOSEN] if choice is not None else []
-    check_output(options.output, [SCORES, GOLD, WORDS, CONSTITUENTS, *chosen_file], OPTION)
+    check_output(options.output, [SCORES, GOLD, WORDS, CONSTITUENTS, SOURCE, *chosen_file], OPTION)
     _print_unknown(model, gold)
     parsed = score_trees(model, gold, baseline_rows(gold), layer=options.layer)
     _print(parse_table(parsed.baselines, list(parsed.rows.values()), title=title))
@@ -147,7 +149,7 @@ def parse_treebank(
         layer, builder = choice.layer, choice.builder
     else:
         layer, builder = drawn_layer(options, parsed.rows), options.builder
-    write_parses(gold, parsed, options.output)
+    write_parses(gold, parsed, options.output, source=source)
     if choice is not None:
         print(choice.summary(parsed.rows))
         claim_output(options.output, chosen_file, OPTION)

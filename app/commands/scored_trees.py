@@ -15,7 +15,7 @@ from app.common.files import write_atomically
 from app.common.vocabulary import Vocabulary
 from app.parsing import BASELINES, BUILDERS, GoldSentence, Tree, baseline_trees
 from app.parsing.layers import MEAN, by_layer, layer_trees
-from app.parsing.sentence_tables import CONSTITUENTS, WORDS, constituents_csv, words_csv
+from app.parsing.sentence_tables import CONSTITUENTS, SOURCE, WORDS, constituents_csv, source_json, words_csv
 from app.parsing.table import ParseRow, parse_row, to_csv
 from app.parsing.tree_files import write_trees
 from app.runs.output_directory import claim_output
@@ -114,8 +114,14 @@ def all_distances(model: TreeModel, sentences: Sequence[Sequence[str]], bars: Pr
     return [found[number] for number in range(len(sentences))]
 
 
-def write_parses(gold: Sequence[GoldSentence], parsed: Parsed, output: Path) -> None:
+def write_parses(gold: Sequence[GoldSentence], parsed: Parsed, output: Path, *, source: str = "") -> None:
     """Write scores.csv, the gold trees with tables of words and constituents, and a file for each layer and builder.
+
+    Args:
+        gold: the treebank's sentences.
+        parsed: their trees.
+        output: the directory.
+        source: whose sentences these are, in one line; empty to leave it out.
 
     Raises:
         UserError: files of the user's are in the output directory.
@@ -125,6 +131,7 @@ def write_parses(gold: Sequence[GoldSentence], parsed: Parsed, output: Path) -> 
         GOLD: write_trees((sentence.words, sentence.tree) for sentence in gold),
         WORDS: words_csv(gold, parsed.unknown, [by_layer(each) for each in parsed.distances]),
         CONSTITUENTS: constituents_csv(gold),
+        **({SOURCE: source_json(source)} if source else {}),
     }
     for builder, layers in parsed.trees.items():
         for layer, predicted in layers.items():

@@ -2,15 +2,18 @@
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.common.errors import UserError
-from app.common.text_files import read_text
+from app.common.text_files import read_json, read_text
+from app.parsing.tree_files import unescaped
 from app.parsing.trees import GoldSentence
 
 WORDS, CONSTITUENTS = "words.csv", "constituents.csv"  # names of the files
+SOURCE = "source.json"  # whose sentences these are
 WORD_COLUMNS = ("sentence", "position", "word", "unknown")
 CONSTITUENT_COLUMNS = ("sentence", "label", "start", "end")
 DIGITS = 6  # of a distance
@@ -58,12 +61,29 @@ def constituents_csv(gold: Sequence[GoldSentence]) -> str:
     return _csv(CONSTITUENT_COLUMNS, rows)
 
 
+def source_json(source: str) -> str:
+    """The content of `SOURCE`."""
+    return json.dumps({"source": source}, ensure_ascii=False) + "\n"
+
+
+def read_source(path: Path) -> str:
+    """Read what `source_json` wrote.
+
+    Raises:
+        UserError: it is something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or not isinstance(value.get("source"), str):
+        raise UserError(_mistake(path, 1))
+    return str(value["source"])
+
+
 def read_words(path: Path, sentences: Sequence[Sequence[str]]) -> WordTable:
     """Read what `words_csv` wrote.
 
     Args:
         path: of the file.
-        sentences: the words that it has to be about.
+        sentences: the words that it has to be about, as read from a tree file: "(" for "-LRB-".
 
     Raises:
         UserError: it is no such table, or one of other sentences.
@@ -76,7 +96,9 @@ def read_words(path: Path, sentences: Sequence[Sequence[str]]) -> WordTable:
     for line, (number, place, word, new, *values) in rows:
         try:
             sentence, at = int(number) - 1, int(place) - 1
-            if sentence < 0 or at != counts[sentence] or sentences[sentence][at] != word or new not in ("0", "1"):
+            if sentence < 0 or at != counts[sentence] or new not in ("0", "1"):
+                raise ValueError
+            if sentences[sentence][at] != unescaped(word):
                 raise ValueError
             for layer, value in zip(layers, values, strict=True):
                 distances[layer][sentence].append(float(value))

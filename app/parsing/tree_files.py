@@ -48,7 +48,8 @@ def _escape(word: str) -> str:
     return word
 
 
-def _unescape(word: str) -> str:
+def unescaped(word: str) -> str:
+    """A word of a tree file as it is read: with brackets for "-LRB-" and "-RRB-"."""
     for bracket, escape in ESCAPES.items():
         word = word.replace(escape, bracket)
     return word
@@ -158,7 +159,7 @@ def _labelled(line: bytes, where: str) -> GoldSentence:
     (node,) = parse_mrg(line, where)
     sentence = gold_sentence(node, keep_all=True)
     assert sentence is not None, "every tree has words"
-    return replace(sentence, words=tuple(map(_unescape, sentence.words)))
+    return replace(sentence, words=tuple(map(unescaped, sentence.words)))
 
 
 def unlabelled_tree(spelt: Sequence[str]) -> GoldSentence:
@@ -174,7 +175,7 @@ def _number(spelt: Iterable[str], words: list[str]) -> Iterator[Token]:
         if token in ESCAPES:
             yield token
         else:
-            words.append(_unescape(token))
+            words.append(unescaped(token))
             yield len(words) - 1
 
 

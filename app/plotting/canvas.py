@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from app.plotting.fonts import without_glyph_warnings
 from app.plotting.style import style
 
 ALONE = (6.2, 3.9)  # inches, of a panel that is the only one
@@ -110,6 +111,6 @@ def render(figure: Figure, kind: str) -> bytes:
         kind: "png", "svg" or "pdf".
     """
     file = io.BytesIO()
-    with style():
+    with style(), without_glyph_warnings():
         figure.savefig(file, format=kind, metadata=METADATA[kind])
     return file.getvalue()

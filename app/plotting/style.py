@@ -6,9 +6,11 @@ from typing import Any
 
 import matplotlib
 
+from app.plotting.fonts import BASIC
+
 RC: dict[Any, Any] = {
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
+    "font.family": BASIC,
     "font.size": 9.0,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9.5,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from app.plotting.fonts import families
 from app.plotting.line_styles import PALETTE
 from app.plotting.style import style
 
@@ -45,7 +46,7 @@ def surprisal_figure(panels: Sequence[SurprisalPanel]) -> Figure:
             colours = [UNKNOWN if unknown else PALETTE[0] for unknown in panel.unknown]
             axes.bar(centres, panel.bits, width=GAP * 1.5, color=colours, linewidth=0)
             axes.set(xlim=(0, max(width, LEAST - MARGIN)), ylim=(0, highest * 1.05), ylabel="Surprisal (bits)")
-            axes.set_xticks(centres, panel.words, parse_math=False)
+            axes.set_xticks(centres, panel.words, parse_math=False, family=families("".join(panel.words)))
             axes.tick_params(axis="x", length=0)
     return figure
 

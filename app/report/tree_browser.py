@@ -10,7 +10,7 @@ from typing import Any
 from app.common.errors import UserError
 from app.parsing.builders import BUILDERS
 from app.parsing.scores import sentence_f1
-from app.parsing.sentence_tables import CONSTITUENTS, WORDS, read_constituents, read_words
+from app.parsing.sentence_tables import CONSTITUENTS, SOURCE, WORDS, read_constituents, read_source, read_words
 from app.parsing.tree_files import read_trees
 from app.parsing.trees import GoldSentence, Tree, tokens
 from app.report.fit_run import FitRun
@@ -48,12 +48,14 @@ class Treebank:
     Args:
         sentences: words, gold tree and, where they were written, labelled constituents.
         unknown: of each sentence the places of words that some model does not know.
+        source: whose sentences these are, in one line; empty where that was not written.
         sets: the trees.
         left_out: how many sentences at the end are left out, so that the page loads fast.
     """
 
     sentences: Sequence[GoldSentence]
     unknown: list[frozenset[int]]
+    source: str = ""
     sets: list[TreeSet] = field(default_factory=list)
     left_out: int = 0
 
@@ -77,6 +79,8 @@ def read_treebanks(fits: Sequence[FitRun]) -> list[Treebank]:
                 named = read_constituents(labels, lengths)
                 gold = [GoldSentence(each.words, each.tree, tuple(of)) for each, of in zip(gold, named, strict=True)]
             bank = found.setdefault(tuple(words), Treebank(sentences=gold, unknown=[frozenset()] * len(gold)))
+            if (folder / SOURCE).exists():
+                bank.source = read_source(folder / SOURCE)
             if not any(each.constituents for each in bank.sentences):
                 bank.sentences = gold
             distances: Mapping[str, Sequence[Sequence[float]]] = {}
@@ -185,6 +189,7 @@ def _limited(bank: Treebank) -> Treebank:
     return Treebank(
         sentences=bank.sentences[:count],
         unknown=bank.unknown[:count],
+        source=bank.source,
         sets=[
             TreeSet(
                 experiment=each.experiment,

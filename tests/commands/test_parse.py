@@ -89,7 +89,14 @@ def test_scores_trees_and_pictures(
     trees = {f"{layer}.{builder}.txt" for layer in ("layer_1", "layer_2", "mean_of_layers")
              for builder in ("shen2018", "between_words")}  # fmt: skip
     pictures = {f"sentence_{number}.{kind}" for number in (2, 5) for kind in ("svg", "png", "pdf")}
-    assert files == trees | pictures | {"gold.txt", "scores.csv", "words.csv", "constituents.csv", WRITTEN}
+    assert files == trees | pictures | {
+        "gold.txt",
+        "scores.csv",
+        "words.csv",
+        "constituents.csv",
+        "source.json",
+        WRITTEN,
+    }
 
     gold, predicted = read_trees(tmp_path / "gold.txt"), read_trees(tmp_path / "layer_2.between_words.txt")
     assert len(gold) == 40

@@ -7,7 +7,9 @@ import pytest
 from app.common.errors import UserError
 from app.common.spelling import Spelling
 from app.parsing.penn_treebank import OTHER_TAGS, WORD_TAGS
+from app.parsing.sentence_tables import read_words, words_csv
 from app.parsing.tag_sets import CHARACTERS, NAMES, TAG_SETS, recognised_tag_set, tag_set
+from app.parsing.tree_files import read_trees, write_trees
 from app.parsing.treebank import NOT_CONSTITUENTS, Treebank, read_treebank
 from app.parsing.treebank_options import TreebankOptions
 
@@ -194,3 +196,14 @@ def test_one_file_is_a_treebank_too(tmp_path):
     treebank = read_treebank(tmp_path / "all.txt", AS_IT_IS)
     assert words(treebank) == WORDS["french"]
     assert list(treebank.checksums) == ["all.txt"]
+
+
+def test_brackets_that_are_words_are_read_back_from_what_parse_writes(tmp_path):
+    """With punctuation kept, `-LRB-` is a word, which tree files are read with as a bracket."""
+    gold = read(tmp_path, SENTENCES["stts"], punctuation=True).split()
+    flags = [[False] * len(sentence.words) for sentence in gold]
+    (tmp_path / "words.csv").write_text(words_csv(gold, flags, [{"layer 1": [0.5] * len(each)} for each in flags]))
+    (tmp_path / "gold.txt").write_text(write_trees([(sentence.words, sentence.tree) for sentence in gold]))
+    (again,) = read_trees(tmp_path / "gold.txt")
+    assert again.words == ("Der", "Hund", "bellt", ".", "(")
+    assert read_words(tmp_path / "words.csv", [again.words]).distances["layer 1"] == [[0.5] * 5]

@@ -14,12 +14,14 @@ from matplotlib.patches import Circle, PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 from matplotlib.textpath import text_to_path
 
+from app.plotting.fonts import BASIC, families, without_glyph_warnings
+
 POINTS = 72.0  # typographic points per inch
 DPI = 200
 PIXELS = 40e6  # of the largest PNG; a larger picture gets a lower resolution
 SIDE = 30_000  # most pixels of the longer side; matplotlib cannot write more
 RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # included in matplotlib, so the same on every machine
+    "font.family": BASIC,
     "svg.fonttype": "none",  # text as text, as in all figures
     "pdf.fonttype": 42,
     "svg.hashsalt": "trees-and-tickets",  # makes element ids reproducible
@@ -45,10 +47,17 @@ class Letters:
     colour: str
     weight: str = "normal"
 
+    def font(self, text: str) -> dict[str, Any]:
+        """Matplotlib's properties of a text; not bold where another font has to help, of which that may be missing."""
+        chosen = families(text)
+        return {"family": chosen, "size": self.size, "weight": self.weight if len(chosen) == 1 else "normal"}
+
     def width(self, text: str) -> float:
         """The width of a text in this style, in inches."""
-        font = FontProperties(family=RC["font.family"], size=self.size, weight=self.weight)
-        width, _, _ = text_to_path.get_text_width_height_descent(printable(text), font, ismath=False)
+        shown = printable(text)
+        font = FontProperties(**self.font(shown))
+        with without_glyph_warnings():
+            width, _, _ = text_to_path.get_text_width_height_descent(shown, font, ismath=False)
         return float(width) / POINTS
 
 
@@ -95,15 +104,15 @@ class Sheet:
             align: "center" or "left".
             clear: width of a white margin around the text, which covers lines below it; 0 for none.
         """
+        shown = printable(text)
         self._axes.text(
             x,
             y,
-            printable(text),
+            shown,
+            **letters.font(shown),
             ha=align,
             va="baseline",
-            size=letters.size,
             color=letters.colour,
-            weight=letters.weight,
             parse_math=False,
             zorder=4,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": clear * POINTS} if clear else None,
@@ -161,7 +170,7 @@ def render(figure: Figure, kind: str) -> bytes:
     width, height = figure.get_size_inches()
     dpi = min(DPI, sqrt(PIXELS / (width * height)), SIDE / max(width, height))
     file = io.BytesIO()
-    with style():
+    with style(), without_glyph_warnings():
         figure.savefig(file, format=kind, metadata=METADATA[kind], dpi=dpi)
     return file.getvalue()
 
