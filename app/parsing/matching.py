@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.common.errors import UserError
 
 Words = tuple[str, ...]
-_NUMBER, _NUMBERS = re.compile("[0-9][0-9.,]*"), re.compile("(?<![a-z])n(?:[.,]n)+(?![a-z])")
+_NUMBER, _NUMBERS = re.compile("[0-9][0-9.,]*"), re.compile("(?<![a-z])n(?:[.,]n)*[.,]*(?![a-z])")
 
 
 def _same(words: Words) -> Words:

@@ -30,6 +30,7 @@ def test_each_sentence_takes_the_first_that_is_left(first, second, how) -> None:
 
 
 def test_numbers_and_case() -> None:
+    assert match_words([("nov.", "N.")], [("Nov.", "14.")], "lower").pairs == [(0, 0)]
     for numbers in (("N.N", "N-year"), ("N", "n-year"), ("1.5", "10-Year"), ("N", "N,N-year")):
         assert match_words([("the", *numbers)], [("The", "1,000.25", "3,000-year")], "lower").pairs == [(0, 0)]
     assert match_words([("the",)], [("The",)]).pairs == []
