@@ -31,6 +31,7 @@ OTHERS = {
         "--in_common",
         "--words_only",
         "--tags",
+        "--split",
         "--samples",
     ),
     "syntax": ("--compare",),

@@ -11,9 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.paired_trees import read_file
 from app.commands.progress import progress
 from app.commands.score import check_same
+from app.commands.tree_file import read_file
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically

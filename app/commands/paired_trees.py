@@ -1,53 +1,16 @@
 """Trees of two files side by side: which sentence of one is which of the other, and what to say where they differ."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
-from pathlib import Path
 
+from app.commands.tree_file import TreeFile
 from app.common.errors import UserError
 from app.parsing.matching import ORDER, Matched, difference, match_words
-from app.parsing.sentence_tables import CONSTITUENTS, read_constituents
-from app.parsing.tag_sets import TagSet, recognised_tag_set
-from app.parsing.tree_formats import AnyTree, read_any
+from app.parsing.tree_formats import AnyTree
 from app.parsing.trees import GoldSentence
 
-GOLD = "gold.txt"  # as parse writes it, with the labels in a table beside it
 SHOWN = 5  # words of a sentence in messages
-
-
-@dataclass(frozen=True, slots=True)
-class TreeFile:
-    """A file of trees.
-
-    Args:
-        path: its path.
-        form: the name of its format.
-        trees: at least one.
-        tag_set: of the tags of their words, where they have any; says what is punctuation.
-    """
-
-    path: Path
-    form: str
-    trees: list[AnyTree]
-    tag_set: TagSet
-
-    def where(self, number: int) -> str:
-        """The place of a tree, by its number from 0."""
-        return f"{self.path}, line {self.trees[number].line}"
-
-    def no_words(self, tree: AnyTree) -> list[bool]:
-        """Of every word of a tree of the file whether its tag says that it is none."""
-        if not tree.tags:
-            return [False] * tree.length
-        words = tree.words or ("",) * tree.length
-        kinds = [self.tag_set.kind(tag, word) for tag, word in zip(tree.tags, words, strict=True)]
-        return [kind != "word" and not (kind == "other" and self.tag_set.keeps_others) for kind in kinds]
-
-    def only_words(self, tree: AnyTree) -> tuple[str, ...]:
-        """The words of a tree of the file without punctuation."""
-        return tuple(word for word, out in zip(tree.words or (), self.no_words(tree), strict=True) if not out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +60,6 @@ class Pairs:
         ]
 
 
-def read_file(path: Path, form: str | None, tags: TagSet | None = None) -> TreeFile:
-    """Read a file of trees; labels of a gold.txt of ours are taken from the table beside it.
-
-    Args:
-        path: the file.
-        form: the name of its format; None to choose by content.
-        tags: the tag set of its words; None to choose by content.
-
-    Raises:
-        UserError: as `read_any`, or the table is of other sentences.
-    """
-    name, trees = read_any(path, form)
-    table = path.with_name(CONSTITUENTS)
-    if path.name == GOLD and name == "unlabelled" and table.exists():
-        labels = read_constituents(table, [tree.length for tree in trees])
-        trees = [replace(tree, phrases=tuple(phrases)) for tree, phrases in zip(trees, labels, strict=True)]
-    counts = Counter(tag for tree in trees for tag in tree.tags)
-    return TreeFile(path, name, trees, tags or recognised_tag_set(counts))
-
-
 def pair(predicted: TreeFile, gold: TreeFile, how: Pairing) -> Pairs:
     """Match the sentences of two files.
 
@@ -132,6 +75,7 @@ def pair(predicted: TreeFile, gold: TreeFile, how: Pairing) -> Pairs:
     for file in (predicted, gold):
         if empty := sum(tree.empty for tree in file.trees):
             notes.append(f"{file.path}: {empty:,} empty elements (-NONE-) are no words")
+    notes += [file.notice for file in (gold, predicted) if file.notice]
     numbers = [other for _, other in found]
     if not how.words_only:
         if any(tree.tags for tree in theirs):
@@ -151,8 +95,8 @@ def _by_order(predicted: TreeFile, gold: TreeFile, how: Pairing) -> tuple[list[t
         if ours.length not in lengths:
             hint = "; are the ends last words? --score_format inclusive_spans" * (predicted.form == "spans")
             raise UserError(
-                f"{predicted.where(number)}: a tree over {ours.length} words, and the sentence in line {theirs.line} "
-                f"of {gold.path} has {theirs.length}{hint}"
+                f"{predicted.where(number)}: a tree over {ours.length} words, and the sentence in {gold.unit} "
+                f"{theirs.line} of {gold.path} has {theirs.length}{hint}"
             )
     lacking = next((file.path for file in (predicted, gold) if file.trees[0].words is None), None)
     why = f"{lacking} has no words" if lacking else "--match order"
@@ -207,8 +151,8 @@ def _mismatch(predicted: TreeFile, gold: TreeFile, matched: Matched, how: Pairin
     theirs = gold.trees[near].words or ()
     advice = _options(ours, gold, near, how) or advice
     return (
-        f"{predicted.where(extra[0])}: not the sentence in line {gold.trees[near].line} of {gold.path}, nor another: "
-        f"{difference(ours, theirs)}{advice}"
+        f"{predicted.where(extra[0])}: not the sentence in {gold.unit} {gold.trees[near].line} of {gold.path}, nor "
+        f"another: {difference(ours, theirs)}{advice}"
     )
 
 
@@ -261,4 +205,4 @@ def _count(numbers: Sequence[int], file: TreeFile) -> str:
 def _first(file: TreeFile, numbers: Sequence[int]) -> str:
     tree = file.trees[numbers[0]]
     words = tree.words or ()
-    return f"line {tree.line} ({' '.join(words[:SHOWN])}{' ...' * (len(words) > SHOWN)})"
+    return f"{file.unit} {tree.line} ({' '.join(words[:SHOWN])}{' ...' * (len(words) > SHOWN)})"

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.commands.paired_trees import Pairing, Pairs, TreeFile, pair, read_file
+from app.commands.paired_trees import Pairing, Pairs, pair
 from app.commands.score_tables import breakdown_tables, comparison_table, measures_table, score_files
+from app.commands.tree_file import TreeFile, read_file, read_gold
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import make_directory, write_atomically
 from app.parsing.bootstrap import SAMPLES, paired_bootstrap
 from app.parsing.matching import BY_WORDS, ORDER, difference
-from app.parsing.tag_sets import NAMES, TagSet, tag_set
+from app.parsing.tag_sets import NAMES
 from app.parsing.tree_formats import FORMATS
 from app.parsing.trees import GoldSentence
 from app.runs.output_directory import check_output, claim_output
@@ -31,7 +32,8 @@ class Given:
     compare: Path | None
     forms: tuple[str | None, str | None]
     pairing: Pairing
-    tags: TagSet | None
+    tags: str | None
+    split: str | None
     samples: int
     seed: int
     output: Path | None
@@ -47,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
         UserError: a wrong command line, a file without trees, or files with different sentences.
     """
     given = _given(argv)
-    gold = read_file(given.gold, given.forms[1], given.tags)
+    gold = read_gold(given.gold, given.forms[1], given.tags, given.split)
     predicted = read_file(given.predicted, given.forms[0])
     pairs = pair(predicted, gold, given.pairing)
     if given.compare is None:
@@ -71,7 +73,7 @@ def _given(argv: Sequence[str]) -> Given:
         required=True,
         metavar=("PREDICTED", "GOLD"),
         help="two files of trees over the same sentences, in any of the formats: brackets such as ((the cat) sat), "
-        "labelled trees, nested lists, JSON lines, transitions, spans",
+        "labelled trees, nested lists, JSON lines, transitions, spans; or as gold trees a treebank's folder",
     )
     parser.add_argument(
         "--compare",
@@ -91,9 +93,10 @@ def _given(argv: Sequence[str]) -> Given:
     parser.add_argument("--words_only", action="store_true", help="leave out what the gold trees tag as punctuation")
     parser.add_argument(
         "--tags",
-        help=f"tag set by which --words_only does: {', '.join(NAMES)}, or a YAML file with lists punctuation, empty; "
-        "by content if left out",
+        help=f"tag set of the gold trees: {', '.join(NAMES)}, or a YAML file with lists punctuation and empty; by "
+        "content if left out",
     )
+    parser.add_argument("--split", help="of a treebank; its test section, or all of it, if left out")
     parser.add_argument("--samples", type=int, default=SAMPLES, help=f"of the bootstrap; {SAMPLES:,} by default")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap; 0 by default")
     parser.add_argument("--output", type=Path, metavar="DIR", help="directory for the tables as CSV; optional")
@@ -104,11 +107,19 @@ def _given(argv: Sequence[str]) -> Given:
     if options.compare == predicted:
         raise UserError(f"--score and --compare both name {predicted}; name two predictions")
     pairing = Pairing(match=options.match, in_common=options.in_common, words_only=options.words_only)
-    if options.tags is not None and not options.words_only:
-        raise UserError("--tags is for --words_only, which leaves out punctuation by the tags of the gold trees")
-    tags = tag_set(options.tags) if options.tags is not None else None
     forms = options.score_format, options.gold_format
-    return Given(predicted, gold, options.compare, forms, pairing, tags, options.samples, options.seed, options.output)
+    return Given(
+        predicted,
+        gold,
+        options.compare,
+        forms,
+        pairing,
+        options.tags,
+        options.split,
+        options.samples,
+        options.seed,
+        options.output,
+    )
 
 
 def _shared(first: Pairs, second: Pairs) -> tuple[Pairs, Pairs]:

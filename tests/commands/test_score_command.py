@@ -203,6 +203,23 @@ def test_the_tag_set_may_be_chosen(files, capsys):
         assert f"{gold}: {left_out} of 3 words are punctuation by their tags" in capsys.readouterr().out
 
 
+def test_a_treebank_as_gold_trees(tmp_path, capsys):
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank/wsj_0001.mrg").write_text(MARKED)
+    (tmp_path / "p.txt").write_text("((the cat) (saw (N dogs)))\n(go home)\n")
+    main(["--score", str(tmp_path / "p.txt"), str(tmp_path / "bank"), "--match", "lower", "--split", "short"])
+    said = capsys.readouterr().out
+    assert f"{tmp_path / 'bank'}: 2 trees, treebank in {tmp_path / 'bank'}, short" in said
+    assert "is not the Penn Treebank" in said
+    table = {line.split()[0]: line.split()[-2] for line in said.split("\n\n")[0].splitlines() if line[:1].isalpha()}
+    assert (table["sentence_f1"], table["sentences"]) == ("100", "2")
+    assert re.search(r"^NP +2 +100$", said, re.MULTILINE)
+    (tmp_path / "p.txt").write_text("(go home)\n(stay home)\n")
+    assert "p.txt, line 2: not the sentence in sentence 1 of" in refused(
+        ["--score", str(tmp_path / "p.txt"), str(tmp_path / "bank"), "--match", "lower"]
+    )
+
+
 def test_two_predictions(files, capsys):
     predicted, gold = files
     other = predicted.with_name("other.txt")
@@ -243,7 +260,7 @@ def test_labels_beside_a_gold_file_of_ours(files, capsys):
         (["--score", "p.txt", "p.txt", "--compare", "r.txt", "--samples", "9"], "--samples is 9; an interval of 95 %"),
         (["--score", "p.txt", "p.txt", "--compare", "p.txt"], "--score and --compare both name p.txt"),
         (["--score", "p.txt", "p.txt", "--compare", "q.txt"], "q.txt, line 1: not the sentence in line 1 of p.txt"),
-        (["--score", "p.txt", "p.txt", "--tags", "penn"], "--tags is for --words_only"),
+        (["--score", "p.txt", "p.txt", "--split", "test"], "--split is 'test', but p.txt is a file of trees"),
         (["--score", "p.txt", "p.txt", "--tags", "x", "--words_only"], "--tags is 'x'; expected penn, ontonotes"),
         (["--score", "p.txt", "p.txt", "--seed", "-1"], "--seed is -1; it must be 0 or more"),
         (["--score", "p.txt", "p.txt", "--score_format", "spans"], "p.txt, line 1: not JSON"),
