@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -105,6 +106,11 @@ class TextDataModule(LightningDataModule, ABC):
     def vocabulary(self) -> Vocabulary:
         """The words and their numbers; available after `setup`."""
         return self.corpus.vocabulary
+
+    @property
+    def word_counts(self) -> Tensor:
+        """How often each word of the vocabulary occurs in the training text, int64[V]; available after `setup`."""
+        return torch.bincount(self.corpus.streams["train"], minlength=len(self.vocabulary))
 
     @property
     def checksums(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from app.bench.softmax import plain_loss
@@ -96,7 +96,7 @@ class MarkedModel(LanguageModel):
     @override
     def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         self.breakdown.mark(DROPOUT)
-        if self._way == Way.EAGER:
+        if self._way == Way.EAGER and isinstance(self.decoder, nn.Linear):
             loss = plain_loss(hidden.flatten(0, 1), self.decoder.weight, self.decoder.bias, targets.flatten())
         else:
             loss = super()._loss(hidden, targets)

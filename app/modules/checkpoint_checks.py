@@ -11,16 +11,17 @@ from app.common.spelling import Spelling
 from app.common.vocabulary import Vocabulary
 
 
-def check_tied(state_dict: Mapping[str, Tensor]) -> None:
+def check_tied(state_dict: Mapping[str, Tensor], name: str) -> None:
     """Check that a checkpoint for a tied model has the same matrix for embedding and softmax.
 
     Args:
         state_dict: weights of the checkpoint.
+        name: of the matrix of the softmax.
 
     Raises:
         UserError: the two matrices differ, so that loading would lose one of them.
     """
-    if not torch.equal(state_dict["decoder.weight"], state_dict["embedding.weight"]):
+    if not torch.equal(state_dict[name], state_dict["embedding.weight"]):
         raise UserError("the checkpoint's softmax is not tied to its embedding; set model.init_args.tied to false")
 
 

@@ -15,6 +15,7 @@ from app.common import metrics
 from app.common.errors import UserError
 from app.common.lightning_internals import is_attached
 from app.common.prunable import OUTPUT, Declared
+from app.common.ranks import is_first
 from app.common.states import check_shapes
 from app.common.vocabulary import Vocabulary
 from app.modules.checkpoint_checks import check_tied, saved_vocabulary
@@ -24,9 +25,10 @@ from app.modules.recurrent_state import detached, gather_state, scatter_state
 from app.modules.sentence_reader import SentenceReader
 from app.modules.text_window import TextWindow
 from app.modules.validation_scheduler import step_scheduler, with_scheduler
+from app.modules.word_order import warn_of_order
 from app.nets import RecurrentNet, State
+from app.nets.decoder import decoder_kernels, make_decoder, mean_loss, own_weights, reset_decoder, scores, tied_weight
 from app.nets.dropout import embed, locked_dropout
-from app.nets.softmax import implementations, softmax_loss
 
 AR_OUTPUTS = ("dropped", "undropped")
 
@@ -49,7 +51,8 @@ class LanguageModel(SentenceReader):
         vocabulary_size: V, words of the data. The command line finds "auto" out; in a script it is
             `len(data.vocabulary)`.
         optimizer: makes the optimiser from the parameters.
-        tied: the softmax uses the embedding's weight; needs `net.output_size == net.input_size`.
+        tied: the softmax uses the embedding's weight; needs `net.output_size == net.input_size`. Of an adaptive softmax
+            these are the words that are predicted at once; clusters and the words in them have weights of their own.
         dropout_embedding: share of words dropped; a dropped word is dropped everywhere in the window.
         dropout_input: locked dropout on the embeddings.
         dropout_output: locked dropout on the net's output.
@@ -62,10 +65,13 @@ class LanguageModel(SentenceReader):
         prunable: the kinds of weights that a lottery prunes: ih and hh (of a layer's input and of its state), of an
             ON-LSTM also master_ih and master_hh (their rows of the master gates), embedding (with the softmax, where
             they are tied), output (the softmax, where not); all but the embedding where it is left out.
+        softmax: "dense", or "adaptive" for large vocabularies that are sorted by frequency (Grave et al. 2017).
+        softmax_cutoffs: numbers of the words with which the clusters of an adaptive softmax begin; 1, 8 and 30 % of V
+            where it is left out, as far as the net has features for.
 
     Raises:
-        UserError: a dropout outside [0, 1), vocabulary size below 1, unknown `ar_output`, sizes that cannot be tied, or
-            kinds of weights that it does not have.
+        UserError: a dropout outside [0, 1), vocabulary size below 1, unknown `ar_output`, sizes that cannot be tied,
+            kinds of weights that it does not have, or cutoffs that the vocabulary or the net is too small for.
     """
 
     metric_schema = (
@@ -90,6 +96,8 @@ class LanguageModel(SentenceReader):
         lr_scheduler: LRSchedulerCallable | None = None,
         ar_output: str = "dropped",
         prunable: list[str] | None = None,
+        softmax: Literal["dense", "adaptive"] = "dense",
+        softmax_cutoffs: list[int] | None = None,
     ) -> None:
         super().__init__()
         dropouts = {"embedding": dropout_embedding, "input": dropout_input, "output": dropout_output}
@@ -111,9 +119,7 @@ class LanguageModel(SentenceReader):
             )
         self.embedding = nn.Embedding(vocabulary_size, net.input_size)
         self.net = net
-        self.decoder = nn.Linear(net.output_size, vocabulary_size)
-        if tied:
-            self.decoder.weight = self.embedding.weight
+        self.decoder = make_decoder(net.output_size, self.embedding, softmax, softmax_cutoffs, tied=tied)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.dropouts = dropouts
@@ -135,8 +141,7 @@ class LanguageModel(SentenceReader):
         kinds = {"embedding.weight": EMBEDDING} | {
             f"net.{name}": k for name, k in self.net.prunable_parameters().items()
         }
-        if self.decoder.weight is not self.embedding.weight:
-            kinds["decoder.weight"] = OUTPUT
+        kinds |= {f"decoder.{name}": OUTPUT for name, weight in own_weights(self.decoder, self.embedding).items()}
         return chosen_kinds(kinds, self.prunable)
 
     def reset_parameters(self) -> None:
@@ -145,11 +150,12 @@ class LanguageModel(SentenceReader):
         self.reset_softmax()
 
     def reset_softmax(self) -> None:
-        """Initialise embedding and softmax as the authors do: weights from U(-0.1, 0.1), bias 0."""
+        """Initialise embedding and softmax as the authors do: weights from U(-0.1, 0.1), bias 0.
+
+        The clusters of an adaptive softmax are initialised as torch does it, by their number of features.
+        """
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        if self.decoder.weight is not self.embedding.weight:
-            nn.init.uniform_(self.decoder.weight, -0.1, 0.1)
-        nn.init.zeros_(self.decoder.bias)
+        reset_decoder(self.decoder, self.embedding, 0.1)
 
     @override
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -160,11 +166,10 @@ class LanguageModel(SentenceReader):
             state: after the window before; zeros by default.
 
         Returns:
-            Logits (T, B, V), and the state after the last token.
+            Logits (T, B, V), of an adaptive softmax log-probabilities, and the state after the last token.
         """
         _, dropped, state = self._read(tokens, state)
-        logits: Tensor = self.decoder(dropped)
-        return logits, state
+        return scores(self.decoder, dropped), state
 
     def _read(self, tokens: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
         """The net's output, the same with dropout, and the state after the last token."""
@@ -175,11 +180,11 @@ class LanguageModel(SentenceReader):
 
     def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats per word; hidden (T, B, H), targets (T, B)."""
-        return softmax_loss(hidden.flatten(0, 1), self.decoder.weight, self.decoder.bias, targets.flatten())
+        return mean_loss(self.decoder, hidden.flatten(0, 1), targets.flatten())
 
     def kernels(self, device: str) -> dict[str, str]:
         """The implementation of the softmax's loss; the net declares its own."""
-        return implementations(device)
+        return decoder_kernels(self.decoder, device)
 
     @override
     def setup(self, stage: str) -> None:
@@ -194,6 +199,8 @@ class LanguageModel(SentenceReader):
                 f"set model.init_args.vocabulary_size to {len(vocabulary)}, or to auto"
             )
         self.set_vocabulary(vocabulary, "the data")
+        if stage == "fit" and is_first():
+            warn_of_order(self.decoder, getattr(data, "word_counts", None))
 
     @override
     def configure_optimizers(self) -> Any:
@@ -311,8 +318,8 @@ class LanguageModel(SentenceReader):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_shapes(self.state_dict(), checkpoint["state_dict"])
-        if self.decoder.weight is self.embedding.weight:
-            check_tied(checkpoint["state_dict"])
+        if (name := tied_weight(self.decoder, self.embedding)) is not None:
+            check_tied(checkpoint["state_dict"], f"decoder.{name}")
         if "vocabulary" in checkpoint:
             mine, self.vocabulary = self.vocabulary, saved_vocabulary(checkpoint["vocabulary"])
             if mine is not None:

@@ -10,7 +10,7 @@ from app.common.errors import UserError
 from app.common.vocabulary import EOS, Vocabulary
 from app.modules.prefixes import Step, steps
 from app.nets import RecurrentNet, State
-from app.nets.softmax import log_softmax_parts
+from app.nets.decoder import Decoder, log_probability_parts
 
 SENTENCES_AT_ONCE = 2000  # their states are in memory together: about 250 MB for two layers of 650 units
 
@@ -19,7 +19,7 @@ SENTENCES_AT_ONCE = 2000  # their states are in memory together: about 250 MB fo
 def sentence_log_probabilities(
     embedding: nn.Embedding,
     net: RecurrentNet,
-    decoder: nn.Linear,
+    decoder: Decoder,
     vocabulary: Vocabulary,
     sentences: Sequence[Sequence[str]],
     *,
@@ -33,7 +33,7 @@ def sentence_log_probabilities(
     Args:
         embedding: of V words.
         net: the recurrent net.
-        decoder: maps the net's output to the scores of V words.
+        decoder: predicts V words from the net's output.
         vocabulary: of V words.
         sentences: words, one or more each; unknown words are read, and predicted, as `<unk>`.
         advance: called with the number of different sentences done since the last call.
@@ -63,7 +63,7 @@ def sentence_log_probabilities(
 
 
 def _take(
-    embedding: nn.Embedding, net: RecurrentNet, decoder: nn.Linear, step: Step, state: State
+    embedding: nn.Embedding, net: RecurrentNet, decoder: Decoder, step: Step, state: State
 ) -> tuple[np.ndarray, State]:
     """Read the last word of each prefix and predict the next: log p, float64 (M,), and the state after that word."""
     device = embedding.weight.device
@@ -71,7 +71,7 @@ def _take(
     h, c = ([layer[parent] for layer in part] for part in state)
     output, state, _ = net(embedding(word).unsqueeze(0), (h, c))
     predicted, row, done = [], 0, 0
-    for logs in log_softmax_parts(output[0], decoder.weight, decoder.bias):
+    for logs in log_probability_parts(decoder, output[0]):
         row += len(logs)
         end = int(np.searchsorted(step.context, row))
         predicted.append(logs[context[done:end] - (row - len(logs)), target[done:end]])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.common.vocabulary import EOS, Vocabulary
 from app.nets import RecurrentNet
-from app.nets.softmax import log_softmax_parts
+from app.nets.decoder import Decoder, log_probability_parts
 
 TOKENS_AT_ONCE = 4000  # their outputs and distances are in memory together
 BIT = log(2)  # nats
@@ -40,7 +40,7 @@ Advance = Callable[[int], None]
 def read_alone(
     embedding: nn.Embedding,
     net: RecurrentNet,
-    decoder: nn.Linear,
+    decoder: Decoder,
     vocabulary: Vocabulary,
     sentences: Sequence[Sequence[str]],
     advance: Advance = lambda done: None,
@@ -52,7 +52,7 @@ def read_alone(
     Args:
         embedding: of V words.
         net: the recurrent net.
-        decoder: maps the net's output to the scores of V words.
+        decoder: predicts V words from the net's output.
         vocabulary: of V words.
         sentences: words, one or more each; unknown words are read, and predicted, as `<unk>`.
         advance: called with the number of sentences done since the last call.
@@ -84,7 +84,7 @@ def read_alone(
 def read_on(
     embedding: nn.Embedding,
     net: RecurrentNet,
-    decoder: nn.Linear,
+    decoder: Decoder,
     vocabulary: Vocabulary,
     sentences: Sequence[Sequence[str]],
     advance: Advance = lambda done: None,
@@ -157,10 +157,10 @@ def _of_one_length(sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:
             yield numbers[start : start + at_once]
 
 
-def _predicted(hidden: Tensor, decoder: nn.Linear, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _predicted(hidden: Tensor, decoder: Decoder, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Surprisal of the target and entropy at each row, in bits: from (N, D) and int64 (N,) to float64 (N,) twice."""
     surprisals, entropies, row = [], [], 0
-    for logs in log_softmax_parts(hidden, decoder.weight, decoder.bias):
+    for logs in log_probability_parts(decoder, hidden):
         words = targets[row : row + len(logs), None]
         surprisals.append(-logs.gather(1, words)[:, 0].double())
         entropies.append(torch.special.entr(logs.exp()).sum(1).double())

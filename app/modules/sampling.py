@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from app.common.errors import UserError
 from app.common.vocabulary import EOS, Vocabulary
 from app.nets import RecurrentNet
+from app.nets.decoder import Decoder, scores
 
 SENTENCES_AT_ONCE = 200  # part of what a seed means: random numbers are drawn for this many together
 
@@ -20,7 +21,7 @@ LEAST_TEMPERATURE = 1e-6  # the likeliest word alone; far below, scores would no
 def sample_sentences(
     embedding: nn.Embedding,
     net: RecurrentNet,
-    decoder: nn.Linear,
+    decoder: Decoder,
     vocabulary: Vocabulary,
     number: int,
     *,
@@ -35,7 +36,7 @@ def sample_sentences(
     Args:
         embedding: of V words.
         net: the recurrent net.
-        decoder: maps the net's output to the scores of V words.
+        decoder: predicts V words from the net's output.
         vocabulary: of V words.
         number: of sentences.
         temperature: 1 for the model's own probabilities, less for likelier words.
@@ -62,8 +63,8 @@ def sample_sentences(
         going = torch.ones(SENTENCES_AT_ONCE, dtype=torch.bool)
         while going.any() and len(drawn) < longest:
             output, state, _ = net(embedding(tokens.to(embedding.weight.device)).unsqueeze(0), state)
-            scores = decoder(output[0]).float().cpu() / temperature
-            tokens = torch.multinomial(scores.softmax(1), 1, generator=generator)[:, 0]
+            scaled = scores(decoder, output[0]).float().cpu() / temperature
+            tokens = torch.multinomial(scaled.softmax(1), 1, generator=generator)[:, 0]
             going &= tokens != end
             drawn.append(torch.where(going, tokens, end))
         rows = torch.stack(drawn, 1)[:size].tolist()

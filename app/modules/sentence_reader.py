@@ -16,6 +16,7 @@ from app.modules.readings import Reading, read_alone, read_on, read_states
 from app.modules.sampling import sample_sentences
 from app.modules.sentences import sentence_distances
 from app.nets import RecurrentNet
+from app.nets.decoder import Decoder
 
 
 class SentenceReader(LowOverheadModule):
@@ -24,13 +25,13 @@ class SentenceReader(LowOverheadModule):
     Attributes:
         embedding: of V words.
         net: reads embeddings.
-        decoder: scores V words.
+        decoder: predicts V words.
         vocabulary: the V words; None until data or a checkpoint supplies them.
     """
 
     embedding: nn.Embedding
     net: RecurrentNet
-    decoder: nn.Linear
+    decoder: Decoder
     vocabulary: Vocabulary | None
 
     @property

@@ -20,6 +20,7 @@ from app.nets.fused.products import onednn, product
 # Rows of a block: their scores take ten megabytes for 10,000 words, which fits a processor's cache; with fewer rows,
 # adding up the blocks' gradients of the weight would cost more.
 ROWS = 256
+MOST_SCORES = ROWS << 15  # of a block without gradients: fewer rows where there are more than 32,768 words
 
 
 def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -101,16 +102,22 @@ def log_softmax_parts(hidden: Tensor, weight: Tensor, bias: Tensor) -> Iterator[
         bias: (V,).
 
     Yields:
-        Blocks (n, V), in nats; n is `ROWS`, and less for the last block.
+        Blocks (n, V), in nats; n is `block_rows(V)`, and less for the last block.
     """
+    size = block_rows(len(weight))
     if _mixed(hidden, weight, bias) and bf16.instructions():
         panels, (words, features) = bf16.panels_of_transpose(weight), weight.shape
-        for rows in torch.split(hidden, ROWS):
+        for rows in torch.split(hidden, size):
             yield bf16.product(bf16.rows(rows), panels, features, words, bias).log_softmax(1)
         return
     linear = product if hidden.device.type == "cpu" else F.linear
-    for rows in torch.split(hidden, ROWS):
+    for rows in torch.split(hidden, size):
         yield linear(rows, weight, bias).log_softmax(1)
+
+
+def block_rows(words: int) -> int:
+    """Rows of a block of scores that are computed without gradients, so that it takes 34 MB or less in float32."""
+    return max(1, min(ROWS, MOST_SCORES // words))
 
 
 def _mixed(hidden: Tensor, weight: Tensor, bias: Tensor) -> bool:

@@ -52,6 +52,8 @@ BEFORE_OPTIONS: dict[str, Any] = {
     "model.init_args.channels_last": False,
     "model.init_args.compiled": False,
     "model.init_args.ar_output": "dropped",
+    "model.init_args.softmax": "dense",
+    "model.init_args.softmax_cutoffs": None,
     "pruning.score": "magnitude",
     "pruning.resume_schedule": False,
     "pruning.least_per_layer": 0,

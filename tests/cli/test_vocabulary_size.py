@@ -67,8 +67,8 @@ def test_other_data_has_other_words(folder: Path) -> None:
     ("arguments", "reason"),
     [
         (
-            ("--data", "datamodules.Synthetic10"),
-            "is auto, and datamodules.Synthetic10 has no vocabulary; give the number",
+            ("--data", "lightning.pytorch.demos.boring_classes.BoringDataModule"),
+            "BoringDataModule has no vocabulary; give the number",
         ),
         (("--data.train", "nowhere.txt"), "nowhere.txt: cannot be read"),
         (("--data.bptt", "0"), "data.bptt is 0"),
