@@ -39,6 +39,8 @@ CONFIG: dict[str, Any] = {
             "channels_last": False,
             "compiled": False,
             "ar_output": "dropped",
+            "softmax": "dense",
+            "softmax_cutoffs": None,
         }
     },
     "trainer": {
