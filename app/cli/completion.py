@@ -20,7 +20,7 @@ OTHERS = {
     "stability": ("--round", "--method", "--replicate", "--at", "--copies", "--points", "--threads", "--out"),
     "export": ("--format", "--weights", "--values", "--compact"),
     "status": (),
-    "bench": ("--quick", "--json", "--threads", "--only"),
+    "bench": ("--quick", "--json", "--threads", "--only", "--figure", "--tickets"),
     "import-authors": ("--data", "--output"),
     "parse": (
         "--score",
