@@ -253,6 +253,12 @@ def test_the_tag_is_the_language_s_own_where_there_is_no_universal_one():
     assert tree.words == [("NN", "a")]
 
 
+def test_sentences_of_the_export_format_may_have_names():
+    text = "%% word\ttag\tmorph\tedge\tparent\tsecedge\n#BOS a_01/4\na\tNN\t--\t--\t0\n#EOS a_01/4\n"
+    assert recognise(text) is export.FORMAT
+    assert export.read(text, "a") == [DiscontinuousTree([("NN", "a")], [-1], [])]
+
+
 def test_secondary_edges_comments_and_blanks_of_the_export_format():
     text = "#BOS 1 2 3 1 %% checked\na NN -- SB 500 OA 500 %% sure\n#500 S -- -- 0 %% also\n#EOS 1\n"
     (tree,) = export.read(text, "a")

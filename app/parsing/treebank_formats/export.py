@@ -21,8 +21,8 @@ from app.parsing.discontinuous import ROOT, DiscontinuousTree
 from app.parsing.treebank_formats.format import TreebankFormat, TreebankTree, find_cycle, one_word, refuse, shown
 
 _PHRASE = re.compile(r"#(\d{3,})", re.ASCII)
-_BEGINS = re.compile(r"#BOS\s+(\d+)(?:\s.*)?", re.ASCII)
-_ENDS = re.compile(r"#EOS\s+(\d+)(?:\s.*)?", re.ASCII)
+_BEGINS = re.compile(r"#BOS\s+(\S+)(?:\s.*)?", re.ASCII)  # a number; a name in some exports of Alpino's
+_ENDS = re.compile(r"#EOS\s+(\S+)(?:\s.*)?", re.ASCII)
 _FORMAT = re.compile(r"#FORMAT\s+([34])\s*", re.ASCII)
 _TABLE = re.compile(r"#(BOT|EOT)(?:\s.*)?", re.ASCII)
 _COMMENT = "%%"
@@ -33,7 +33,7 @@ _Row: TypeAlias = tuple[int, list[str]]  # line, and the columns up to the paren
 
 def recognises(text: str) -> bool:
     """Whether a text has a line that begins a sentence or names the version."""
-    return re.search(r"^#(?:BOS\s+\d|FORMAT\s)", text, re.MULTILINE | re.ASCII) is not None
+    return re.search(r"^#(?:BOS\s+\S|FORMAT\s+[34])", text, re.MULTILINE | re.ASCII) is not None
 
 
 def read(text: str, source: str) -> list[TreebankTree]:
