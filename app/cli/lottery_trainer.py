@@ -207,6 +207,7 @@ class LotteryTrainer(Trainer):
         datamodule: LightningDataModule,
         input: str,
         ckpt_path: str | None = None,
+        raw: bool = False,
         carry: bool = False,
         draw: list[int] | None = None,
         output: str | None = None,
@@ -219,6 +220,7 @@ class LotteryTrainer(Trainer):
             input: a text file, a sentence a line; blank lines separate texts, tabs the regions of a sentence.
             ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
                 left out.
+            raw: the input is running text: its sentences have to be found, and draw names them by their numbers.
             carry: carry the model's state from sentence to sentence of a text; each is read by itself where it is left
                 out.
             draw: lines of the file to draw in one picture.
@@ -233,6 +235,7 @@ class LotteryTrainer(Trainer):
             output=Path(output) if output else checkpoint.parent / "surprisal",
             carry=carry,
             draw=draw or (),
+            raw=raw,
         )
         with mixed_precision(self):
             measure_surprisal(cast(Reader, model), options)
@@ -281,6 +284,7 @@ class LotteryTrainer(Trainer):
         input: str,
         output: str,
         ckpt_path: str | None = None,
+        raw: bool = False,
     ) -> None:
         """The hidden states of all layers for every word of a text, as safetensors.
 
@@ -291,12 +295,13 @@ class LotteryTrainer(Trainer):
             output: the file to be written.
             ckpt_path: the trained weights: a file, or best or last of the experiment's run directory; best where it is
                 left out.
+            raw: the input is running text: its sentences have to be found.
         """
         if not hasattr(model, "hidden_states"):
             raise UserError(f"{type(model).__name__} has no hidden_states; states takes a language model")
         self._load(model, datamodule, self.context.checkpoint(ckpt_path))
         with mixed_precision(self):
-            write_states(cast(StateModel, model), Path(input), Path(output))
+            write_states(cast(StateModel, model), Path(input), Path(output), raw=raw)
 
     def _lottery(self, **of_one: str | None) -> RunLayout | None:
         """The lottery all of whose networks are meant; None for one network.

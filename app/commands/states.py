@@ -13,6 +13,7 @@ from app.common.lines import print_line
 from app.common.vocabulary import Vocabulary
 from app.runs.output_directory import check_output, claim_output
 from app.runs.tensors import save_tensors
+from app.syntax.raw_text import read_raw_text
 from app.syntax.texts import read_sentences
 
 OPTION = "--output"
@@ -29,7 +30,7 @@ class StateModel(Protocol):
         """For each sentence of n words and each layer of H units (n, H)."""
 
 
-def write_states(model: StateModel, path: Path, output: Path) -> None:
+def write_states(model: StateModel, path: Path, output: Path, *, raw: bool = False) -> None:
     """Write the hidden states of all layers for all words of a text, each sentence read by itself.
 
     The file is safetensors, with one row for each of the N words of the model: `layer_1` and so on, float32 (N, H), h
@@ -40,13 +41,14 @@ def write_states(model: StateModel, path: Path, output: Path) -> None:
         model: what reads.
         path: a text file, a sentence a line.
         output: the file to be written.
+        raw: the file is running text, whose sentences have to be found.
 
     Raises:
         UserError: the model has no vocabulary, the text cannot be read, or the file is not one of ours.
     """
     if model.vocabulary is None:
         raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
-    sentences = read_sentences(path, model.vocabulary)
+    sentences = (read_raw_text if raw else read_sentences)(path, model.vocabulary)
     check_output(output.parent, [output.name], OPTION)
     with progress() as bars:
         task = bars.add_task("reading sentences", total=len(sentences))

@@ -14,6 +14,7 @@ from app.common.vocabulary import EOS, UNK, Vocabulary
 from app.plotting.canvas import render
 from app.plotting.surprisal import SurprisalPanel, surprisal_figure
 from app.runs.output_directory import check_output, claim_output
+from app.syntax.raw_text import read_raw_text
 from app.syntax.surprisal_tables import WordValues, regions_table, words_table, written_table
 from app.syntax.texts import Sentence, read_sentences
 
@@ -42,12 +43,14 @@ class SurprisalOptions:
         output: directory for tables and pictures.
         carry: whether the model's state is carried from sentence to sentence of a text.
         draw: lines of the sentences to draw in one picture.
+        raw: whether the file is running text, whose sentences have to be found; `draw` then names sentences.
     """
 
     input: Path
     output: Path
     carry: bool = False
     draw: Sequence[int] = ()
+    raw: bool = False
 
 
 def measure_surprisal(model: Reader, options: SurprisalOptions) -> None:
@@ -58,8 +61,8 @@ def measure_surprisal(model: Reader, options: SurprisalOptions) -> None:
     """
     if model.vocabulary is None:
         raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
-    sentences = read_sentences(options.input, model.vocabulary)
-    _check_lines(options, sentences)
+    sentences = (read_raw_text if options.raw else read_sentences)(options.input, model.vocabulary)
+    drawn = _drawn(options, sentences)
     has_regions = any(len(sentence.regions) > 1 for sentence in sentences)
     pictures = [f"{PICTURE}.{kind}" for kind in KINDS if options.draw]
     files = [WORDS, WRITTEN, *([REGIONS] if has_regions else []), *pictures]
@@ -72,18 +75,23 @@ def measure_surprisal(model: Reader, options: SurprisalOptions) -> None:
         write_atomically(options.output / REGIONS, regions_table(read))
     _print(read, options)
     if options.draw:
-        drawn = {sentence.line: (sentence, values) for sentence, values in read}
-        figure = surprisal_figure([_panel(*drawn[line]) for line in options.draw])
+        figure = surprisal_figure([_panel(*read[number]) for number in drawn])
         for kind in KINDS:
             write_atomically(options.output / f"{PICTURE}.{kind}", render(figure, kind))
             print(f"drawn: {options.output / f'{PICTURE}.{kind}'}")
 
 
-def _check_lines(options: SurprisalOptions, sentences: Sequence[Sentence]) -> None:
-    lines = {sentence.line for sentence in sentences}
-    for line in options.draw:
-        if line not in lines:
-            raise UserError(f"--draw names line {line}; {options.input} has no sentence there")
+def _drawn(options: SurprisalOptions, sentences: Sequence[Sentence]) -> list[int]:
+    """The indices of the sentences on the lines to draw; of those with the numbers, from 1, where the text is raw."""
+    found = {number + 1 if options.raw else sentence.line: number for number, sentence in enumerate(sentences)}
+    for place in options.draw:
+        if place not in found:
+            raise UserError(
+                f"--draw names sentence {place}; {options.input} has {len(sentences)}"
+                if options.raw
+                else f"--draw names line {place}; {options.input} has no sentence there"
+            )
+    return [found[place] for place in options.draw]
 
 
 def _read(

@@ -69,6 +69,31 @@ def test_tables_hold_what_the_model_says(
     assert written == TEXT.split()
 
 
+def test_sentences_of_running_text_are_found(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "raw.txt").write_text("The cat sees\nthe dog. A dog\tsees. The\nmat!\n\nThe dog likes a mat.\n")
+    asked = ("--input", str(tmp_path / "raw.txt"), "--raw", "true")
+    output = tmp_path / "out"
+    arguments = (*asked, "--draw", "[2]", "--output", str(output))
+    assert main("surprisal", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
+    words = rows(output / "words.tsv")
+    found = {(row["sentence"], row["line"], row["text"]) for row in words}
+    assert found == {("1", "1", "1"), ("2", "2", "1"), ("3", "2", "1"), ("4", "5", "2")}
+    assert [row["word"] for row in words if row["sentence"] == "2"] == ["a", "dog", "sees"]
+    expected = loaded(trained).readings([["a", "dog", "sees"]])[0].surprisal.tolist()
+    bits = [float(row["surprisal_bits"]) for row in words if row["sentence"] == "2"]
+    assert bits == pytest.approx(expected, abs=1e-5)
+    assert not (output / "regions.tsv").exists()
+    states = tmp_path / "states.safetensors"
+    assert main("states", *CONFIG, *asked, "--output", str(states), monkeypatch=monkeypatch, cwd=trained) == 0
+    assert load_file(states)["sentence"].unique().tolist() == [1, 2, 3, 4]
+    capsys.readouterr()
+    arguments = (*asked, "--draw", "[9]", "--output", str(output))
+    assert main("surprisal", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 2
+    assert "--draw names sentence 9; " in capsys.readouterr().err
+
+
 def test_the_state_is_carried_through_a_text(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("--input", "text.txt", "--carry", "true", "--output", str(tmp_path))
     assert main("surprisal", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
