@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from app import __version__
 from app.commands.export_formats import (
     compare,
+    exact_outputs_of,
     example_of,
     network_of,
     outputs_of,
@@ -59,8 +60,10 @@ def run_export(options: ExportOptions, make: Make) -> None:
     example = example_of(model, source)
     before = outputs_of(model, example)
     if options.compact:
+        exact = exact_outputs_of(model, example)
         ticket = _compacted(ticket, model)
-        print(f"compact: {compare(outputs_of(model, example), before)}")
+        rounding = float((exact_outputs_of(model, example) - exact).abs().max())
+        print(f"compact: {compare(outputs_of(model, example), before)}; by {rounding:.2g} if computed in float64")
     if options.format == "ticket":
         _write(options.out, _packed(ticket, TYPES[options.values]))
     elif options.format == "onnx":
@@ -81,12 +84,15 @@ def _notes(options: ExportOptions) -> dict[str, Any]:
 
 def _compacted(ticket: Ticket, model: nn.Module) -> Ticket:
     """Shrink a model, say what went, and return the ticket of what is left."""
-    sizes = compact(network_of(model))
+    net = network_of(model)
+    prefix = "" if net is model else "net."
+    inside = {name.removeprefix(prefix): mask for name, mask in ticket.masks.items()}
+    sizes = compact(net, inside)
     state = plain_state(model)
     before, after = (sum(each[name].numel() for name in ticket.masks) for each in (ticket.state, state))
     units = ", ".join(f"{name} {size.before:,} -> {size.after:,}" for name, size in sizes.items())
     print_line(f"units: {units or 'none can be removed'}; prunable weights, zeros included: {before:,} -> {after:,}")
-    masks = {name: state[name] != 0 for name in ticket.masks}
+    masks = {prefix + name: mask for name, mask in inside.items()}
     return Ticket(masks, state, ticket.notes | {COMPACT: {name: list(size) for name, size in sizes.items()}})
 
 

@@ -1,5 +1,6 @@
 """Networks of tickets for other people's runtimes: ONNX, and states with sparse weights."""
 
+import copy
 import io
 import logging
 import warnings
@@ -60,6 +61,12 @@ def outputs_of(model: nn.Module, example: Example) -> Tensor:
     """What the network puts out."""
     found: Tensor = network_of(model)(*example)
     return found
+
+
+def exact_outputs_of(model: nn.Module, example: Example) -> Tensor:
+    """What the network puts out with its weights, computed in float64, where sums in another order are the same."""
+    wide = tuple(each.double() if each.is_floating_point() else each for each in example)
+    return outputs_of(copy.deepcopy(model).double(), wide)
 
 
 def compare(found: Tensor, wanted: Tensor) -> str:

@@ -1,6 +1,7 @@
 """Removes units that a mask has cut off: those with no way in, which are constant, and those with no way out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -17,15 +18,18 @@ class Sizes(NamedTuple):
 
 
 @torch.no_grad()
-def compact(net: nn.Module) -> dict[str, Sizes]:
-    """Remove units that zeros among the weights have cut off, in place; what the net puts out stays the same.
+def compact(net: nn.Module, masks: dict[str, Tensor] | None = None) -> dict[str, Sizes]:
+    """Remove units that the masks have cut off, in place; what the net puts out stays the same up to rounding.
 
     A unit that nothing enters is a constant, which goes into the biases of the layer that reads it. Where that is a
     convolution which pads with zeros, a constant does not reach its border: of several such units one stays and stands
     for all. A unit that nothing reads goes. This is repeated until nothing more does; one unit of each layer stays.
+    Biases are added up in float64 and rounded once.
 
     Args:
         net: in evaluation mode, on the CPU; its shrunk layers have new Parameters.
+        masks: bool, by name of the parameter, True for survivors, which may be 0; they get the sizes of the shrunk
+            weights. A weight without a mask survives where it is not 0.
 
     Returns:
         Numbers of units by name of the layer, for all layers that could lose some.
@@ -35,9 +39,29 @@ def compact(net: nn.Module) -> dict[str, Sizes]:
     """
     paths = unit_paths(net)
     before = {name: len(path.layer.weight) for name, path in paths.items()}
-    while any(_shrink(path) for path in paths.values()):
-        pass
+    names = {module: f"{name}.weight".removeprefix(".") for name, module in net.named_modules()}
+    layers = {each for path in paths.values() for each in (path.layer, path.reader)}
+    masks = {} if masks is None else masks
+    alive = {layer: masks.get(names[layer], layer.weight != 0).clone() for layer in layers}
+    with _in_float64(net):
+        while any(_shrink(path, alive) for path in paths.values()):
+            pass
+    masks |= {names[layer]: mask for layer, mask in alive.items() if names[layer] in masks}
     return {name: Sizes(before[name], len(path.layer.weight)) for name, path in paths.items()}
+
+
+@contextmanager
+def _in_float64(net: nn.Module) -> Iterator[None]:
+    """Compute with a net in float64 and round its parameters and buffers afterwards, where all are float32."""
+    tensors = [*net.parameters(), *net.buffers()]
+    if any(each.is_floating_point() and each.dtype != torch.float32 for each in tensors):
+        yield
+        return
+    net.double()
+    try:
+        yield
+    finally:
+        net.float()
 
 
 @torch.no_grad()
@@ -58,18 +82,20 @@ def resize(net: nn.Module, state: Mapping[str, Tensor]) -> None:
             _take(module, torch.zeros(len(mean), dtype=torch.int64))
 
 
-def _shrink(path: UnitPath) -> bool:
-    """Remove what can go of one layer; whether anything has gone."""
+def _shrink(path: UnitPath, alive: dict[Layer, Tensor]) -> bool:
+    """Remove what can go of one layer, and of the survivors; whether anything has gone."""
     layer, reader = path.layer, path.reader
-    columns = _by_unit(reader, len(layer.weight))
-    unread = ~(columns != 0).transpose(0, 1).flatten(1).any(1)
-    constant = ~(layer.weight != 0).flatten(1).any(1) & ~unread
+    units = len(layer.weight)
+    columns, reads = _by_unit(reader.weight.data, units), _by_unit(alive[reader], units)
+    unread = ~reads.transpose(0, 1).flatten(1).any(1)
+    constant = ~alive[layer].flatten(1).any(1) & ~unread
     values = _constants(path)
     gone = constant & (values == 0) if _pads_with_zeros(reader) else constant
     left = (constant & ~gone).nonzero()[:, 0]
     if len(left) > 1:  # the largest stands for all of them
         largest = left[values[left].abs().argmax()]
         columns[:, largest] = torch.einsum("ou...,u->o...", columns[:, left], values[left] / values[largest])
+        reads[:, largest] = reads[:, left].any(1)
         unread[left] = left != largest
     stays = ~(unread | gone)
     if not stays.any():
@@ -82,15 +108,15 @@ def _shrink(path: UnitPath) -> bool:
         bias = shift if bias is None else bias + shift
     _set(reader, columns[:, stays].flatten(1, 2), bias)
     _set(layer, layer.weight[stays], None if layer.bias is None else layer.bias[stays])
+    alive[reader], alive[layer] = reads[:, stays].flatten(1, 2), alive[layer][stays]
     for norm in path.norms:
         _take(norm, stays.nonzero()[:, 0])
     return True
 
 
-def _by_unit(reader: Layer, units: int) -> Tensor:
-    """A reader's weight by unit that it reads, a view: (outputs, units, places of a flattened channel, kernel...)."""
-    weight = reader.weight.data
-    return weight.view(len(weight), units, -1, *weight.shape[2:])
+def _by_unit(matrix: Tensor, units: int) -> Tensor:
+    """A reader's matrix by unit that it reads, a view: (outputs, units, places of a flattened channel, kernel...)."""
+    return matrix.view(len(matrix), units, -1, *matrix.shape[2:])
 
 
 def _constants(path: UnitPath) -> Tensor:

@@ -137,6 +137,7 @@ def test_a_compact_ticket_puts_out_the_same(
     assert f"fc1 300 -> {small.fc1.out_features}, fc2 100 -> {small.fc2.out_features}" in said["units"]
     assert said["compact"].startswith("outputs differ by at most ")
     assert torch.allclose(small(images()), net(images()), atol=1e-6)
+    assert float(said["compact"].split("; by ")[1].split()[0]) < 1e-6
     assert all(mask.equal(weights(small)[name] != 0) for name, mask in masks.items())
 
 

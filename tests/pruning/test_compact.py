@@ -114,6 +114,37 @@ def test_one_constant_channel_stands_for_all_before_a_padded_convolution() -> No
         assert torch.allclose(net(images), before, atol=1e-12)
 
 
+def test_survivors_that_are_0_stay_survivors() -> None:
+    """And keep units alive: only what the masks remove is removed."""
+    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 2))
+    with torch.no_grad():
+        net[0].weight[1], net[0].weight[2] = 0, 0  # unit 1 by its weights, unit 2 by the mask
+        net[2].weight[:, 3] = 0  # by the mask
+        net[2].weight[0] = 0  # by its weights
+        net[2].weight[4, 0], net[2].weight[5, 0] = 0, 0  # by its weight, by the mask
+        images = torch.randn(3, 4)
+        before = net(images)
+        masks = {f"{number}.weight": torch.ones_like(net[number].weight, dtype=torch.bool) for number in (0, 2)}
+        masks["0.weight"][2], masks["2.weight"][:, 3], masks["2.weight"][5, 0] = False, False, False
+        wanted = {"0.weight": masks["0.weight"][[0, 1, 4]], "2.weight": masks["2.weight"][:, [0, 1, 4]]}
+        assert compact(net, masks) == {"0": (5, 3), "2": (6, 6)}
+        assert all(masks[name].equal(mask) for name, mask in wanted.items())
+        assert torch.allclose(net(images), before, atol=1e-6)
+
+
+def test_biases_are_folded_in_float64() -> None:
+    """The error is that of rounding the result once, whatever cancels out on the way."""
+    net = nn.Sequential(nn.Linear(3, 40), nn.Tanh(), nn.Linear(40, 4))
+    with torch.no_grad():
+        net[0].weight[:30] = 0
+        net[2].weight.normal_(std=1000)
+        constants = torch.tanh(net[0].bias[:30].double())
+        exact = net[2].bias.double() + net[2].weight[:, :30].double() @ constants
+        compact(net)
+    assert net[2].bias.dtype == torch.float32
+    assert net[2].bias.equal(exact.float())
+
+
 def test_a_ticket_of_a_shrunk_net_fits_a_resized_one() -> None:
     small = pruned(NETS["padded"][0], 5, 0.5)
     compact(small)
