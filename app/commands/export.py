@@ -16,8 +16,10 @@ from app.commands.export_formats import (
     example_of,
     network_of,
     outputs_of,
+    reads_words,
     recurrent_layer,
     to_onnx,
+    to_onnx_of_words,
     to_sparse_state,
 )
 from app.commands.export_options import ExportOptions
@@ -53,10 +55,17 @@ def run_export(options: ExportOptions, make: Make) -> None:
         _write(options.out, _packed(ticket, TYPES[options.values]))
         return
     model, source = make(options.network)
-    if layer := recurrent_layer(model):
-        raise UserError(f"{layer} is recurrent, and only --format ticket without --compact takes recurrent networks")
+    layer = recurrent_layer(model)
+    words = reads_words(model) and options.format == "onnx" and not options.compact
+    if layer and not words:
+        raise UserError(
+            f"{layer} is recurrent; choose --format ticket, or onnx of a language model, and leave out --compact"
+        )
     rewind(model, ticket.state, ticket.masks)
     model.eval()
+    if layer:
+        _write(options.out, to_onnx_of_words(model))
+        return
     example = example_of(model, source)
     before = outputs_of(model, example)
     if options.compact:

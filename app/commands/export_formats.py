@@ -85,6 +85,53 @@ def to_onnx(model: nn.Module, example: Example) -> bytes:
     Raises:
         UserError: the packages for it are missing, or the network cannot be exported.
     """
+    batch = torch.export.Dim("batch")
+    names = {"input_names": ["input"], "output_names": ["output"]}
+    return _onnx(network_of(model), example, ({0: batch},), type(model).__name__, **names)
+
+
+class _WordByWord(nn.Module):
+    """A language model that reads one word of each text at a time, its state in and out."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, h: list[Tensor], c: list[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        logits, (h, c) = self.model(tokens, (h, c))
+        return logits, h, c
+
+
+def reads_words(model: nn.Module) -> bool:
+    """Whether it is a language model with a recurrent net: logits and a state from tokens and a state."""
+    return hasattr(model, "decoder") and hasattr(getattr(model, "net", None), "initial_state")
+
+
+def to_onnx_of_words(model: nn.Module) -> bytes:
+    """A recurrent language model as an ONNX file of one step, for any number of texts.
+
+    Its inputs are `tokens` (1, texts), and `h_0`, `h_1`, ..., `c_0`, ... of each layer (texts, units), 0 at the
+    beginning; its outputs are `logits` (1, texts, words), and `next_h_0`, ..., `next_c_0`, ..., to be put in with the
+    next word.
+
+    Args:
+        model: in evaluation mode, of which `reads_words` holds.
+
+    Raises:
+        UserError: the packages for it are missing, or the model cannot be exported.
+    """
+    net: Any = model.net
+    h, c = net.initial_state(3)
+    # Tensors of their own: what is one tensor would be one input.
+    example = torch.zeros(1, 3, dtype=torch.int64), [each.clone() for each in h], [each.clone() for each in c]
+    texts = torch.export.Dim("texts")
+    states = [f"{kind}_{layer}" for kind in "hc" for layer in range(len(h))]
+    names = {"input_names": ["tokens", *states], "output_names": ["logits", *(f"next_{name}" for name in states)]}
+    shapes = ({1: texts}, [{0: texts}] * len(h), [{0: texts}] * len(c))
+    return _onnx(_WordByWord(model).eval(), example, shapes, type(model).__name__, **names)
+
+
+def _onnx(net: nn.Module, example: tuple[Any, ...], shapes: tuple[Any, ...], name: str, **names: list[str]) -> bytes:
     try:
         import onnxscript  # noqa: F401 - torch's exporter needs it, and onnx
     except ImportError:
@@ -95,17 +142,9 @@ def to_onnx(model: nn.Module, example: Example) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own deprecated calls
-            program = torch.onnx.export(
-                network_of(model),
-                example,
-                dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                input_names=["input"],
-                output_names=["output"],
-                verbose=False,
-            )
+            program = torch.onnx.export(net, example, dynamo=True, dynamic_shapes=shapes, verbose=False, **names)  # type: ignore[arg-type]
     except Exception as error:  # whatever a forward pass does that cannot be exported
-        raise UserError(f"{type(model).__name__} cannot be exported to ONNX ({first_line(error)})") from None
+        raise UserError(f"{name} cannot be exported to ONNX ({first_line(error)})") from None
     finally:
         exporter.setLevel(level)
     assert program is not None

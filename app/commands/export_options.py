@@ -51,8 +51,8 @@ def parse_arguments(argv: Sequence[str]) -> ExportOptions:
         "--format",
         choices=FORMATS,
         default="ticket",
-        help="ticket: masks and surviving weights, for load_ticket; onnx; torch: a state whose masked linear weights "
-        "are torch.sparse_csr (default: %(default)s)",
+        help="ticket: masks and surviving weights, for load_ticket; onnx (of a language model, one word a step); "
+        "torch: a state whose masked linear weights are torch.sparse_csr (default: %(default)s)",
     )
     parser.add_argument(
         "--weights", choices=("final", "start"), default="final", help="trained or starting weights (%(default)s)"

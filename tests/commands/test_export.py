@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from app import __main__
 from app.commands.export import run_export
+from app.commands.export_formats import to_onnx_of_words
 from app.commands.export_options import VALUE_TYPES, parse_arguments
 from app.common.errors import UserError
 from app.modules import LanguageModel
-from app.nets import ONLSTM, LeNet
+from app.nets import LSTM, ONLSTM, LeNet
 from app.pruning.stored_values import TYPES
 from app.runs.layout import NetworkKey
 from app.runs.tensors import load_tensors, save_tensors
@@ -216,10 +217,30 @@ def test_what_is_refused(made: Path, tmp_path: Path) -> None:
     assert "--values int8 is of --format ticket" in refusal([ticket, "out", "--values", "int8", "--format", "onnx"])
     assert "no finished network there" in refusal([ticket.with_name("round_09"), tmp_path / "out"])
     recurrent = LanguageModel(ONLSTM(8, [8], 2), vocabulary_size=5)
-    for options in (["--compact"], ["--format", "onnx"], ["--format", "torch"]):
+    for options in (["--compact"], ["--format", "onnx", "--compact"], ["--format", "torch"]):
         message = refusal([ticket, tmp_path / "out", *options], recurrent)
-        assert message.startswith("net.layers.0 is recurrent, and only --format ticket")
+        assert message.startswith("net.layers.0 is recurrent; choose --format ticket, or onnx of a language model")
+    message = refusal([ticket, tmp_path / "out", "--format", "onnx"], nn.Sequential(nn.LSTM(3, 4)))
+    assert message.startswith("0 is recurrent; choose --format ticket")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("net", [ONLSTM(8, [12, 8], 2), LSTM(8, [8])], ids=["ONLSTM", "LSTM"])
+def test_onnx_reads_words_as_the_language_model(net: ONLSTM | LSTM) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    model = LanguageModel(net, vocabulary_size=5).eval()
+    session = runtime.InferenceSession(to_onnx_of_words(model))
+    text, names = torch.randint(5, (4, 6)), [each.name for each in session.get_inputs()]
+    assert [each.name for each in session.get_outputs()][1:] == [f"next_{name}" for name in names[1:]]
+    state = [np.zeros((6, size), np.float32) for _ in "hc" for size in ([12, 8] if len(net.layers) == 2 else [8])]
+    found = []
+    for tokens in text:
+        logits, *state = session.run(None, dict(zip(names, [tokens[None].numpy(), *state], strict=True)))
+        found.append(logits)
+    with torch.no_grad():
+        expected, (h, c) = model(text)
+    assert np.allclose(np.concatenate(found), expected, atol=1e-6)
+    assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(state, (*h, *c), strict=True))
 
 
 def test_files_that_are_no_tickets(made: Path, tmp_path: Path) -> None:
