@@ -182,4 +182,5 @@ def named(tags: Counter[str]) -> str:
     """The tags with their numbers, the most frequent first, in a message."""
     by_number: Sequence[str] = sorted(tags, key=lambda tag: (-tags[tag], tag))
     listed = ", ".join(f"{tag or 'none'} {tags[tag]:,}" for tag in by_number[:NAMED])
-    return listed + (f" and {len(tags) - NAMED} tags more" if len(tags) > NAMED else "")
+    more = len(tags) - NAMED
+    return listed + (f" and {more} tag{'s' * (more != 1)} more" if more > 0 else "")

@@ -97,7 +97,7 @@ def test_other_commands_read_the_trees(parsed: tuple[str, Path], said: str, tmp_
 
 def test_the_options_of_a_treebank(parsed: tuple[str, Path], tmp_path: Path) -> None:
     language, run = parsed
-    bank = ("--treebank", f"docs/treebanks/{language}", "--output", str(tmp_path))
+    bank = ("--treebank", f"docs/treebanks/{language}", "--output", str(tmp_path), "--draw", "[3]")
     options = ("--punctuation", "true", "--lower_case", "true", "--tags", "{punctuation: [PU, $., '$,']}")
     done(in_process("parse", str(run), *bank, *options, cwd=REPOSITORY))
     first = read_trees(tmp_path / "gold.txt")[0].words
