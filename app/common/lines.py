@@ -52,4 +52,5 @@ def print_line(line: str, console: Console | None = None) -> None:
         console.print(Text(fold(line, console.width) if console.is_terminal else line), soft_wrap=True)
         return
     # Not by a console of its own, which would write into the bars of another one.
-    print(fold(line, get_terminal_size().columns) if sys.stdout.isatty() else line, flush=True)
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # behind bars the stream says it is no terminal
+    print(fold(line, get_terminal_size().columns) if stream.isatty() else line, flush=True)

@@ -1,10 +1,13 @@
 """Progress bars: shown on a terminal and gone afterwards, silent elsewhere."""
 
+import io
+import re
+
 import pytest
 from rich.progress import Progress
 
 from app.commands.progress import RemainingColumn, progress
-from app.common.lines import print_line
+from app.common.lines import fold, print_line
 
 
 def test_a_terminal_sees_the_steps(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,3 +74,23 @@ def test_the_time_left_is_known_of_steps_that_take_minutes() -> None:
     assert column.render(task).plain == "· 0:03:20 left"
     bars.advance(task.id, 2)
     assert column.render(task).plain == ""
+
+
+def test_what_is_printed_above_bars_is_folded_as_without_them(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out, err = Terminal(), Terminal()
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "replicate 0, dense, round 0 · UF1 layer 1 22.7, layer 2 24.8 %"
+    print_line(line)
+    with progress() as bars:
+        bars.add_task("networks", total=2)
+        print_line(line)
+    assert out.getvalue() == f"{fold(line, 40)}\n"
+    assert len(out.getvalue().splitlines()) == 2
+    shown = re.sub(r"\x1b\[[\d;?]*\w|\r", "", err.getvalue())
+    assert all(each in shown for each in out.getvalue().splitlines(keepends=True))
