@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from typing_extensions import override
@@ -39,6 +40,7 @@ from app.common.lightning_internals import (
     read_counts_before_shares,
     requeue_signal,
     starts_by_spawning,
+    use_epoch_bar,
 )
 from app.common.loading import LOGGING, said_meanwhile
 from app.common.ranks import is_first
@@ -234,6 +236,8 @@ class CLI(OpenCLI):
                 no_requeue()
         else:  # the checkpoints of a training without a run directory are Lightning's own, and so are its jobs
             no_requeue()
+            if all(type(each) is not RichProgressBar for each in callbacks):
+                use_epoch_bar(trainer)
         return let_fused_optimizers_clip(trainer)
 
     def _writes_a_run(self) -> bool:

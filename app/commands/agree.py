@@ -163,7 +163,7 @@ def _file(name: str) -> str:
 
 def _print(groups: Sequence[Group]) -> None:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("UF1 in %")
+    table.add_column("UF1 in %", overflow="fold")
     for heading in ("files", "mean", "sd", "max", "self-F1", "agreement"):
         table.add_column(heading, justify="right", no_wrap=True)
     for group in groups:

@@ -20,6 +20,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     ModelCheckpoint,
+    RichProgressBar,
     StochasticWeightAveraging,
     WeightAveraging,
 )
@@ -356,6 +357,26 @@ class OpenCLI(LightningCLI):
         """The subcommand's whole parsed configuration as plain dictionaries, lists and values."""
         self._dump_config()
         return dict(self.config_dump)
+
+
+class EpochBar(RichProgressBar):
+    """Lightning's bar of a training, without an end of -2 where epochs have none, and without the logger's version."""
+
+    @override
+    def _get_train_description(self, current_epoch: int) -> str:
+        if (self.trainer.max_epochs or -1) < 0:
+            return f"{f'Epoch {current_epoch}':{len(self.validation_description)}}"
+        return super()._get_train_description(current_epoch)
+
+    @override
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+
+def use_epoch_bar(trainer: Trainer) -> None:
+    """Let a Trainer have an `EpochBar` where it has chosen Lightning's own bar; one of the user's stays."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    callbacks[:] = [EpochBar() if type(each) is RichProgressBar else each for each in callbacks]
 
 
 def file_version(logger: CSVLogger | TensorBoardLogger) -> Any:

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType
+from types import NoneType, SimpleNamespace
 from typing import Any, get_args
 from unittest import mock
 
@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     LearningRateFinder,
     ModelCheckpoint,
+    RichProgressBar,
     StochasticWeightAveraging,
     WeightAveraging,
 )
@@ -28,6 +29,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from app.common.lightning_internals import (
     CheapHooks,
+    EpochBar,
     OpenCLI,
     OpenWandbLogger,
     are_there,
@@ -56,6 +58,7 @@ from app.common.lightning_internals import (
     starts_by_spawning,
     state_key,
     train_loaders,
+    use_epoch_bar,
     validation_follows,
 )
 from datamodules import TensorLoader
@@ -547,3 +550,27 @@ def test_options_that_are_a_count_or_a_share_are_counts_first(monkeypatch: pytes
     assert len(both) >= 7
     assert all(types.index(int) < types.index(float) for types in both)
     assert get_args(hints["devices"])[-1] is int, "types that are no share stay as they are"
+
+
+@pytest.mark.parametrize(("max_epochs", "told"), [(-1, "Epoch 3   "), (None, "Epoch 3   "), (5, "Epoch 3/4 ")])
+def test_a_bar_names_the_last_epoch_where_there_is_one(max_epochs: int | None, told: str) -> None:
+    bar = EpochBar()
+    bar._trainer = SimpleNamespace(max_epochs=max_epochs)
+    assert bar._get_train_description(3) == told
+
+
+def test_lightning_s_own_bar_is_replaced_and_one_of_the_user_s_is_not() -> None:
+    class Mine(RichProgressBar):
+        pass
+
+    options: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
+    own, users = Trainer(**options), Trainer(**options, callbacks=[Mine()])
+    for trainer, kind in ((own, EpochBar), (users, Mine)):
+        use_epoch_bar(trainer)
+        assert type(trainer.progress_bar_callback) is kind
+
+
+def test_a_bar_does_not_tell_the_version_of_the_logger(tmp_path: Path) -> None:
+    trainer = Trainer(accelerator="cpu", logger=CSVLogger(tmp_path), enable_checkpointing=False)
+    assert "v_num" in RichProgressBar().get_metrics(trainer, TinyModule())
+    assert EpochBar().get_metrics(trainer, TinyModule()) == {}
