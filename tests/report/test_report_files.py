@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from shutil import which
 from xml.etree import ElementTree
 
 import pytest
@@ -88,7 +89,8 @@ def test_svg_and_pdf_have_real_text_and_name_no_day(large: ReportFiles):
 def test_tables_as_latex_have_every_cell(large: ReportFiles):
     text = (large.html.parent / "tables.tex").read_text()
     tables = [table for section in large.document.sections for table in section.tables]
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == len(tables)
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == text.count(r"\resizebox") == len(tables)
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}")
     labels = re.findall(r"\\label\{(.*)\}", text)
     assert len(set(labels)) == len(tables)
     bodies = re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL)
@@ -96,6 +98,24 @@ def test_tables_as_latex_have_every_cell(large: ReportFiles):
         rows = [line.removesuffix(r" \\").split(" & ") for line in body.splitlines()]
         assert [len(row) for row in rows] == [len(table.header)] * len(table.rows)
         assert rows[-1][0] == table.rows[-1][0]
+
+
+@pytest.mark.skipif(which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_sets_every_table_within_the_width_of_the_text(large: ReportFiles, tmp_path: Path):
+    (tmp_path / "paper.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n\\begin{document}\n"
+        + (large.html.parent / "tables.tex").read_text()
+        + "\\end{document}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
+
+
+def test_long_headings_have_several_lines(large: ReportFiles):
+    text = (large.html.parent / "tables.tex").read_text()
+    assert r"\begin{tabular}[b]{@{}r@{}}\% of weights\\remaining\end{tabular} & " in text
 
 
 def test_latex_prints_every_character_as_it_is():
