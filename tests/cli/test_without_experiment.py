@@ -1,11 +1,21 @@
 """`fit` without an experiment: Lightning's own training, beside which nothing of the user's is lost."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import wandb
 import yaml
 from helpers.command import in_process
 from helpers.workers import TINY
+
+
+@pytest.fixture(autouse=True)
+def _no_run_is_left() -> Iterator[None]:
+    """Lightning leaves its run open to the end of the process, and another test's logger would be warned of it."""
+    yield
+    wandb.finish()
+
 
 FIT = ("fit", *TINY[TINY.index("--model") : TINY.index("--pruning.rounds")], "--trainer.max_steps", "3")
 MINE = "# my own\nexperiment: mine\n"
