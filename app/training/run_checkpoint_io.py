@@ -29,7 +29,8 @@ class RunCheckpointIO(TorchCheckpointIO):
         # Through memory, as Lightning does it: an error of the system would reach torch's writer as one of its own.
         file = io.BytesIO()
         torch.save(checkpoint, file)
-        write_atomically(Path(path), file.getbuffer())
+        with file.getbuffer() as content:  # released at once: a failure would keep it
+            write_atomically(Path(path), content)
 
     @override
     def load_checkpoint(

@@ -50,7 +50,8 @@ class StackCheckpoint:
         """Write it atomically; when this returns, it is on the disk."""
         file = io.BytesIO()
         torch.save({"version": 1, **vars(self)}, file)
-        write_atomically(path, file.getbuffer())
+        with file.getbuffer() as content:  # released at once: a failure would keep it
+            write_atomically(path, content)
 
 
 def read_stack(path: Path) -> StackCheckpoint | None:
