@@ -2,6 +2,8 @@
 
 import difflib
 import logging
+import os
+import select
 import signal
 import sys
 import warnings
@@ -199,6 +201,8 @@ GOING_ON = ("fit", "lottery", "stability")
 
 GOES_ON = "a run directory goes on from its last checkpoint with the same command"
 AT_ONCE = f"stopped at once; {GOES_ON}"
+# What a shell reports of a command that SIGPIPE ended, as `yes | head` does.
+CLOSED_PIPE = 128 + signal.SIGPIPE
 HOW = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
 
 
@@ -249,12 +253,14 @@ def main(argv: list[str]) -> int:
 
     Returns:
         0; 2 for a user's mistake; 1 for a run that failed; after a signal 128 and its number: 130 after Ctrl-C, 143
-        after SIGTERM.
+        after SIGTERM; 141, with no line, where what reads the output has closed it, as `head` does.
     """
     warnings.showwarning = _one_line_warning
     try:
         with end_on_signals(_requeue_signal(argv)), _told():
             dispatch(argv)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # at the end of the process it would be too late to answer a closed pipe
     except UserError as error:
         return _say(f"error: {error}", 2)
     except RunError as error:
@@ -266,8 +272,13 @@ def main(argv: list[str]) -> int:
     except StoppedAtOnce as error:
         return _say(_stopped_at_once(error), 128 + error.signal)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _output_is_closed():
+            return CLOSED_PIPE
         return _say(f"failed: {explain(error)}", 1)
     except SystemExit as error:
+        # rich ends so where what it prints to is closed.
+        if isinstance(error.__context__, BrokenPipeError):
+            return CLOSED_PIPE
         # Lightning makes exit code 1 of it, and says nothing.
         if error.code == 1 and isinstance(error.__context__, KeyboardInterrupt):
             return _say(AT_ONCE, 130)
@@ -276,6 +287,24 @@ def main(argv: list[str]) -> int:
             return _say(AT_ONCE.replace("stopped", "terminated"), 143)
         raise
     return 0
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads stdout or stderr any more; what is still to be written there is thrown away then."""
+    closed = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            number = stream.fileno()
+            reader = select.poll()
+            reader.register(number, 0)
+            # An end of a pipe is in error when the other one is closed.
+            if any(event & select.POLLERR for _, event in reader.poll(0)):
+                closed = True
+                # Python would write again at the end of the process, and fail with lines of its own.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        except (AttributeError, OSError):  # no stream, or one in memory
+            continue
+    return closed
 
 
 def _requeue_signal(argv: list[str]) -> signal.Signals | None:

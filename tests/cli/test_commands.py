@@ -1,5 +1,6 @@
 """The table of commands: which there are, what is said of others, the version."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from helpers.command import in_process
 
 from app import __version__
-from app.__main__ import PUBLIC, USAGE, console
+from app.__main__ import COMMANDS, PUBLIC, USAGE, console, main
 from app.cli.completion import OTHERS
 
 needs_shtab = pytest.mark.skipif(find_spec("shtab") is None, reason="completion: the extra `completion`")
@@ -34,6 +35,29 @@ def test_the_most_similar_command_is_proposed(tmp_path: Path) -> None:
 def test_version(tmp_path: Path) -> None:
     done = in_process("--version", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"trees-and-tickets {__version__}\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_ends_a_command_without_a_word(tmp_path: Path, unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "--help"], stdout=writer, stderr=subprocess.PIPE, env=environment, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_rich_meets_a_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: list[str]) -> None:
+        try:
+            raise BrokenPipeError
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904  as rich has it, with the reason as its context alone
+
+    monkeypatch.setitem(COMMANDS, "status", closed)
+    assert main(["status"]) == 141
 
 
 def test_a_worker_is_started_by_a_lottery_only(tmp_path: Path) -> None:
