@@ -158,7 +158,7 @@ class CLI(OpenCLI):
 
     @override
     def check_ckpt_path(self) -> None:
-        """LineStyle at the checkpoint before anything is made; hyper-parameters come from the configuration alone."""
+        """Look at the checkpoint before anything is made; hyper-parameters come from the configuration alone."""
         path = self.config[self.config.subcommand].get("ckpt_path") if self.config.get("subcommand") else None
         if path is not None and path not in LIGHTNINGS_OWN_PATHS and not str(path).endswith(".safetensors"):
             read_checkpoint(Path(path))

@@ -8,7 +8,7 @@ from app.parsing.penn_treebank import WORD_TAGS
 from app.parsing.trees import GoldSentence, Node, Tree
 
 # Function tags, NP-SBJ-1 and NP=2, and the features of SPMRL's files, NP##case=nom##; keeps -NONE- and -LRB- whole.
-_FUNCTION = re.compile("(?<=.)([-=]|##).*", re.DOTALL)
+_FUNCTION = re.compile("(?<=.)(?:[-=].|##).*", re.DOTALL)
 
 
 def category(label: str) -> str:

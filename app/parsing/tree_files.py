@@ -19,6 +19,8 @@ from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_token
 ESCAPES = {OPEN: "-LRB-", CLOSE: "-RRB-"}
 # Only ASCII white space separates words; other Unicode white space may be part of a word.
 TOKEN = re.compile(r"[()]|[^()\s]+", re.ASCII)
+FEATURES = "##"  # begins those of a label, NP##case=nom##
+MANY_LABELS = 20  # of which some may have lower-case letters, as the French Treebank's VPinf has; words mostly do
 
 
 def write_trees(sentences: Iterable[tuple[Sequence[str], Tree]]) -> str:
@@ -126,12 +128,14 @@ def spelt_line(line: bytes, where: str) -> list[str]:
 def are_labelled(lines: Sequence[Sequence[str]]) -> bool:
     """Whether the first word of every bracket is its label; an outermost one may have none.
 
-    Some phrase needs two children or more, and no label a lower-case letter.
+    Some phrase needs two children or more, and no label a lower-case letter, features aside; of `MANY_LABELS` or more
+    less than half may have some.
 
     Args:
         lines: brackets and words, of one or more trees each.
     """
     branching = False
+    labels = small = 0
     for spelt in lines:
         inside: list[list[str]] = []  # of each open bracket: its words, and OPEN for a bracket
         for token in spelt:
@@ -140,9 +144,14 @@ def are_labelled(lines: Sequence[Sequence[str]]) -> bool:
                     inside[-1].append(OPEN)
                 inside.append([])
             elif token != CLOSE:
-                if not inside or (token != token.upper() and not inside[-1]):
+                if not inside:
                     return False
+                if not inside[-1]:
+                    label = token.partition(FEATURES)[0]
+                    labels, small = labels + 1, small + (label != label.upper())
                 inside[-1].append(token)
+            elif not inside or not inside[-1]:  # a bracket too many, or an empty one: who reads them says where
+                del inside[-1:]
             else:
                 label, *children = inside.pop()
                 brackets = children.count(OPEN)
@@ -152,7 +161,7 @@ def are_labelled(lines: Sequence[Sequence[str]]) -> bool:
                 elif (brackets != len(children) and len(children) != 1) or not children:
                     return False
                 branching |= label != OPEN and brackets > 1
-    return branching
+    return branching and (small == 0 or (labels >= MANY_LABELS and small * 2 < labels))
 
 
 def _labelled(line: bytes, where: str) -> GoldSentence:

@@ -6,6 +6,7 @@ import pytest
 
 from app.common.errors import UserError
 from app.common.spelling import Spelling
+from app.parsing.gold import category
 from app.parsing.penn_treebank import OTHER_TAGS, WORD_TAGS
 from app.parsing.sentence_tables import read_words, words_csv
 from app.parsing.tag_sets import CHARACTERS, NAMES, TAG_SETS, recognised_tag_set, tag_set
@@ -30,6 +31,14 @@ WORDS = {
     "french": "Le chat dort",
     "ud": "the cat sat",
 }
+
+
+@pytest.mark.parametrize(
+    ("label", "cut"),
+    [("NP-SBJ-1", "NP"), ("NP=2", "NP"), ("NP##n=s##", "NP"), ("NP##", "NP"), ("-NONE-", "-NONE-"), ("-LRB-", "-LRB-")],
+)
+def test_labels_lose_function_tags_and_features(label: str, cut: str) -> None:
+    assert category(label) == cut
 
 
 def read(folder: Path, text: str, **options: object) -> Treebank:

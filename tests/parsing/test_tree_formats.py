@@ -57,6 +57,8 @@ def test_every_format_is_recognised_and_read(form: str, tmp_path: Path) -> None:
         ("[[0, 1], [2, 3]]", "nested_lists", ((0, 1), (2, 3))),
         ("[[0, 2], [0, 3]]", "spans", ((0, 1), 2)),
         ("[[0, 1], [0, 2], [2, 2]]", "inclusive_spans", ((0, 1), 2)),
+        ('{"words": "it is so nice .", "spans": [[1, 2], [2, 4]]}', "spans", (0, 1, (2, 3), 4)),  # to the full stop
+        ("(NP##f=suj## (D##a=b## le) (N le))", "labelled", (0, 1)),
         ("SHIFT SHIFT REDUCE", "transitions", (0, 1)),
         ("[0, 0, 1, 0, 1]", "transitions", ((0, 1), 2)),
         ('{"tree": "((the cat) sat)"}', "json_lines", ((0, 1), 2)),
@@ -68,6 +70,28 @@ def test_every_format_is_recognised_and_read(form: str, tmp_path: Path) -> None:
 def test_other_layouts(text: str, form: str, tree: Tree, tmp_path: Path) -> None:
     found, (one,) = read(text, tmp_path)
     assert (found, one.tree) == (form, tree)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("(S (NP (DT the) (NN cat)) (VP (VBD sat))))\n", "line 1"),
+        ("(S (NP (DT the) (NN cat))\n  (VP (VBD sat)))\n\n(S ())\n", "line 4"),
+        ("((the cat) sat))\n", "line 1"),
+        ("()\n", "line 1"),
+    ],
+)
+def test_a_bracket_too_many_and_an_empty_one_are_named(text: str, what: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"^{tmp_path / 'trees'}, {what}: "):
+        read(text, tmp_path)
+
+
+def test_some_of_many_labels_may_have_small_letters(tmp_path: Path) -> None:
+    line = "(SENT (NP (D le) (N chat)) (VPinf (V dormir) (PP (P sur) (NP (D la) (N table)))))\n"
+    assert read(line, tmp_path)[0] == "unlabelled"  # too few labels to know
+    form, trees = read(line * 2, tmp_path)
+    assert (form, trees[1].tree) == ("labelled", ((0, 1), (2, (3, (4, 5)))))
+    assert read(line.lower() * 2, tmp_path)[0] == "unlabelled"
 
 
 def test_labels_tags_and_empty_elements(tmp_path: Path) -> None:

@@ -19,14 +19,28 @@ def recognises(text: str) -> bool:
 
 
 def recognises_inclusive(text: str) -> bool:
-    """Whether every line is spans, and their ends are last words: one begins at its end, or none reaches the length."""
+    """Whether every line is spans, and their ends are last words: one begins at its end, or none reaches the length.
+
+    None reaches it either where ends are exclusive and the sentence's last word, such as a full stop, is in no span;
+    then spans that follow one another would cross if their ends were last words.
+    """
     rows = _rows(text)
     if rows is None:
         return False
     if any(span[0] == span[1] for _, spans in rows for span in spans):
         return True
     known = [(len(words), max(span[1] for span in spans)) for words, spans in rows if words is not None and spans]
-    return bool(known) and all(end == length - 1 for length, end in known)
+    return bool(known) and all(end == length - 1 for length, end in known) and not any(_cross(*row) for row in rows)
+
+
+def _cross(words: Sequence[str] | None, spans: Sequence[Sequence[Any]]) -> bool:
+    """Whether two spans cross, or one is not within the sentence, if their ends are last words."""
+    ends = [(span[0], span[1] + 1) for span in spans]
+    try:
+        tree_of_spans(len(words) if words is not None else max(end for _, end in ends), ends)
+    except UserError:
+        return True
+    return False
 
 
 def read(text: str, source: str) -> list[AnyTree]:
