@@ -35,4 +35,4 @@ def read_sums(folder: Path) -> dict[str, str]:
     for number, pair in enumerate(pairs, start=1):
         if len(pair) != 2:
             raise UserError(f"{folder / SUMS}, line {number}: expected a SHA-256 and the name of a file")
-    return {name.removeprefix("*"): digest for digest, name in pairs}
+    return {name.removeprefix("*").removeprefix("./"): digest for digest, name in pairs}

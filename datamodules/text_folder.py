@@ -23,6 +23,7 @@ OPTIONS = {"train": "train", "val": "valid", "test": "test"}
 Ends = Literal["every_line", "lines_with_words", "nothing"]
 _SIGN = re.escape(SIGNS)
 _SIGNED = re.compile(f"([{_SIGN}]*)(.*?)([{_SIGN}]*)")
+_SIGNED_MARK = re.compile(f"([{_SIGN}]*?)({EOS}|{UNK})([{_SIGN}]*)")  # these consist of signs in part
 
 
 class TextFolder(TextDataModule):
@@ -203,9 +204,7 @@ class Lines:
 
 def _without_signs(word: str) -> list[str]:
     """A word, and each sign around it as a word of its own; `<eos>` and `<unk>` stay."""
-    if word in (EOS, UNK):
-        return [word]
-    found = _SIGNED.fullmatch(word)
+    found = _SIGNED_MARK.fullmatch(word) or _SIGNED.fullmatch(word)
     before, inner, after = found.groups() if found else ("", word, "")
     return [*before, *([inner] if inner else []), *after]
 

@@ -140,9 +140,14 @@ def test_signs_are_split_off_and_nothing_is_lost(line: list[str]) -> None:
     assert all(word == "<eos>" or len(word) == 1 or (word[0].isalnum() or word[0] == "¿") for word in split)
 
 
+def test_marks_beside_signs_stay_whole() -> None:
+    split = Lines(eos_after="nothing", split_signs=True, lower_case=False)
+    assert split('("<unk>," ...<eos> <unk>s') == ["(", '"', "<unk>", ",", '"', ".", ".", ".", "<eos>", "<", "unk>s"]
+
+
 def test_checksums_are_compared(wikitext: Path) -> None:
     digest = hashlib.sha256(WIKI.encode()).hexdigest()
-    (wikitext / "SHA256SUMS").write_text(f"{digest} *wiki.train.tokens\n{digest}  wiki.test.tokens\n")
+    (wikitext / "SHA256SUMS").write_text(f"{digest} *wiki.train.tokens\n{digest}  ./wiki.test.tokens\n")
     read(wikitext)
     (wikitext / "wiki.test.tokens").write_text(WIKI + "more\n")
     with pytest.raises(UserError, match=rf"^[^\n]*wiki\.test\.tokens: its SHA-256 is \w+, expected {digest}; [^\n]+$"):
