@@ -23,7 +23,6 @@ DATA_DIR = "data/penn"
 CONFIG = "configs/ptb/on_lstm.yaml"
 # Values of that configuration; a model that differs needs these options on the command line.
 CONFIGURED = {
-    "vocabulary_size": 10_000,
     "tied": True,
     "net.init_args.input_size": 400,
     "net.init_args.layer_sizes": [1150, 1150, 400],
@@ -173,7 +172,7 @@ def next_command(model: AuthorsModel, words: Words, output: Path) -> str:
     }
     command = ["python", "-m", "app", "test", "--config", CONFIG, "--ckpt_path", str(output)]
     for option, value in found.items():
-        if value != CONFIGURED[option]:
+        if value != CONFIGURED.get(option):
             command += [f"--model.init_args.{option}", str(value).replace(" ", "").lower()]
     for option, name in words.options.items():
         if (option, name) != ("data_dir", DATA_DIR):

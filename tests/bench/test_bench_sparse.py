@@ -49,4 +49,4 @@ def test_the_figure_has_every_speed_and_break_even_density() -> None:
     points = [line.get_xydata().tolist() for line in figure.axes[0].lines[1:]]  # type: ignore[union-attr]
     assert points == [[[0.4, 0.5], [0.1, 2.0]], [[0.2, 1.0]], [[0.4, 1.5], [0.1, 3.0]]]
     picture = drawn(rows, "svg").decode()
-    assert all(text in picture for text in ("a $1$ layer", "two", "Times as fast as dense"))
+    assert all(text in picture for text in ("a $1$ layer", "another", "Times as fast as dense"))
