@@ -190,12 +190,13 @@ def reset_parameters(module: nn.Module) -> None:
     Raises:
         UserError: a parameter belongs to a module without `reset_parameters`.
     """
+    # PyTorch's attention and Transformer have such a method, which leaves some tensors of their submodules as they are;
+    # importing lightning.pytorch.demos makes it the attention's reset_parameters.
+    some = getattr(module, "_reset_parameters", None)
     own = getattr(module, "reset_parameters", None)
-    if own is not None:
+    if own is not None and own != some:
         own()
         return
-    # PyTorch's attention and Transformer have such a method, which leaves some tensors of their submodules as they are.
-    some = getattr(module, "_reset_parameters", None)
     stuck = [name for name, _ in module.named_parameters(recurse=False)]
     if stuck and some is None:
         raise UserError(

@@ -207,6 +207,13 @@ def test_every_tensor_is_drawn_anew(make: Any) -> None:
     assert not same(drawn, draws(other, 6))
 
 
+def test_attention_is_drawn_anew_beside_lightnings_demos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing them gives torch's attention a `reset_parameters` that leaves its last layer as it is."""
+    partial = nn.MultiheadAttention._reset_parameters
+    monkeypatch.setattr(nn.MultiheadAttention, "reset_parameters", partial, raising=False)
+    test_every_tensor_is_drawn_anew(NESTED["attention"])
+
+
 def test_draws_are_as_wide_as_a_fresh_layers() -> None:
     module = nn.Sequential(nn.Linear(400, 300))
     spoil(module)
