@@ -191,9 +191,12 @@ def claim(
     if not layout.schema.exists():
         free = [*free, *_renamed_defaults(config, theirs)]
     if different := differences(config, theirs, free):
+        same = "the same configuration"
+        if any(each.startswith("model.init_args.vocabulary_size:") for each in different):
+            same += "; vocabulary_size auto is the number of words in the data's files: put the former ones back"
         raise UserError(
             f"{layout.root} was made by a different configuration ({'; '.join(different)}); "
-            "choose another --experiment, or continue with the same configuration"
+            f"choose another --experiment, or continue with {same}"
         )
     before = dict(made_with)
     if kernels is not None:

@@ -60,6 +60,7 @@ def test_other_data_has_other_words(folder: Path) -> None:
     done = in_process(*FIT, *AUTO, "--data.train", "longer.txt", cwd=folder)
     assert done.returncode == 2
     assert "model.init_args.vocabulary_size: 12 -> 14" in done.stderr
+    assert "the number of words in the data's files: put the former ones back" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
