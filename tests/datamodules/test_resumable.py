@@ -77,7 +77,9 @@ def test_an_interrupted_download_is_kept_and_gone_on_with_by_the_same_command(se
     assert asked == ["bytes=98304-"]
 
 
-@pytest.mark.parametrize("begun", [CONTENT[:500] + b"x", CONTENT + b"x", b"x" * SIZE])
+@pytest.mark.parametrize(
+    "begun", [CONTENT[:500] + b"x", CONTENT + b"x", b"x" * SIZE], ids=["other byte", "too long", "all other"]
+)
 def test_a_damaged_beginning_costs_a_second_attempt(begun, serve, tmp_path):
     put(tmp_path, begun)
     assert get([serve({NAME: CONTENT}, ranges=True)], tmp_path) == CONTENT
