@@ -16,7 +16,7 @@ from torch import Tensor
 from app.bench.noise import Noise
 from app.bench.timing_callbacks import Stopwatch
 from app.cli.main import quiet
-from app.cli.parser import CLI
+from app.cli.subcommands import CLI
 from app.common.seeds import derive_seed
 from app.lottery.job import Job
 from app.lottery.lottery_loggers import LotteryLoggers

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from app.cli.parser import CLI
+from app.cli.subcommands import CLI
 from app.common.errors import UserError
 
 SHELLS = ("bash", "zsh", "tcsh")

@@ -11,8 +11,9 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.cli.config_files import check_config_files
 from app.cli.mistakes import user_error
-from app.cli.parser import CLI, EVERY, MEASURES
+from app.cli.parser import EVERY, MEASURES
 from app.cli.shipped_configs import with_paths
+from app.cli.subcommands import CLI
 from app.cli.trained_model import TrainedModel, run_options, trained_model
 from app.common.errors import RunError, UserError
 from app.common.rank_watch import lost_process

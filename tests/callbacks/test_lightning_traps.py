@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, ModelChec
 from lightning.pytorch.cli import LightningCLI
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from app.cli.parser import CLI
+from app.cli.subcommands import CLI
 from datamodules import TensorLoader
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")

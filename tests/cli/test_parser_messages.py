@@ -10,8 +10,9 @@ from jsonargparse import capture_parser
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
-from app.cli.parser import CLI, SUBCOMMANDS
+from app.cli.parser import SUBCOMMANDS
 from app.cli.parser_messages import in_one_line, options_of
+from app.cli.subcommands import CLI
 
 LENET = ("--model", "app.modules.Classifier", "--model.net", "app.nets.LeNet", "--data", "datamodules.MNISTSample")
 CALLBACKS = "lightning.pytorch.callbacks"

@@ -15,7 +15,7 @@ from helpers.command import REPOSITORY
 _composed: dict[tuple[str, str], dict[str, Any]] = {}
 
 
-class Parser(parser.CLI):
+class Parser(parser.ParsedCLI):
     """Parses and goes no further."""
 
     def instantiate_classes(self) -> None:
