@@ -17,6 +17,7 @@ from callbacks.resume_checkpoint import ResumeCheckpoint
 from callbacks.same_kernels import SameKernels
 from callbacks.same_weights import SameWeights
 from callbacks.stop_on_non_finite import StopOnNonFinite
+from callbacks.validation_notes import ValidationNotes
 
 __all__ = [
     "NTASGD",
@@ -36,4 +37,5 @@ __all__ = [
     "SameKernels",
     "SameWeights",
     "StopOnNonFinite",
+    "ValidationNotes",
 ]

@@ -181,6 +181,12 @@ class Schema(dict[str, Metric]):
     def __missing__(self, name: str) -> Metric:
         return infer_metric(name)
 
+    def write(self, values: Mapping[str, float]) -> str:
+        """Values in one line, each with its name and unit; those that were not measured (nan) are left out."""
+        return " · ".join(
+            f"{name} {self[name].write(value)}" for name, value in values.items() if not math.isnan(value)
+        )
+
     def plain(self) -> list[dict[str, Any]]:
         """The metrics as plain values for a file, without values that are the default."""
         default = {field.name: field.default for field in fields(Metric)}

@@ -1,73 +1,43 @@
 """One network trained by `fit`, in a run directory that the same command goes on with."""
 
-import json
-import math
 import signal
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
-from typing_extensions import override
 
 from app.common import protocols
 from app.common.errors import UserError
-from app.common.files import remove_leftovers, write_atomically
-from app.common.kernel_sets import report_entries
+from app.common.files import remove_leftovers
 from app.common.lines import print_line
 from app.common.metrics import Schema
 from app.common.ranks import is_first, of_first
 from app.common.seeds import derive_seed
 from app.common.signals import stop_on_signals
-from app.common.text_files import read_json
 from app.common.used_kernels import kernels
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.checksums import check_file, read_checksums, record
-from app.runs.config import claim, flatten, recorded_kernels
+from app.runs.config import claim
 from app.runs.layout import FitLayout
 from app.runs.lock import locked
-from app.runs.provenance import commit, sha256, versions
+from app.runs.provenance import sha256
 from app.runs.recorded_data import claim_data
 from app.runs.schema import write_schema
 from app.runs.table import read_metrics
 from app.training.first_rank import FirstRank
+from app.training.fit_report import LENGTHS, is_finished, write_report
 from app.training.length import resuming_note, training_iterations
 from app.training.logger_runs import FitRun, finish
 from app.training.requirements import check_monitor, check_training, check_validated
 from app.training.resume_point import ResumePoint, resume_point
 from app.training.trainer_factory import TrainerFactory
 from app.training.training import Trained, Training
-from callbacks import ExperimentProgress
-
-# A training may be made longer: nothing before its end depends on where that is.
-MAX_TIME = "trainer.max_time"
-LENGTHS = ("trainer.max_epochs", "trainer.max_steps", MAX_TIME)
-
-
-class ValidationNotes(Callback):
-    """Prints what every validation measured, in a line that stays.
-
-    Args:
-        progress: where lines go.
-        schema: the metrics to print; all that is logged where it is left out.
-    """
-
-    def __init__(self, progress: ExperimentProgress, schema: Schema | None) -> None:
-        self.progress = progress
-        self.schema = schema
-
-    @override
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
-            return
-        logged = trainer.callback_metrics
-        names = [name for name in logged if name != "step"] if self.schema is None else list(self.schema)
-        told = _told({name: float(logged[name]) for name in names if name in logged}, self.schema)
-        self.progress.note(f"epoch {trainer.current_epoch + 1} · iteration {trainer.global_step:,} · {told}")
+from callbacks import ExperimentProgress, ValidationNotes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +104,7 @@ class Fit:
         return iterations
 
     def _run_as_first(self) -> None:
-        finished, iterations = self._is_finished(), self._prepare()
+        finished, iterations = is_finished(self.layout, self.config), self._prepare()
         with locked(self.layout):
             remove_leftovers(self.layout.root)
             begun = self.layout.last.exists() or self.layout.best.exists()
@@ -160,7 +130,16 @@ class Fit:
                 # What a training that was stopped has changed may change again before it is stopped the next time.
                 record(self.layout.root, now if trained is not None else dict(now.items() & before.items()))
                 if not refused:
-                    self._write_report(trained)
+                    write_report(
+                        self.layout,
+                        self.config,
+                        trained,
+                        seed=self.seed,
+                        threads=self.threads,
+                        parameters=self._parameters,
+                        kernels=self._kernels,
+                        data=protocols.checksums(self.data),
+                    )
 
     @property
     def _seeds(self) -> dict[str, int]:
@@ -252,26 +231,6 @@ class Fit:
     def _parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def _lengths(self) -> dict[str, Any]:
-        return {name: value for name, value in flatten(self.config).items() if name in LENGTHS}
-
-    def _is_finished(self) -> bool:
-        """Whether an earlier process came to the end that is asked for; some ends are decided on the way."""
-        try:
-            report = read_json(self.layout.report)
-            end, complete = report["finished"], report.get("complete", True)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return False
-        # One that was stopped inside an epoch has no last.ckpt where the data cannot go on from there.
-        kept = self.layout.last if complete else self.layout.best
-        if not kept.exists() or not isinstance(end, dict):
-            return False
-        asked, end = (
-            {name: value for name, value in each.items() if value is not None} for each in (self._lengths(), end)
-        )
-        # A callback that has stopped the training would have done so in a longer one.
-        return asked == end or (not complete and asked.get(MAX_TIME) == end.get(MAX_TIME))
-
     def _resume_point(self) -> ResumePoint:
         """Where the training goes on.
 
@@ -293,37 +252,10 @@ class Fit:
                 )
         return point
 
-    def _write_report(self, trained: Trained | None) -> None:
-        """Write report.json; what came of the training is None where it has not come to an end."""
-        found = read_metrics(self.layout.metrics) if self.layout.metrics.exists() else []
-        told = [self._best.of(found), found[-1]] if found else []
-        rows = [{name: value if math.isfinite(value) else None for name, value in row.items()} for row in told]
-        report = {
-            "seed": self.seed,
-            "versions": versions(),
-            "commit": commit(),
-            **report_entries(self._kernels, recorded_kernels(self.layout)),
-            "threads": self.threads,
-            "parameters": self._parameters,
-            "checksums": {"data": protocols.checksums(self.data)},
-            "best": rows[0] if rows else None,
-            "last": rows[-1] if rows else None,
-            "finished": self._lengths() if trained is not None else None,
-            "complete": trained is not None and trained.complete,
-            "iterations": trained.iterations if trained is not None else None,
-        }
-        write_atomically(self.layout.report, json.dumps(report, indent=2) + "\n")
-
     def _summary(self) -> str:
         rows = read_metrics(self.layout.metrics)
         if not rows:
             return f"{self.layout.name}: done"
         best, schema = self._best.of(rows), Schema(protocols.metric_schema(self.model) or ())
         told = {name: value for name, value in best.items() if name != "iteration" and not schema[name].detail}
-        return f"{self.layout.name}: best at iteration {best['iteration']:,}: {_told(told, schema)}"
-
-
-def _told(metrics: Mapping[str, float], schema: Schema | None) -> str:
-    """Metrics in one line, by the names that they have in metrics.csv."""
-    known = schema if schema is not None else Schema()
-    return " · ".join(f"{name} {known[name].write(value)}" for name, value in metrics.items() if not math.isnan(value))
+        return f"{self.layout.name}: best at iteration {best['iteration']:,}: {schema.write(told)}"
