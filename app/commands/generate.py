@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.common.vocabulary import UNK, Vocabulary
+from app.common.vocabulary import UNK, Vocabulary, vocabulary_of
 from app.runs.output_directory import check_output, claim_output
 
 OPTION = "--output"
@@ -53,8 +52,7 @@ def generate(model: Sampler, data: Any, options: GenerateOptions) -> None:
     Raises:
         UserError: the model has no vocabulary, an option is out of range, or the file is not one of ours.
     """
-    if model.vocabulary is None:
-        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    vocabulary_of(model)  # it has one
     if options.output is not None:
         check_output(options.output.parent, [options.output.name], OPTION)
     sentences = model.sample(

@@ -13,7 +13,7 @@ from app.commands.scored_trees import TreeModel, all_distances, layer_name
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.lines import print_line
-from app.common.vocabulary import UNK, Vocabulary
+from app.common.vocabulary import UNK, Vocabulary, vocabulary_of
 from app.parsing import BUILDERS
 from app.parsing.layers import MEAN, by_layer, layer_trees
 from app.parsing.tree_files import write_trees
@@ -40,9 +40,8 @@ def parse_input(model: TreeModel, path: Path, options: ParseOptions, *, raw: boo
         UserError: the model has no vocabulary, the text cannot be read, there is no such layer or line to draw, or
             files of the user's are in the output directory.
     """
-    if model.vocabulary is None:
-        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
-    sentences = (read_raw_text if raw else read_sentences)(path, model.vocabulary)
+    vocabulary = vocabulary_of(model)
+    sentences = (read_raw_text if raw else read_sentences)(path, vocabulary)
     numbers = _numbers(options.draw or [], sentences, path, raw=raw)
     check_output(options.output, [DISTANCES], OPTION)
     with progress() as bars:
@@ -51,7 +50,7 @@ def parse_input(model: TreeModel, path: Path, options: ParseOptions, *, raw: boo
     if options.layer is not None:
         layer_name(options.layer, layers)
     trees = {builder: layer_trees(distances, builder) for builder in BUILDERS}
-    files = {DISTANCES: _csv(sentences, distances, model.vocabulary)}
+    files = {DISTANCES: _csv(sentences, distances, vocabulary)}
     for builder, of_layers in trees.items():
         for layer, predicted in of_layers.items():
             lines = ((sentence.words, tree) for sentence, tree in zip(sentences, predicted, strict=True))
@@ -60,7 +59,7 @@ def parse_input(model: TreeModel, path: Path, options: ParseOptions, *, raw: boo
     for name, content in files.items():
         write_atomically(options.output / name, content)
     words = [word for sentence in sentences for word in sentence.words]
-    unknown = sum(word not in model.vocabulary for word in words)
+    unknown = sum(word not in vocabulary for word in words)
     share = f", {unknown:,} ({unknown / len(words):.1%}) of them read as {UNK}" if unknown else ""
     print_line(f"{len(sentences):,} sentences, {len(words):,} words{share}")
     print_ties(distances)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from app.commands.progress import progress
-from app.common.errors import UserError
 from app.common.lines import print_line
-from app.common.vocabulary import Vocabulary
+from app.common.vocabulary import Vocabulary, vocabulary_of
 from app.runs.output_directory import check_output, claim_output
 from app.runs.tensors import save_tensors
 from app.syntax.raw_text import read_raw_text
@@ -46,9 +45,8 @@ def write_states(model: StateModel, path: Path, output: Path, *, raw: bool = Fal
     Raises:
         UserError: the model has no vocabulary, the text cannot be read, or the file is not one of ours.
     """
-    if model.vocabulary is None:
-        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
-    sentences = (read_raw_text if raw else read_sentences)(path, model.vocabulary)
+    vocabulary = vocabulary_of(model)
+    sentences = (read_raw_text if raw else read_sentences)(path, vocabulary)
     check_output(output.parent, [output.name], OPTION)
     with progress() as bars:
         task = bars.add_task("reading sentences", total=len(sentences))
@@ -61,7 +59,7 @@ def write_states(model: StateModel, path: Path, output: Path, *, raw: bool = Fal
         for number, sentence in enumerate(sentences, 1)
         for position in range(1, len(sentence.words) + 1)
     ]
-    unknown = set(model.vocabulary.unknown(words))
+    unknown = set(vocabulary.unknown(words))
     tensors = {f"layer_{layer}": torch.cat(parts) for layer, parts in enumerate(zip(*states, strict=True), 1)}
     tensors |= dict(zip(("sentence", "line", "position"), torch.tensor(rows).unbind(1), strict=True))
     tensors["unknown"] = torch.tensor([word in unknown for word in words])

@@ -14,7 +14,7 @@ from app.commands.surprisal import Reader
 from app.commands.syntax import print_table
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.common.vocabulary import EOS, Vocabulary
+from app.common.vocabulary import EOS, Vocabulary, vocabulary_of
 from app.runs.output_directory import check_output, claim_output
 from app.syntax.condition_scores import wilson
 from app.syntax.formulas import ALL
@@ -60,15 +60,14 @@ def score_suites(model: Reader, path: Path, output: Path, name: str) -> None:
         UserError: the model has no vocabulary, there are no suites, a sentence has no words to the model, or there are
             files of the user's.
     """
-    if model.vocabulary is None:
-        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    vocabulary = vocabulary_of(model)
     suites = read_suites(path)
     check_output(output, [SUITES, ITEMS], OPTION)
     scores: list[PredictionScore] = []
     with progress() as bars:
         task = bars.add_task("scoring suites", total=len(suites))
         for suite in suites:
-            scores += _score(model, suite, model.vocabulary)
+            scores += _score(model, suite, vocabulary)
             bars.advance(task)
     print_table(_table(scores, name))
     print(f"surprisal of each sentence alone, after {EOS}")

@@ -10,7 +10,7 @@ from app.commands.progress import progress
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.lines import print_line
-from app.common.vocabulary import EOS, UNK, Vocabulary
+from app.common.vocabulary import EOS, UNK, Vocabulary, vocabulary_of
 from app.plotting.canvas import render
 from app.plotting.surprisal import SurprisalPanel, surprisal_figure
 from app.runs.output_directory import check_output, claim_output
@@ -59,15 +59,14 @@ def measure_surprisal(model: Reader, options: SurprisalOptions) -> None:
     Raises:
         UserError: the model has no vocabulary, the file cannot be read, or it has no sentence on a line to be drawn.
     """
-    if model.vocabulary is None:
-        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
-    sentences = (read_raw_text if options.raw else read_sentences)(options.input, model.vocabulary)
+    vocabulary = vocabulary_of(model)
+    sentences = (read_raw_text if options.raw else read_sentences)(options.input, vocabulary)
     drawn = _drawn(options, sentences)
     has_regions = any(len(sentence.regions) > 1 for sentence in sentences)
     pictures = [f"{PICTURE}.{kind}" for kind in KINDS if options.draw]
     files = [WORDS, WRITTEN, *([REGIONS] if has_regions else []), *pictures]
     check_output(options.output, files, OPTION)
-    read = list(zip(sentences, _read(model, sentences, model.vocabulary, carry=options.carry), strict=True))
+    read = list(zip(sentences, _read(model, sentences, vocabulary, carry=options.carry), strict=True))
     claim_output(options.output, files, OPTION)
     write_atomically(options.output / WORDS, words_table(read))
     write_atomically(options.output / WRITTEN, written_table(read))

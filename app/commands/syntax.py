@@ -17,7 +17,7 @@ from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.lines import print_line
 from app.common.spelling import split_words
-from app.common.vocabulary import EOS, Vocabulary
+from app.common.vocabulary import EOS, Vocabulary, vocabulary_of
 from app.plotting.bars import bars
 from app.plotting.canvas import render
 from app.runs.output_directory import check_output, claim_output
@@ -153,17 +153,6 @@ class Scored:
     scores: list[ConditionScore]
     log_probability: Mapping[str, float]
     unknown: Sequence[str]
-
-
-def vocabulary_of(model: SentenceScorer) -> Vocabulary:
-    """The vocabulary of a model.
-
-    Raises:
-        UserError: it has none.
-    """
-    if model.vocabulary is None:
-        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
-    return model.vocabulary
 
 
 def score_stimuli(model: SentenceScorer, stimuli: Stimuli, *, own: bool, within: Progress | None = None) -> Scored:

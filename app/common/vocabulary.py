@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from app.common.errors import UserError
 from app.common.spelling import Spelling
@@ -67,3 +67,20 @@ class Vocabulary:
     def unknown(self, words: Iterable[str]) -> list[str]:
         """The distinct words that are not in the vocabulary, in order of appearance."""
         return [word for word in dict.fromkeys(words) if word not in self._index]
+
+
+class HasVocabulary(Protocol):
+    """A model that knows its words, or is yet to be told them."""
+
+    vocabulary: Vocabulary | None
+
+
+def vocabulary_of(model: HasVocabulary) -> Vocabulary:
+    """The vocabulary of a model.
+
+    Raises:
+        UserError: it has none.
+    """
+    if model.vocabulary is None:
+        raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
+    return model.vocabulary

@@ -16,6 +16,7 @@ from app.nets.fused import bf16, bf16_softmax, compiled_softmax
 from app.nets.fused.build import library_digest
 from app.nets.fused.gpu import available
 from app.nets.fused.products import onednn, product
+from app.nets.fused.saved_gradients import scaled_gradients
 
 # Rows of a block: their scores take ten megabytes for 10,000 words, which fits a processor's cache; with fewer rows,
 # adding up the blocks' gradients of the weight would cost more.
@@ -156,11 +157,7 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = [
-            gradient * d_loss if needed else None
-            for gradient, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[:3], strict=True)
-        ]
-        return (*gradients, None)
+        return scaled_gradients(ctx, d_loss)
 
 
 def _mean(sums: list[Tensor], hidden: Tensor) -> Tensor:

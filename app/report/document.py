@@ -52,6 +52,21 @@ class ExperimentSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPart:
+    """What a part of a report adds to it.
+
+    Args:
+        pictures: the figures.
+        reading: how to read them.
+        tables: the numbers behind them, CSV by the name of the file.
+    """
+
+    pictures: Sequence[Picture]
+    reading: Sequence[str]
+    tables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """The whole report.
 

@@ -1,10 +1,9 @@
 """The part of a lottery's report that is about language models: test perplexity, trees, syntax, gates and ranks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.report.difference_figures import difference_pictures
-from app.report.document import Picture, file_stem
+from app.report.document import DocumentPart, file_stem
 from app.report.language_columns import language_columns, optimum
 from app.report.layer_numbers import rows_csv
 from app.report.layer_section import network_densities
@@ -17,16 +16,7 @@ from app.report.metrics import EARLY_STOP_ITERATION, unique
 from app.report.uf1_layers import UF1_NOTE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanguageSection:
-    """Figures, notes on how to read them, and CSV by the name of the file."""
-
-    pictures: Sequence[Picture]
-    reading: Sequence[str]
-    tables: dict[str, str]
-
-
-def language_section(lotteries: Sequence[LotteryRun], methods: Methods) -> LanguageSection:
+def language_section(lotteries: Sequence[LotteryRun], methods: Methods) -> DocumentPart:
     """Everything that lotteries of language models have and others have not.
 
     Args:
@@ -57,4 +47,4 @@ def language_section(lotteries: Sequence[LotteryRun], methods: Methods) -> Langu
                 rounds = chosen_rounds(line[tickets])
                 pictures += gate_pictures(rows, tickets, rounds, network_densities(lottery), methods, name)
                 tables[f"{file_stem(name)}_gates.csv" if name else "gates.csv"] = rows_csv(rows, GateRow)
-    return LanguageSection(pictures=pictures, reading=reading, tables=tables)
+    return DocumentPart(pictures=pictures, reading=reading, tables=tables)

@@ -2,10 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.report.aggregate import aggregate
-from app.report.document import Picture, file_stem
+from app.report.document import DocumentPart, Picture, file_stem
 from app.report.layer_figures import Densities, layer_pictures
 from app.report.layer_numbers import HistogramRow, LayerNumbers, LayerRow, OverlapRow, rows_csv
 from app.report.lottery_run import LotteryRun
@@ -19,16 +18,7 @@ ABOUT = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerSection:
-    """Figures, notes on how to read them, and CSV by the name of the file."""
-
-    pictures: Sequence[Picture]
-    reading: Sequence[str]
-    tables: dict[str, str]
-
-
-def layer_section(lotteries: Sequence[LotteryRun], methods: Methods) -> LayerSection:
+def layer_section(lotteries: Sequence[LotteryRun], methods: Methods) -> DocumentPart:
     """Read what the files of some lotteries say of layers.
 
     Args:
@@ -40,7 +30,7 @@ def layer_section(lotteries: Sequence[LotteryRun], methods: Methods) -> LayerSec
     """
     if not any(place.mask.exists() for lottery in lotteries for place in lottery.places.values()):
         note = "No masks are in these run directories: there are no figures of layers."
-        return LayerSection(pictures=[], reading=[note], tables={})
+        return DocumentPart(pictures=[], reading=[note], tables={})
     # It imports torch, which a report of tables alone does not need.
     from app.report.layer_files import read_layers
 
@@ -57,7 +47,7 @@ def layer_section(lotteries: Sequence[LotteryRun], methods: Methods) -> LayerSec
         reading += _notes(numbers, methods, f"{whose}: " if whose else "")
         prefix = f"{file_stem(whose)}_" if whose else ""
         tables |= {f"{prefix}{name}": text for name, text in _tables(numbers).items()}
-    return LayerSection(pictures=pictures, reading=reading, tables=tables)
+    return DocumentPart(pictures=pictures, reading=reading, tables=tables)
 
 
 def network_densities(lottery: LotteryRun) -> Densities:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from app.nets.fused import bf16
+from app.nets.fused.saved_gradients import scaled_gradients
 
 # Predictions whose gradients with respect to the scores are kept at once: 40 megabytes for 10,000 words.
 PART = 2048
@@ -75,9 +76,4 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
-        share = d_loss / len(ctx.saved_tensors[0])
-        gradients = [
-            gradient * share if needed else None
-            for gradient, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[:3], strict=True)
-        ]
-        return (*gradients, None)
+        return scaled_gradients(ctx, d_loss / len(ctx.saved_tensors[0]))

@@ -11,6 +11,7 @@ from torch import Tensor
 from app.common import float32_precision
 from app.nets.fused.build import library
 from app.nets.fused.plain import are_plain
+from app.nets.fused.saved_gradients import scaled_gradients
 
 LINE = 64  # bytes: rows of the weight's gradient are whole lines of the cache, and so whole vectors
 # Multiplications that justify one more thread; the last bits of results depend on the number of threads.
@@ -26,7 +27,7 @@ def usable(*tensors: Tensor) -> bool:
 def available(precision: torch.dtype) -> bool:
     """Whether the library is there, and its products are of the precision that torch's would be of now.
 
-    `--matmul_precision` can ask for less than float32, of which the library knows nothing.
+    `--matmul_precision` can ask for less than float32, which the library does not compute in.
     """
     if library() is None or precision not in (torch.float32, torch.float64):
         return False
@@ -100,8 +101,4 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = [
-            gradient * d_loss if needed else None
-            for gradient, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[:3], strict=True)
-        ]
-        return (*gradients, None)
+        return scaled_gradients(ctx, d_loss)
