@@ -13,7 +13,7 @@ from torch import Tensor
 
 from app.common.errors import UserError
 from app.common.seeds import derive_seed
-from app.logic import MOST_OPERATORS, PADDING, RELATIONS, TOKENS, Pair, draw_bins, encode, read_pairs, split
+from app.logic import MOST_OPERATORS, PADDING, RELATIONS, TOKENS, Pair, encode, read_pairs, sample_bins, split
 from app.logic.sampling import DRAWS
 from datamodules.tensor_data_module import TensorDataModule
 
@@ -100,7 +100,7 @@ class Logic(TensorDataModule):
         return parts
 
     def _sample(self) -> tuple[list[Pair], list[Pair]]:
-        bins = [split(bin) for bin in draw_bins(self._draw_seed, self.draws)]
+        bins = [split(bin) for bin in sample_bins(self._draw_seed, self.draws)]
         train = chain.from_iterable(train for train, _ in bins[: self.train_operators + 1])
         return list(train), list(chain.from_iterable(test for _, test in bins))
 

@@ -76,12 +76,12 @@ class Synthetic10(InMemoryDataModule):
 
     def read(self) -> Source:
         """Draw the images; their checksum says if another version of torch draws others."""
-        pixels, labels = draw(sum(self.sizes), DRAWN_FROM)
+        pixels, labels = texture_images(sum(self.sizes), DRAWN_FROM)
         sha256 = hashlib.sha256(pixels.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
         return Source(reformat(pixels, gray=self.gray, side=self.side), labels, {"synthetic10": sha256})
 
 
-def draw(count: int, seed: int) -> tuple[Tensor, Tensor]:
+def texture_images(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Images of classes that take turns, computed with integers: the same bits on every processor.
 
     Args:

@@ -4,7 +4,7 @@ from app.logic.formulas import PADDING, TOKENS, Formula, encode, parse
 from app.logic.pairs import MOST_OPERATORS, Pair
 from app.logic.reading import read_pairs
 from app.logic.relations import RELATIONS, relation
-from app.logic.sampling import draw, draw_bins, split
+from app.logic.sampling import sample_bins, sample_pairs, split
 
 __all__ = [
     "MOST_OPERATORS",
@@ -13,11 +13,11 @@ __all__ = [
     "TOKENS",
     "Formula",
     "Pair",
-    "draw",
-    "draw_bins",
     "encode",
     "parse",
     "read_pairs",
     "relation",
+    "sample_bins",
+    "sample_pairs",
     "split",
 ]

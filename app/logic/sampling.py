@@ -22,7 +22,7 @@ TRAIN_PERCENT = 85  # of each bin: its first pairs
 _UNIVERSES = tuple(tuple(map(variable, names)) for names in combinations(VARIABLES, 4))
 
 
-def draw(seed: int) -> Iterator[Pair]:
+def sample_pairs(seed: int) -> Iterator[Pair]:
     """Sample pairs without end; pairs repeat, short ones often.
 
     Args:
@@ -46,7 +46,7 @@ def _formula(universe: Sequence[Formula], length: int, uniform: Callable[[], flo
     return negation(drawn) if uniform() < NEGATED else drawn
 
 
-def draw_bins(seed: int, draws: int = DRAWS) -> list[list[Pair]]:
+def sample_bins(seed: int, draws: int = DRAWS) -> list[list[Pair]]:
     """Sample pairs, remove duplicates and group them by their number of operators.
 
     Args:
@@ -57,7 +57,7 @@ def draw_bins(seed: int, draws: int = DRAWS) -> list[list[Pair]]:
         `MOST_OPERATORS` + 1 bins of pairs, each in the order of first occurrence.
     """
     bins: list[list[Pair]] = [[] for _ in range(MOST_OPERATORS + 1)]
-    for pair in dict.fromkeys(islice(draw(seed), draws)):
+    for pair in dict.fromkeys(islice(sample_pairs(seed), draws)):
         bins[pair.operators].append(pair)
     return bins
 

@@ -11,7 +11,7 @@ from helpers.logic import PUBLISHED, published
 
 from app.common.errors import UserError
 from app.common.seeds import derive_seed
-from app.logic import PADDING, RELATIONS, TOKENS, Pair, draw_bins, split
+from app.logic import PADDING, RELATIONS, TOKENS, Pair, sample_bins, split
 from datamodules import Logic
 
 DRAWS = 3000
@@ -29,7 +29,7 @@ def drawn() -> Logic:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sampled pairs in files like the published ones. Read only."""
     folder = tmp_path_factory.mktemp("logic")
-    for number, bin in enumerate(draw_bins(derive_seed(0, 0, "logic"), DRAWS)):
+    for number, bin in enumerate(sample_bins(derive_seed(0, 0, "logic"), DRAWS)):
         for part, pairs in zip(("train", "test"), split(bin), strict=True):
             (folder / f"{part}{number}").write_text("".join(f"{pair.line}\n" for pair in pairs))
     return folder

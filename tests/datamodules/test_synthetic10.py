@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from datamodules import Synthetic10
-from datamodules.synthetic10 import ANGLES, SIDE, WAVES, draw
+from datamodules.synthetic10 import ANGLES, SIDE, WAVES, texture_images
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _drawn_once() -> Iterator[None]:
     """All 5,000 images take a second; that they are always the same has a test of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datamodules.synthetic10.draw", cache(draw))
+        patch.setattr("datamodules.synthetic10.texture_images", cache(texture_images))
         yield
 
 
@@ -50,7 +50,7 @@ def test_batches_are_standardised_colour_images() -> None:
 
 def test_every_processor_draws_the_same_images() -> None:
     """Integers alone, of which the checksum is known: another one means another version of the textures."""
-    pixels, labels = draw(20, seed=0)
+    pixels, labels = texture_images(20, seed=0)
     sha256 = hashlib.sha256(pixels.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
     assert sha256 == "63505350b09d79a32553fbee56fdd05d8a056375a17a6270ae4bab9dd7153648"
 
@@ -70,7 +70,7 @@ def test_gray_images_of_28_rows_are_those_of_the_colours() -> None:
 
 def test_a_class_is_a_direction_and_a_length_of_waves() -> None:
     """The strongest wave in an image's spectrum is that of its class."""
-    pixels, labels = draw(200, seed=3)
+    pixels, labels = texture_images(200, seed=3)
     right = 0
     for image, label in zip(pixels.double(), labels.tolist(), strict=True):
         spectrum = torch.fft.fft2(image - image.mean((1, 2), keepdim=True), s=(256, 256)).abs().sum(0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers.logic import PUBLISHED, brute_relation, published
 
-from app.logic import MOST_OPERATORS, Pair, draw, draw_bins, read_pairs, split
+from app.logic import MOST_OPERATORS, Pair, read_pairs, sample_bins, sample_pairs, split
 from app.logic.formulas import EVERYWHERE, VARIABLES
 from app.logic.sampling import DRAWS
 
@@ -27,20 +27,20 @@ QUANTITIES: dict[str, Callable[[Pair], Hashable]] = {
 
 @pytest.fixture(scope="module")
 def drawn() -> list[list[Pair]]:
-    return draw_bins(5, 8000)
+    return sample_bins(5, 8000)
 
 
 def test_the_seed_says_what_is_drawn():
-    first = list(islice(draw(3), 200))
-    assert list(islice(draw(3), 300))[:200] == first
-    assert list(islice(draw(4), 200)) != first
+    first = list(islice(sample_pairs(3), 200))
+    assert list(islice(sample_pairs(3), 300))[:200] == first
+    assert list(islice(sample_pairs(4), 200)) != first
 
 
 def test_every_pair_is_there_once_and_in_its_bin(drawn):
     assert len(drawn) == MOST_OPERATORS + 1
     lines = [pair.line for bin in drawn for pair in bin]
     assert len(set(lines)) == len(lines)
-    assert set(lines) == {pair.line for pair in islice(draw(5), 8000)}
+    assert set(lines) == {pair.line for pair in islice(sample_pairs(5), 8000)}
     for operators, bin in enumerate(drawn):
         for pair in bin:
             most = max(sum(side.text.split().count(word) for word in ("and", "or", "not")) for side in pair[1:])
@@ -103,7 +103,7 @@ def test_the_published_files_are_cut_as_ours(published_pairs: Sequence[Sequence[
 
 @published
 def test_drawn_pairs_are_distributed_as_the_published_ones(published_pairs: Sequence[Sequence[Pair]]):
-    ours = [pair for bin in draw_bins(0, DRAWS) for pair in bin]
+    ours = [pair for bin in sample_bins(0, DRAWS) for pair in bin]
     theirs = [pair for bin in published_pairs for pair in bin]
     for name, quantity in QUANTITIES.items():
         assert probability(map(quantity, ours), map(quantity, theirs)) > IMPROBABLE, name

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from app.common.errors import UserError
-from app.logic import PADDING, Formula, Pair, draw_bins, parse
+from app.logic import PADDING, Formula, Pair, parse, sample_bins
 from app.modules import InferenceClassifier
 from app.nets import LSTM, ONLSTM
 from callbacks import MetricsRecorder
@@ -60,7 +60,7 @@ def plain(module: InferenceClassifier, left: Formula, right: Formula) -> Tensor:
 @pytest.mark.parametrize("net", [ONLSTM(6, [8], 2), LSTM(6, [8])])
 def test_logits_are_the_papers(net: nn.Module):
     module = classifier(net).eval()
-    pairs = [bin[0] for bin in draw_bins(1, 2000)]
+    pairs = [bin[0] for bin in sample_bins(1, 2000)]
     formulas, lengths, _, _ = as_tensors(pairs)
     expected = torch.stack([plain(module, pair.left, pair.right) for pair in pairs])
     torch.testing.assert_close(module(formulas, lengths), expected, rtol=0, atol=1e-12)
@@ -78,7 +78,7 @@ def test_sizes_are_the_papers():
 def test_what_fills_a_row_up_changes_nothing():
     module = classifier(seed=3).float().eval()
     short = Pair("#", parse("a"), parse("( b ( and ( not c ) ) )"))
-    longer = draw_bins(2, 2000)[12][:5]
+    longer = sample_bins(2, 2000)[12][:5]
     formulas, lengths, _, _ = as_tensors([short])
     alone = module(formulas, lengths)
     filled = F.pad(formulas, (0, 9), value=PADDING)
