@@ -32,13 +32,13 @@ usage: python -m app COMMAND ...
   status     what is done, running and missing in an experiment
   fit        train one network
   validate, test, predict
-  parse      trees of a language model: scored against a treebank, drawn; or --score files of anybody's trees
+  parse      trees of a language model: scored against a treebank, drawn; or --score files of any parser's trees
   agree      trees on which several seeds or layers agree, scored beside them
   syntax     which of two sentences a language model prefers; or --compare the scores of several models
   surprisal  how much each word of a text surprises a language model, and what it expects next
   generate   sentences drawn from a language model
   states     hidden states of a language model for every word of a text, for probing
-  bench      how fast this machine is at the layer and the loop, and how equal the results are
+  bench      speed of layers, training steps and lotteries on this machine, and how far results differ
   import-authors   convert a checkpoint of the ON-LSTM authors' code
   completion       a script that completes commands and options in bash, zsh or tcsh
 

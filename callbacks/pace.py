@@ -1,4 +1,4 @@
-"""How fast a training is, from its beginning."""
+"""Times the first iterations of a training, so that the time of the whole training can be estimated."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Measures a module as it is, whatever its `setup` does."""
+"""Puts a module's weights back before it is measured, where its `setup` has changed them."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override

@@ -1,4 +1,4 @@
-"""The speed of trainings."""
+"""An estimate of the time that iterations take, from those that were trained."""
 
 HALF_LIFE_SECONDS = 600.0
 

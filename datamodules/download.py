@@ -161,7 +161,7 @@ def reason(error: Exception) -> str:
     """Say an error of a transfer in a few words.
 
     Args:
-        error: those of HTTP are OSErrors, and an address that is none gives a ValueError.
+        error: those of HTTP are OSErrors, and an invalid address gives a ValueError.
     """
     if isinstance(error, TransferError):
         return str(error)

@@ -153,7 +153,7 @@ class _Forward:
             inputs = batch[0] if isinstance(batch, list | tuple) else batch
             if not isinstance(inputs, Tensor):
                 raise UserError(
-                    f"{type(data).__name__}: its batches do not begin with a tensor, which is measured here"
+                    f"{type(data).__name__}: its batches do not begin with a tensor; name a lottery whose batches do"
                 )
             # A text is (time, batch), and as long as its windows are; a classifier would choose code of its own.
             self._made = (model, inputs) if inputs.dtype in INTEGERS else (_net_of(model), inputs[:EXAMPLES])

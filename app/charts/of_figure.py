@@ -1,4 +1,4 @@
-"""The chart of a figure, from the same data."""
+"""Makes the interactive chart of any of the classes of `app.plotting.data`."""
 
 from app.charts.bars import bars_chart, matrix_chart, operators_chart
 from app.charts.chart import Chart

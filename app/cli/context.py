@@ -1,4 +1,4 @@
-"""What the command line knows and a Trainer does not: one run's settings, passed whole."""
+"""The settings of one run, which the command line hands to its Trainer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -81,7 +81,7 @@ class ParseTrainer(MeasuringTrainer):
         if len(given) > 1:
             raise UserError(f"--{given[0]} and --{given[1]} are both given; choose one")
         if raw and input is None:
-            raise UserError("--raw is for a text that --input names")
+            raise UserError("--raw is for a text that --input names; add --input, or leave --raw out")
         if choose_on is not None and (text is not None or input is not None):
             raise UserError("--choose_on is for sentences with gold trees; leave it out with --text and --input")
         run = self.lottery_to_measure(text=text, input=input, output=output, choose_on=choose_on)

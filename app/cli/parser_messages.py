@@ -1,6 +1,6 @@
 """What jsonargparse finds wrong with options, said in one line.
 
-Its own messages are trees of several lines: for every type that an option may have, why the value is none of it.
+Its own messages are trees of several lines: for every type that an option may have, why the value is not of that type.
 """
 
 import difflib

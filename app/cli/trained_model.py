@@ -1,4 +1,4 @@
-"""Commands that measure a trained network need its run directory or checkpoint, and nothing else."""
+"""Finds the configuration and the weights of a trained network by its run directory or its checkpoint."""
 
 import warnings
 from dataclasses import dataclass, field

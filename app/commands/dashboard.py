@@ -52,7 +52,7 @@ def read_experiment(path: Path) -> Experiment:
     """An experiment from its run directory, or from that of one of its seeds.
 
     Raises:
-        UserError: there is none, or nothing has been measured in it.
+        UserError: there is no run directory, or nothing has been measured in it.
     """
     if not RunDirectory(path).config.exists() and (seeds := seed_directories(path)):
         path = seeds[0]

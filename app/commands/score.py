@@ -126,7 +126,7 @@ def _shared(first: Pairs, second: Pairs) -> tuple[Pairs, Pairs]:
     """Both predictions for the sentences that both have."""
     both = set(first.numbers) & set(second.numbers)
     if not both:
-        raise UserError("the two predictions have no sentence in common")
+        raise UserError("the two predictions have no sentence in common; compare predictions of the same sentences")
     notes = list(dict.fromkeys((*first.notes, *second.notes)))
     if len(both) < max(len(first.numbers), len(second.numbers)):
         notes.append(f"{len(both):,} sentences are in both predictions, and are compared")

@@ -88,7 +88,7 @@ def parse_arguments(argv: Sequence[str]) -> StabilityCommand:
         points=found.points,
     )
     if found.threads is not None and found.threads < 1:
-        raise UserError(f"--threads is {found.threads}; the least that makes sense is 1")
+        raise UserError(f"--threads is {found.threads}; expected 1 or more")
     return StabilityCommand(
         runs=[RunLayout(path) for path in found.runs],
         options=options,

@@ -43,7 +43,7 @@ class TreeFile:
         return f"{self.path}, {self.unit} {self.trees[number].line}"
 
     def no_words(self, tree: AnyTree) -> list[bool]:
-        """Of every word of a tree of the file whether its tag says that it is none."""
+        """For each leaf of a tree of the file, whether its tag says that it does not count as a word."""
         if not tree.tags:
             return [False] * tree.length
         words = tree.words or ("",) * tree.length

@@ -1,4 +1,4 @@
-"""Whether the CPU kernels for bfloat16 are used, and with which instructions; the environment can say."""
+"""Whether the CPU kernels for bfloat16 are used, and with which instructions; an environment variable can choose."""
 
 import os
 

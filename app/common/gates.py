@@ -30,7 +30,7 @@ class GatedWeight:
         """The inverse of `plain`.
 
         Raises:
-            ValueError, TypeError, KeyError: it is none.
+            ValueError, TypeError, KeyError: the values are not those of a `GatedWeight`.
         """
         gates = tuple((str(name), int(rows)) for name, rows in plain["gates"])
         found = cls(

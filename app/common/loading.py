@@ -1,4 +1,4 @@
-"""A word on the terminal while a command is silent: while packages are imported, or pictures are drawn."""
+"""Shows on the terminal what a command is doing while it prints nothing else: loading, drawing, or logging to W&B."""
 
 import os
 import sys

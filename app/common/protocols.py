@@ -116,7 +116,7 @@ class Stackable(Protocol):
 
 
 class QuietSteps(Protocol):
-    """Training iterations of a module between which nobody looks at it, several between `begin` and `end`."""
+    """Training iterations of a module without hooks between them, several between `begin` and `end`."""
 
     def begin(self) -> bool:
         """Some iterations follow: whether everything is as it was when this was made."""

@@ -1,4 +1,4 @@
-"""Iterations of a training without Lightning's hooks, where nobody listens to them; uses private parts of Lightning.
+"""Runs iterations of a training without Lightning's hooks, where no callback needs them.
 
 Around an iteration Lightning calls some forty hooks, which for a small network take longer than the network.
 """
@@ -23,7 +23,7 @@ class QuietIterations(Protocol):
         """Whether iterations can be done without hooks now."""
 
     def needs_hooks(self) -> bool:
-        """Whether somebody listens to the next iteration."""
+        """Whether a callback needs the hooks of the next iteration."""
 
     def __call__(self, batch: Any) -> Tensor | None:
         """Train on a batch and return the loss; None if it needs hooks, and then nothing has been done with it."""
@@ -77,7 +77,7 @@ class _QuietEpochLoop(_TrainingEpochLoop):
 
     @override
     def advance(self, data_fetcher: _DataFetcher) -> None:
-        """Train on as many batches as nobody listens to, and then on one with its hooks."""
+        """Train on all batches up to the next that a callback needs hooks for, and then on that one with its hooks."""
         if not self.restarting and self.batch_progress.current.ready > 0:
             data_fetcher = self._advance_quietly(data_fetcher)
         super().advance(data_fetcher)

@@ -73,14 +73,14 @@ class Spelling:
         """The spelling of a checkpoint, as `as_dict` gave it.
 
         Raises:
-            UserError: it is none.
+            UserError: the entry is not a spelling.
         """
         try:
             spelling = Spelling(**saved)
         except TypeError:
             spelling = None
         if spelling is None or not all(isinstance(value, bool) for value in saved.values()):
-            raise UserError("the spelling in the checkpoint is none; was the checkpoint made by another program?")
+            raise UserError("the checkpoint's spelling is not one of ours; was the checkpoint made by another program?")
         return spelling
 
     def as_dict(self) -> dict[str, bool]:

@@ -70,8 +70,9 @@ class FinishedNetworks:
         before = recorded(path)
         if before is not None and before.checksum != digest(start):
             raise UserError(
-                f"{path}: no such file, and other weights are drawn now than {before.source} has the checksum of, as "
-                f"with another version of PyTorch; put the file back, or delete {path.parent} to train all of it again"
+                f"{path}: no such file, and the weights that are drawn in its place have another checksum than "
+                f"{before.source} (was PyTorch's version changed?); put the file back, or delete {path.parent} to "
+                "train all of it again"
             )
         if is_first():
             record(path.parent, {path.name: digest(start)})

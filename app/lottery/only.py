@@ -25,7 +25,7 @@ class Only:
         branches: numbers of networks among those of a control; all where it is left out.
 
     Raises:
-        UserError: text that is none of this.
+        UserError: an option has another form.
     """
 
     replicates: Numbers | None = None

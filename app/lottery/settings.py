@@ -115,7 +115,7 @@ class Pruning:
             if not isinstance(getattr(self, name), int):
                 raise TypeError(f"{name} is {getattr(self, name)!r}, expected a whole number")
             if getattr(self, name) < least:
-                raise UserError(f"pruning.{name} is {getattr(self, name)}; the least that makes sense is {least}")
+                raise UserError(f"pruning.{name} is {getattr(self, name)}; expected {least} or more")
         if unknown := [name for name in self.keep if name not in ("final", "start", "best")]:
             raise UserError(f"pruning.keep names {', '.join(unknown)}; choose among final, start, best")
         check_limits(self.sparse)
@@ -286,7 +286,7 @@ def _built(spec: Any) -> Method:
     """A method from what a configuration says.
 
     Raises:
-        UserError: there is none, or it has no name that a directory can have.
+        UserError: there is no such method, or its name cannot be that of a directory.
     """
     method = build(spec, METHODS, Method, "pruning.methods")  # type: ignore[type-abstract]
     name = getattr(method, "name", "")

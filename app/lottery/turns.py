@@ -1,8 +1,8 @@
 """Which network a process trains next, where other processes train networks of the same run directory.
 
 A network that another process trains is passed over. Where nothing else is left, this process waits for the networks
-that its own are made from, as long as somebody trains them, and trains what was given up. What nobody trains and this
-command may not train either is left, with all that is made from it.
+that its own are made from, as long as another process trains them, and trains those that were given up. A network that
+no process trains and this command may not train is left, with all that is made from it.
 """
 
 import time
@@ -82,7 +82,7 @@ class Others:
         return self._patience >= 0
 
     def lacking(self, waiting: Collection[NetworkKey]) -> str:
-        """Why networks are left, as a clause: what they are made from, of which nobody trains any."""
+        """Why networks are left, as a clause: what they are made from, which no process trains."""
         keys = {each: None for key in waiting for each in self.before(key) if each not in waiting}
         if not keys:
             return "other processes have given them up"

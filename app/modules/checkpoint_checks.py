@@ -33,8 +33,8 @@ def saved_vocabulary(saved: Any) -> Vocabulary:
             an old checkpoint does not have.
 
     Raises:
-        UserError: the entry has another form, the spelling is none, or the words do not have the SHA-256 saved with
-            them.
+        UserError: the entry has another form, its spelling is not one of ours, or the words do not have the SHA-256
+            saved with them.
     """
     try:
         spelling = Spelling.read(saved["spelling"]) if "spelling" in saved else None
@@ -44,5 +44,5 @@ def saved_vocabulary(saved: Any) -> Vocabulary:
             "the checkpoint's vocabulary is not a list of words; was the checkpoint made by another program?"
         ) from None
     if vocabulary.sha256 != sha256:
-        raise UserError("the words in the checkpoint are not those that were saved: their SHA-256 differs")
+        raise UserError("the checkpoint is damaged (the SHA-256 of its words is not the one in it); copy it again")
     return vocabulary

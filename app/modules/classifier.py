@@ -187,7 +187,7 @@ class Classifier(LowOverheadModule):
     def quiet_steps(
         self, optimizer: Optimizer, masks: Mapping[str, Tensor], clip: Callable[[], None] | None
     ) -> "ClassifierSteps | None":
-        """Iterations by compiled code, where nobody listens to them (`app.common.protocols.QuietlyTrained`)."""
+        """Iterations by compiled code, where no callback needs their hooks (`app.common.protocols.QuietlyTrained`)."""
         layers = feedforward.linear_layers(self.net) if self.compiled and type(self) is Classifier else None
         if layers is None or feedforward.library() is None:
             return None

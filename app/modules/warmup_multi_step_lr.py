@@ -90,7 +90,8 @@ class WarmupMultiStepLR(LRScheduler):
             return when.count
         if self._iterations_per_epoch is None:
             raise UserError(
-                f"{type(self).__name__} has {moment}, and nobody knows how long an epoch is; give moments in iterations"
+                f"{type(self).__name__} has {moment}, and the length of an epoch is not known; give moments in "
+                "iterations"
             )
         return when.iteration(self._iterations_per_epoch)
 

@@ -12,7 +12,7 @@ from app.nets.sparse.build import undisturbed
 def max_pool_of_two(images: Tensor) -> Tensor:
     """The largest of each 2x2 square, as `F.max_pool2d(images, 2)`.
 
-    Without gradients nobody needs to know which of the four it was. The larger one of each two rows is taken, and then
+    Without gradients it does not matter which of the four it was. The larger one of each two rows is taken, and then
     of each two columns, which takes a tenth of the time on a CPU where one channel lies after the other. Values are the
     same.
 

@@ -1,4 +1,4 @@
-"""Any figure from its data."""
+"""Draws the figure of any of the classes of `app.plotting.data`."""
 
 from matplotlib.figure import Figure
 

@@ -47,7 +47,7 @@ def balanced_counts(sizes: Mapping[str, int], total: int) -> dict[str, int]:
 def _spread(total: int, *, sizes: Mapping[str, int], shares: Mapping[str, int]) -> dict[str, int]:
     """Counts in proportion to shares, none above its size; the largest remainders are rounded up, by name if equal."""
     if not 0 <= total <= sum(sizes.values()):
-        raise UserError(f"{total:,} weights are to be kept of {sum(sizes.values()):,}")
+        raise UserError(f"{total:,} weights are to be kept of {sum(sizes.values()):,}; there are not so many")
     counts: dict[str, int] = {}
     while rest := sorted(sizes.keys() - counts.keys()):
         each = Fraction(total - sum(counts.values()), sum(shares[name] for name in rest))

@@ -1,4 +1,4 @@
-"""What a report says in sentences."""
+"""The findings of a report, in sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

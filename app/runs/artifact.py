@@ -25,7 +25,7 @@ def download(name: str | Path) -> Path:
         The file.
 
     Raises:
-        UserError: W&B does not give it, or it is none of ours.
+        UserError: W&B does not give it, or it has no ticket in it.
     """
     import wandb
 
@@ -39,5 +39,5 @@ def download(name: str | Path) -> Path:
         ) from None
     path = Path(folder) / TICKET_FILE
     if not path.is_file():
-        raise UserError(f"{name}: the artifact has no {TICKET_FILE}; it is no ticket of this program's")
+        raise UserError(f"{name}: the artifact has no {TICKET_FILE}; name a ticket that a lottery has logged")
     return path

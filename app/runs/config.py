@@ -274,7 +274,7 @@ def read_config(layout: RunDirectory) -> Config:
         UserError: the file is missing, cut short or not YAML.
     """
     if not layout.config.exists():
-        raise UserError(f"{layout.root}: no run directory there (no config.yaml)")
+        raise UserError(f"{layout.root}: no run directory there (no config.yaml); name one that has this file")
     config = read_yaml(layout.config)
     if not isinstance(config, dict) or not all(isinstance(name, str) for name in config):
         raise UserError(f"{layout.config}: not a configuration")

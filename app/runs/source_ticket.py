@@ -59,7 +59,7 @@ class TicketSource:
             option: that it was written for.
 
         Raises:
-            UserError: it is none of these.
+            UserError: the path has another form.
         """
         parts = Path(os.path.abspath(path)).parts
         places = [place for place, part in enumerate(parts) if REPLICATE.fullmatch(part)]

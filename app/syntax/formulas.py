@@ -43,7 +43,7 @@ def read_formula(text: str, where: str) -> Formula:
         where: it is, for the message.
 
     Raises:
-        UserError: it is none.
+        UserError: the text is not such a formula.
     """
     tokens = _tokens(text, where)
     reader = _Reader(text, where, tokens)

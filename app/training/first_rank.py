@@ -75,7 +75,9 @@ class FirstRank:
 
 
 def connect(trainer: Trainer) -> None:
-    """Start the processes of a training where nobody has, and connect this one with them; once is enough.
+    """Start the other processes of a training unless they are started already, and connect this one with them.
+
+    A second call does nothing.
 
     Args:
         trainer: of the configuration.

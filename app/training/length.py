@@ -102,7 +102,7 @@ def _length(loader: Any, arguments: Mapping[str, Any], world_size: int) -> int:
 
 
 def validations(arguments: Mapping[str, Any], data: LightningDataModule, iterations: int, world_size: int = 1) -> int:
-    """How often a training is validated after its beginning; 1 where nobody can know.
+    """How often a training is validated after its beginning; 1 where that is not known.
 
     Args:
         arguments: of the Trainer.

@@ -1,4 +1,4 @@
-"""Which iterations of a training nobody listens to, so that they need none of Lightning's hooks."""
+"""Finds the iterations of a training that no callback or logger takes part in: they need none of Lightning's hooks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,9 +25,9 @@ TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_b
 
 
 class Quiet:
-    """The iterations of one training that nobody listens to.
+    """The iterations of one training that no callback needs hooks for.
 
-    Whether anybody does is asked anew whenever an iteration with hooks is over: callbacks may come and go.
+    Callbacks are asked again after every iteration with hooks, because they may have been added or removed in it.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Quiet:
         return True
 
     def needs_hooks(self) -> bool:
-        """Whether a callback listens to the next iteration."""
+        """Whether a callback needs the hooks of the next iteration."""
         return any(ask() for ask in self._asked)
 
     def __call__(self, batch: Any) -> Tensor | None:
@@ -66,7 +66,7 @@ class Quiet:
         return self._steps(batch)
 
     def end(self) -> None:
-        """Somebody listens to what follows."""
+        """What follows is done with hooks."""
         assert self._steps is not None
         self._steps.end()
 
@@ -88,7 +88,7 @@ def _are_the_same(one: list[Any], other: list[Any]) -> bool:
 
 
 def listeners(trainer: Trainer) -> list[Callable[[], bool]] | None:
-    """What to ask before every iteration whether a callback listens to it; None if one listens to all of them."""
+    """Functions that say whether a callback needs the hooks of the next iteration; None if one needs those of all."""
     asked: list[Callable[[], bool]] = []
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if not any(map(partial(_overrides, callback), HOOKS)):

@@ -1,4 +1,4 @@
-"""What a training needs of the Trainer's options, of the model and of the data, checked before the first."""
+"""What a training needs of the Trainer's options, the model and the data, checked before its first iteration."""
 
 import tempfile
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def check_counts(arguments: Mapping[str, Any]) -> None:
     for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
         value = arguments.get(name)
         if value is not None and value < 1:
-            raise UserError(f"trainer.{name} is {value}; the least that makes sense is 1")
+            raise UserError(f"trainer.{name} is {value}; expected 1 or more")
     interval = arguments.get("val_check_interval")
     if isinstance(interval, int | float) and not (interval >= 1 if isinstance(interval, int) else 0 < interval <= 1):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What a W&B run is told of where its results come from, besides the configuration."""
+"""Where the results of a W&B run come from, besides its configuration: versions, commit, command, seeds, checksums."""
 
 import os
 import shlex

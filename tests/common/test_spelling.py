@@ -78,7 +78,7 @@ def test_words_of_trees_are_spelt_as_by_the_authors():
 def test_a_spelling_comes_back_from_a_checkpoint():
     assert Spelling.read(MIKOLOV.as_dict()) == MIKOLOV
     for wrong in ({}, {**MIKOLOV.as_dict(), "lower_case": 1}, {**MIKOLOV.as_dict(), "more": True}, 3, None):
-        with pytest.raises(UserError, match="the spelling in the checkpoint is none"):
+        with pytest.raises(UserError, match="the checkpoint's spelling is not one of ours"):
             Spelling.read(wrong)
 
 

@@ -161,7 +161,7 @@ def test_initial_weights_are_only_replaced_by_the_same(run: RunLayout, monkeypat
     run.initial(0).unlink()
     monkeypatch.setattr(TinyNet, "reset_parameters", lambda self: torch.nn.init.zeros_(self.fc.weight))
     message = refusal(lottery(run.root, **GROWN).run)
-    assert message.startswith(f"{run.initial(0)}: no such file, and other weights are drawn now than")
+    assert message.startswith(f"{run.initial(0)}: no such file, and the weights that are drawn in its place")
     assert f"put the file back, or delete {run.replicate(0)} to train all of it again" in message
     assert not run.initial(0).exists()
 

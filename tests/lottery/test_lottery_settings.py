@@ -126,7 +126,7 @@ def test_all_networks_replicate_by_replicate(
 @pytest.mark.parametrize("name", ["rounds", "least_per_layer", "random_reinit", "random_mask", "replicates", "workers"])
 def test_numbers_below_what_makes_sense(name: str) -> None:
     least = {"replicates": 1, "workers": 1}.get(name, 0)
-    assert refusal(**{name: least - 1}) == f"pruning.{name} is {least - 1}; the least that makes sense is {least}"
+    assert refusal(**{name: least - 1}) == f"pruning.{name} is {least - 1}; expected {least} or more"
     Pruning(**{name: least})
 
 

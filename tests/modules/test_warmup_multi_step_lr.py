@@ -98,10 +98,10 @@ def test_epochs_of_unknown_length_are_refused() -> None:
     optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
     WarmupMultiStepLR(optimizer, 2, [5]).set_epoch(float("inf"))
     scheduler = WarmupMultiStepLR(optimizer, 2, ["2ep"])
-    with pytest.raises(UserError, match="has 2ep, and nobody knows how long an epoch is"):
+    with pytest.raises(UserError, match="has 2ep, and the length of an epoch is not known"):
         scheduler.set_epoch(float("inf"))
     optimizer.step()
-    with pytest.raises(UserError, match="has 2ep, and nobody knows"):
+    with pytest.raises(UserError, match="has 2ep, and the length of an epoch is not known"):
         scheduler.step()
 
 

@@ -13,7 +13,7 @@ def read_jobs(path: Path) -> dict[str, list[str]]:
     """The networks of every job that was submitted, by the job's number: their directories in the run directory.
 
     Raises:
-        UserError: the file is none of this.
+        UserError: the file is not such a table.
     """
     if not path.exists():
         return {}

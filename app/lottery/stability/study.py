@@ -60,7 +60,7 @@ class StabilityOptions:
     def __post_init__(self) -> None:
         for name, least in (("copies", 2), ("points", 3)):
             if getattr(self, name) < least:
-                raise UserError(f"--{name} is {getattr(self, name)}; the least that makes sense is {least}")
+                raise UserError(f"--{name} is {getattr(self, name)}; expected {least} or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ def linear_layers(net: nn.Module) -> list[nn.Linear] | None:
     """The layers of a network that is nothing but linear layers with ReLU between them; None for any other.
 
     It is a `LeNet`, or an `nn.Sequential` of `nn.Linear` and `nn.ReLU` in turns, which may begin with `nn.Flatten`. All
-    parameters are trained, and nobody has hooks on modules.
+    parameters are trained, and no module has hooks.
     """
     if type(net) is LeNet:
         layers: list[nn.Module] = [net.fc1, net.fc2, net.output]
@@ -56,7 +56,7 @@ def _is_trained(layer: nn.Linear) -> bool:
 
 
 def usable(layers: Sequence[nn.Linear], images: Tensor) -> bool:
-    """Whether the compiled code can take these tensors here: on a CPU, all of one precision, and nobody looks on.
+    """Whether the compiled code can take these tensors here: on a CPU, all of one precision, and nothing traces them.
 
     Compilers, tracers, function transforms and modes need the operations of PyTorch, and autocast asks for others.
     """

@@ -1,4 +1,4 @@
-"""Whole training iterations of a feed-forward network between which nobody looks at it."""
+"""Whole training iterations of a feed-forward network by compiled code, where no callback needs what is in between."""
 
 # B examples of a batch, C classes.
 

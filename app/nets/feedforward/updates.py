@@ -45,7 +45,7 @@ class Update:
         return [Pair(*(self.optimizer.state[each][name] for each in pair)) for pair in self._parameters]
 
     def begin(self) -> None:
-        """Some steps follow, between which nobody else uses the optimiser."""
+        """Prepare for steps between which no other code uses the optimiser."""
 
     def rule(self) -> Rule:
         """The rule of the next step."""

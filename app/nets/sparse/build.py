@@ -33,7 +33,7 @@ def library() -> CompiledLibrary | None:
 
 
 def undisturbed() -> bool:
-    """Whether nobody looks on: compilers, tracers, transforms and modes need PyTorch's operations, autocast others."""
+    """Whether compiled code may be used: compilers, tracers, transforms and autocast need PyTorch's operations."""
     return not (
         torch.compiler.is_compiling()
         or _tracing()
