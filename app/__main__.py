@@ -153,8 +153,7 @@ def _import_authors(argv: list[str]) -> None:
 
 
 def _completion(argv: list[str]) -> None:
-    with said_meanwhile():
-        from app.cli.completion import main
+    from app.cli.completion import main
 
     main(argv[1:], PUBLIC)
 

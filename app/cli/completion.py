@@ -2,14 +2,10 @@
 
 import argparse
 from collections.abc import Iterable
-from contextlib import suppress
 from importlib.util import find_spec
-from typing import Any, ClassVar
 
-from typing_extensions import override
-
-from app.cli.subcommands import CLI
 from app.common.errors import UserError
+from app.common.loading import said_meanwhile
 
 SHELLS = ("bash", "zsh", "tcsh")
 # The script that pip installs: a shell cannot tell `python -m app` from other uses of python.
@@ -38,21 +34,6 @@ OTHERS = {
 }
 
 
-class _Parsers(CLI):
-    """The command line up to its parsers, which are not used.
-
-    Attributes:
-        found: options by command.
-    """
-
-    found: ClassVar[dict[str, list[str]]] = {}
-
-    @override
-    def parse_arguments(self, *_: Any) -> None:
-        type(self).found = self.option_names()
-        raise StopIteration
-
-
 def main(argv: list[str], commands: Iterable[str]) -> None:
     """Print the script that completes commands and options.
 
@@ -69,18 +50,21 @@ def main(argv: list[str], commands: Iterable[str]) -> None:
         raise UserError("completion needs shtab; pip install shtab, or the extra `completion`")
     import shtab
 
-    print(shtab.complete(parser(commands), argv[0]))
+    with said_meanwhile():
+        script = shtab.complete(parser(commands), argv[0])
+    print(script)
 
 
 def parser(commands: Iterable[str]) -> argparse.ArgumentParser:
     """A parser that has all commands and the names of their options, and nothing else."""
-    with suppress(StopIteration):
-        _Parsers({})
+    from app.cli.option_names import option_names  # imports Lightning
+
+    found = option_names()
     made = argparse.ArgumentParser(prog=PROGRAM)
     made.add_argument("--version", action="store_true")
     subparsers = made.add_subparsers()
     for command in commands:
         subparser = subparsers.add_parser(command, prog=f"{PROGRAM} {command}", help=command)  # shown, if it has a help
-        for option in sorted({*_Parsers.found.get(command, ()), *OTHERS.get(command, ())} - {"--help"}):
+        for option in sorted({*found.get(command, ()), *OTHERS.get(command, ())} - {"--help"}):
             subparser.add_argument(option, nargs="?")
     return made

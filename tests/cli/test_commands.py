@@ -90,13 +90,6 @@ def test_completion_has_the_options_of_commands_with_a_parser_of_their_own(comma
     assert set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", said, re.MULTILINE)) - {"--help"} == set(OTHERS[command])
 
 
-@pytest.mark.parametrize("arguments", [(), ("fish",), ("bash", "zsh")])
-def test_completion_of_an_unknown_shell(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = in_process("completion", *arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "completion needs the name of a shell: bash, zsh, tcsh" in done.stderr
-
-
 def test_the_script_finds_what_lies_in_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["trees-and-tickets", "--version"])
     monkeypatch.setattr("sys.path", ["elsewhere"])

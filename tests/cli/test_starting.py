@@ -72,6 +72,13 @@ def test_a_ticket_that_is_not_there_is_told_before_anything_slow_is_imported(dir
     assert "no network of a lottery" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["completion fish2", "completion", "completion bash zsh"])
+def test_a_shell_that_is_not_known_is_refused_before_anything_slow_is_imported(command: str, tmp_path: Path) -> None:
+    names, done = imported(command, tmp_path)
+    assert (done.returncode, names) == (2, set())
+    assert "completion needs the name of a shell: bash, zsh, tcsh" in done.stderr
+
+
 def test_status_of_a_directory_from_before_networks_were_recorded(directory: Path) -> None:
     """Their methods say which there are to be; the view is the same."""
     schema = directory / "runs/tiny/schema.json"
@@ -84,7 +91,7 @@ def test_status_of_a_directory_from_before_networks_were_recorded(directory: Pat
     assert old.stdout == new.stdout
 
 
-@pytest.mark.parametrize("command", ["fit", "parse", "stability", "bench", "import-authors", "completion"])
+@pytest.mark.parametrize("command", ["fit", "parse", "stability", "bench", "import-authors"])
 def test_a_terminal_says_that_it_is_loading(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
