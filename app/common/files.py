@@ -13,6 +13,8 @@ from pathlib import Path
 
 LEFTOVER = ".trees-and-tickets.tmp"  # no name that a user would give to a file
 
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # answers of file systems without locks
+
 # What systems answer that cannot synchronise a directory; there is then nothing to be done.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
 

@@ -4,9 +4,9 @@ A lock is a file that one process has locked by `fcntl.flock`; the system releas
 reason. (Not `filelock`, which does not say who has the lock.) Where there is no flock (Windows, some network file
 systems), or other machines do not see it, the file itself is the lock: whoever creates it has it, until it is deleted.
 One that a killed process has left is deleted if the process is known to have ended, and otherwise by `--break_locks`.
+It names its process from the first: the line is written into a file of another name, which then gets the lock's name.
 """
 
-import errno
 import os
 import stat
 import time
@@ -17,18 +17,11 @@ from typing import Self
 
 from app.common.errors import UserError
 from app.common.files import make_directory
-from app.runs.file_systems import locks_are_shared
+from app.runs import lock_file
 from app.runs.layout import RunDirectory
 from app.runs.owner import Owner
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 PATIENCE_SECONDS = 15.0  # for the children of a process that was killed
-NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # answers of file systems without locks
-GONE = (errno.ENOENT, errno.ESTALE)  # answers where another process has deleted the file meanwhile
 OPTION = "--break_locks true"
 _RETRY_SECONDS = 0.001
 
@@ -82,33 +75,34 @@ class FileLock:
     def _try(self) -> bool | None:
         """Take the lock if it is free; None where another process is just giving it up, or looking at it."""
         make_directory(self.path.parent)
-        opened = _open(self.path)
+        opened = lock_file.open_or_create(self.path)
         if opened is None:
             return None
         descriptor, created = opened
         try:
-            locked = _flock(descriptor, self.path)
+            locked = lock_file.flock(descriptor, self.path)
             if locked or (locked is None and created):
-                if not _is_at(descriptor, self.path):  # whoever had it has deleted the file
+                if not lock_file.is_at(descriptor, self.path):  # whoever had it has deleted the file
                     return None
-                _write(descriptor, Owner.this().line)
+                if locked:  # another may have had it, and written into it, since it was created
+                    lock_file.write(descriptor, Owner.this().line)
                 self._descriptor, descriptor = descriptor, -1
                 return True
-            seen = _read(descriptor)
+            seen = lock_file.read(descriptor)
         finally:
             if descriptor != -1:
                 os.close(descriptor)
         self.owner = Owner.parse(seen)
         if locked is None:  # whoever creates the file has the lock, here too
             return None if self._break(seen) else False
-        return False if _held(self.path) is not None else None
+        return False if held_by(self.path) is not None else None
 
     def release(self) -> None:
         """Give the lock up; nothing happens if this process does not have it."""
         if self._descriptor is None:
             return
         descriptor, self._descriptor = self._descriptor, None
-        mine = _is_at(descriptor, self.path)  # unless the user has had it broken
+        mine = lock_file.is_at(descriptor, self.path)  # unless the user has had it broken
         if os.name == "nt":  # deletes no open file
             os.close(descriptor)
         if mine:
@@ -146,9 +140,21 @@ class FileLock:
 
 
 def held_by(path: Path) -> Owner | None:
-    """Who has a lock; None if nobody has it."""
-    found = _held(path)
-    return found if isinstance(found, Owner) else None
+    """Who has a lock, by looking at it for a moment; None if nobody has it."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:  # no such file, or nothing that a process of ours would lock
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        free, owner = lock_file.flock(descriptor, path, shared=True), Owner.parse(lock_file.read(descriptor))
+        if free is None:
+            return owner if not owner.is_over else None
+        return None if free else owner
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -162,7 +168,9 @@ def locked(layout: RunDirectory) -> Iterator[None]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not lock.take():
             owner = lock.owner
-            if not owner.is_over or not may_wait(lock.path):
+            # The children of a dead process have the system's lock until they end; the workers of a DataLoader notice
+            # only after some seconds.
+            if not owner.is_over or _is_the_lock(lock.path):
                 raise UserError(
                     f"{owner} has been at work in {layout.root}{owner.since_when}; wait for it, or choose another "
                     f"--experiment{how_to_break(lock.path)}"
@@ -173,18 +181,9 @@ def locked(layout: RunDirectory) -> Iterator[None]:
         yield
 
 
-def may_wait(path: Path) -> bool:
-    """Whether a lock is that of the system, which the children of a dead process have until they end.
-
-    The workers of a DataLoader notice only after some seconds that their parent was killed.
-    """
-    return fcntl is not None and locks_are_shared(path.parent)
-
-
 def how_to_break(path: Path) -> str:
     """What to add to a sentence on a lock that somebody has; empty where the system releases it by itself."""
-    owner = held_by(path)
-    if owner is None or _is_flocked(path):
+    if not _is_the_lock(path):
         return ""
     return f" (if that process has ended, {OPTION} breaks its lock, {path})"
 
@@ -197,101 +196,16 @@ def orphans(owner: Owner, path: Path) -> str:
     return f"{owner} was at work in {path.parent} and is dead, but processes that it started still hold it{which}"
 
 
-def _open(path: Path) -> tuple[int, bool] | None:
-    """A descriptor of the file, and whether this has created it; None if it was deleted just now.
-
-    A symbolic link is not followed, or its target would be overwritten.
-    """
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
-    except FileExistsError:
-        pass
-    except FileNotFoundError:  # its directory was deleted just now
-        return None
-    descriptor = -1
-    try:
-        if path.is_symlink():  # Windows knows no O_NOFOLLOW
-            raise IsADirectoryError
-        descriptor = os.open(path, flags)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise IsADirectoryError
-    except OSError as error:
-        if path.is_symlink() or isinstance(error, IsADirectoryError) or error.errno == errno.ENXIO:
-            raise UserError(f"{path}: expected a file of this program, and it is none; remove it") from None
-        if error.errno in GONE:
-            return None
-        raise
-    return descriptor, False
-
-
-def _flock(descriptor: int, path: Path, *, shared: bool = False) -> bool | None:
-    """Take the lock of an open file if it is free; None if there are no locks here that all machines see."""
-    if fcntl is None or not locks_are_shared(path.parent):
-        return None
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in NO_LOCKS:
-            return None
-        if error.errno in GONE:
-            return True  # and `_is_at` says that it is not that of the path
-        raise
-    return True
-
-
-def _held(path: Path) -> Owner | None:
-    """Who has the lock of a path, by looking at it for a moment."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError:  # no such file, or nothing that a process of ours would lock
-        return None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        free, owner = _flock(descriptor, path, shared=True), Owner.parse(_read(descriptor))
-        if free is None:
-            return owner if not owner.is_over else None
-        return None if free else owner
-    finally:
-        os.close(descriptor)
-
-
-def _is_flocked(path: Path) -> bool:
+def _is_the_lock(path: Path) -> bool:
+    """Whether there is a file, and it is the lock itself, because there is no flock."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:
-        return _flock(descriptor, path, shared=True) is False
+        return lock_file.flock(descriptor, path, shared=True) is None
     finally:
         os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one that has this path."""
-    try:
-        here, there = os.fstat(descriptor), os.stat(path, follow_symlinks=False)
-    except OSError as error:
-        if error.errno in GONE:
-            return False
-        raise
-    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
-
-
-def _read(descriptor: int) -> str:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return os.read(descriptor, 300).decode(errors="replace")
-
-
-def _write(descriptor: int, text: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, text.encode())
 
 
 def _holders(lock: Path) -> list[int]:

@@ -16,9 +16,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from helpers.command import REPOSITORY
 
 from app.common.errors import UserError
-from app.runs import file_systems, lock
+from app.common.files import remove_leftovers
+from app.runs import file_systems, lock, lock_file
 from app.runs.layout import RunDirectory
 from app.runs.lock import held_by, locked
 from app.runs.owner import Owner
@@ -181,10 +183,10 @@ def test_orphans_that_end_are_waited_for(run: RunDirectory, orphan: Orphan, monk
 @pytest.fixture(params=["the file system", "the system", "the mount"])
 def without_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "the system":
-        monkeypatch.setattr(lock, "fcntl", None)
+        monkeypatch.setattr(lock_file, "fcntl", None)
         return
     if request.param == "the mount":
-        monkeypatch.setattr(lock, "locks_are_shared", lambda directory: False)
+        monkeypatch.setattr(lock_file, "locks_are_shared", lambda directory: False)
         return
 
     def refuse(*_: Any) -> None:
@@ -242,6 +244,97 @@ def test_without_locks_a_stale_one_is_named_with_the_option_that_breaks_it(
     assert not list(run.root.iterdir())
 
 
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_one_that_was_being_broken_is_named_with_the_option(run: RunDirectory) -> None:
+    run.root.mkdir()
+    run.lock.write_text(f"{DEAD} {HOST}\n")
+    run.lock.with_name(".lock.breaking").touch()  # of a process that was killed while it broke the lock
+    with pytest.raises(UserError, match=rf"--break_locks true breaks its lock, {run.lock}\)$"), locked(run):
+        pass
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from app.runs import lock, lock_file
+
+path, step, when = sys.argv[1:]
+real = getattr(os, step)
+
+def killed(*arguments):
+    if when == "after":
+        real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(os, step, killed)
+lock_file.fcntl = None
+lock.FileLock(Path(path)).take()
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["ftruncate", "write", "link", "unlink"])
+def test_without_locks_one_that_a_killed_process_was_making_is_free(
+    step: str, when: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is never without the process, and what else may be left is not in the way."""
+    run.root.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(run.lock), step, when], env={"PYTHONPATH": str(REPOSITORY)}, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    monkeypatch.setattr(lock_file, "fcntl", None)
+    assert not is_locked(run)
+    with locked(run):
+        assert run.lock.read_text().startswith(f"{os.getpid()} {HOST} 20")
+        remove_leftovers(run.root)
+        assert list(run.root.iterdir()) == [run.lock]
+    assert not list(run.root.iterdir())
+
+
+def refusing(number: int) -> Any:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_and_without_links(number: int, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.link", refusing(number))
+    for _ in range(2):
+        with locked(run):
+            assert list(run.root.iterdir()) == [run.lock]
+            with pytest.raises(UserError, match=rf"^process {os.getpid()} on {HOST} has been at work"), locked(run):
+                pass
+        assert not list(run.root.iterdir())
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_a_network_file_system_that_has_linked_and_says_that_the_file_exists(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks again where an answer was lost."""
+    real = os.link
+
+    def twice(*arguments: Any) -> None:
+        real(*arguments)
+        real(*arguments)
+
+    monkeypatch.setattr("os.link", twice)
+    with locked(run):
+        assert run.lock.read_text().startswith(f"{os.getpid()} ")
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_a_full_disk_leaves_no_lock(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.write", refusing(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left"), locked(run):
+        pass
+    assert not list(run.root.iterdir())
+
+
 def test_a_lock_of_the_system_is_never_broken(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_breaking", True)
     with locked(run), pytest.raises(UserError, match=r"another --experiment$"), locked(run):
@@ -273,8 +366,12 @@ def test_without_locks_one_of_many_breaks_a_stale_one(run: RunDirectory) -> None
         run.lock.unlink(missing_ok=True)
 
 
-def test_a_lock_that_is_given_up_and_taken_all_the_time_has_one_owner(run: RunDirectory) -> None:
+@pytest.mark.parametrize("system", [fcntl, None], ids=["flock", "the file"])
+def test_a_lock_that_is_given_up_and_taken_all_the_time_has_one_owner(
+    system: ModuleType | None, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is deleted by whoever gives the lock up: another may have opened it just before."""
+    monkeypatch.setattr(lock_file, "fcntl", system)
     counts, inside = [0], [0]
 
     def enter() -> None:
@@ -291,7 +388,7 @@ def test_a_lock_that_is_given_up_and_taken_all_the_time_has_one_owner(run: RunDi
         for done in [pool.submit(enter) for _ in range(3)]:
             done.result()
     assert counts[0] == 300
-    assert not run.lock.exists()
+    assert not list(run.root.iterdir())
 
 
 MOUNTS = """\
@@ -328,8 +425,8 @@ def test_what_a_mount_says_of_its_locks(
 
 def test_it_can_be_imported_where_there_is_no_fcntl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    name = "lock_without_fcntl"
-    spec = importlib.util.spec_from_file_location(name, str(lock.__file__))
+    name = "lock_file_without_fcntl"
+    spec = importlib.util.spec_from_file_location(name, str(lock_file.__file__))
     assert spec is not None
     assert spec.loader is not None
     module: ModuleType = importlib.util.module_from_spec(spec)

@@ -16,7 +16,7 @@ from helpers.waiting import wait_until
 from helpers.workers import TINY, bits, different
 
 from app import __main__
-from app.runs import lock
+from app.runs import lock_file
 from app.runs.layout import RunLayout
 from app.runs.lock import held_by
 
@@ -83,7 +83,7 @@ def test_killed_at_random_instants(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     expected = bits(tmp_path / "undisturbed/tiny")
 
     if LOCKS == "files":
-        monkeypatch.setattr(lock, "locks_are_shared", lambda directory: False)
+        monkeypatch.setattr(lock_file, "locks_are_shared", lambda directory: False)
     rng, run, log = random.Random(20260301), RunLayout(tmp_path / "runs/tiny"), tmp_path / "log"
     jobs: set[int] = set()
     kills, in_training, ended = 0, 0, []
