@@ -3,8 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.common.errors import UserError
+from datamodules.alone import alone
 from datamodules.transfer import Transfer, TransferError
 
-UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+LOCK = ".download.lock"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -27,8 +27,12 @@ def fetch(
     most: int,
     timeout: float = 30.0,
     progressbar: bool = True,
+    arrived: Callable[[Path], None] | None = None,
 ) -> Path:
     """Download a file; it appears in the directory complete and with the right checksum, or not at all.
+
+    Processes that want a file of the same directory wait for each other (where the system has locks of files), and
+    whoever comes later takes what is there by then.
 
     Args:
         filename: the file's name, at the mirrors and in the directory.
@@ -38,6 +42,7 @@ def fetch(
         most: bytes that the file can have; a mirror that sends more is given up.
         timeout: seconds to wait for a mirror to connect and between two bytes; twice as long for each 16 KB.
         progressbar: show the progress on stderr.
+        arrived: called with the complete file before it appears, and while other processes wait.
 
     Returns:
         The path of the file.
@@ -46,8 +51,15 @@ def fetch(
         UserError: no mirror has the right file, or the directory cannot be written to.
         OSError: the disk is full.
     """
-    failures = []
-    with _workshop(directory) as folder:
+    path, failures = directory / filename, []
+    # The thread of a mirror that was given up may still write there.
+    with (
+        alone(directory / LOCK, path),
+        tempfile.TemporaryDirectory(prefix=".download-", dir=directory, ignore_cleanup_errors=True) as temporary,
+    ):
+        if path.exists():
+            return path
+        folder = Path(temporary)
         for mirror in mirrors:
             url = f"{mirror.rstrip('/')}/{filename}"
             try:
@@ -58,8 +70,10 @@ def fetch(
                     raise
                 failures.append(f"{urlsplit(url).netloc or url}: {reason(error)}")
             else:
-                os.replace(folder / filename, directory / filename)
-                return directory / filename
+                if arrived is not None:
+                    arrived(folder / filename)
+                os.replace(folder / filename, path)
+                return path
     raise UserError(
         f"{filename}: no mirror has it ({'; '.join(failures) or 'none is given'}); "
         f"check the network, or put the file into {directory} yourself"
@@ -88,38 +102,6 @@ def receive(transfer: Transfer, sha256: str | None, shown: str | None) -> None:
         transfer.stop()
         if bar is not None:
             bar.close()
-
-
-@contextmanager
-def _workshop(directory: Path) -> Iterator[Path]:
-    """A temporary folder inside a directory, from which a file can be moved at once; both vanish if nothing is."""
-    # The thread of a mirror that was given up may still write there.
-    with (
-        made(directory),
-        tempfile.TemporaryDirectory(prefix=".download-", dir=directory, ignore_cleanup_errors=True) as folder,
-    ):
-        yield Path(folder)
-
-
-@contextmanager
-def made(directory: Path) -> Iterator[None]:
-    """Make a directory, which vanishes if it is empty in the end.
-
-    Raises:
-        UserError: nothing can be written there.
-    """
-    missing = [each for each in (directory, *directory.parents) if not each.exists()]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        if error.errno not in UNUSABLE:
-            raise
-        raise UserError(f"{directory}: cannot be written ({error.strerror}); choose another data_dir") from None
-    finally:
-        with suppress(OSError):  # it is in use
-            for each in missing:
-                each.rmdir()
 
 
 class DownloadBar:

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from app.common.errors import UserError
+from app.common.files import write_atomically
 from app.common.text_files import read_text
 
 SUMS = "SHA256SUMS"
@@ -36,3 +37,23 @@ def read_sums(folder: Path) -> dict[str, str]:
         if len(pair) != 2:
             raise UserError(f"{folder / SUMS}, line {number}: expected a SHA-256 and the name of a file")
     return {name.removeprefix("*").removeprefix("./"): digest for digest, name in pairs}
+
+
+def add_sum(folder: Path, file: Path) -> None:
+    """Add the checksum of a file to those of a folder, which may be the user's, unless one of its name is there.
+
+    No other process may do so at the same time.
+
+    Args:
+        folder: where the list is, and the file will be.
+        file: where it is now.
+
+    Raises:
+        UserError: the list is of another format.
+    """
+    if file.name in read_sums(folder):
+        return
+    path = folder / SUMS
+    before = path.read_text("utf-8") if path.exists() else ""
+    ended = before if not before or before.endswith("\n") else f"{before}\n"
+    write_atomically(path, f"{ended}{sha256_of(file)}  {file.name}\n")

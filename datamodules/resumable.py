@@ -3,26 +3,18 @@
 pooch, which does the like, neither goes on with a download nor bounds what a mirror sends.
 """
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 from app.common.errors import UserError
-from datamodules.download import FULL, made, reason, receive
+from datamodules.alone import alone
+from datamodules.download import FULL, reason, receive
 from datamodules.transfer import Transfer, TransferError, WrongContentError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 PART = ".part"
-
-log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -60,7 +52,7 @@ def fetched(
         OSError: the disk is full.
     """
     path = directory / f"{filename}{PART}"
-    with _alone(path):
+    with alone(path, path):
         if not wanted():
             path.unlink(missing_ok=True)
             yield None
@@ -100,32 +92,3 @@ def _complete(url: str, path: Path, sha256: str, size: int, timeout: float, show
         if not before:
             raise
         _complete(url, path, sha256, size, timeout, shown)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let other processes wait for the file, which exists until the end, and afterwards if anything is in it."""
-    with made(path.parent):
-        while True:
-            with open(path, "ab") as file:
-                _lock(file)
-                # Whoever had it before may have removed it, and another one may have made it anew.
-                if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                    continue
-                try:
-                    yield
-                finally:
-                    if not os.fstat(file.fileno()).st_size:
-                        path.unlink(missing_ok=True)
-                return
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Wait until no other process has the file, until it is closed or the process has ended."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.info("Another process downloads %s; waiting for it", file.name)
-        fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,16 +1,16 @@
 """Large corpora of shuffled sentences: English Wikipedia of Gulordava et al. (2018), or the user's own."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from app.common.errors import UserError
-from app.common.files import write_atomically
 from app.common.vocabulary import EOS, UNK, Vocabulary
 from datamodules.corpus_reader import count_words, encode, read_vocabulary
 from datamodules.download import fetch
-from datamodules.file_sums import SUMS, read_sums, sha256_of
+from datamodules.file_sums import SUMS, add_sum, read_sums, sha256_of
 from datamodules.text import Corpus, TextDataModule
 from datamodules.windows import ShuffledWindowLoader, WindowLoader
 
@@ -86,18 +86,10 @@ class Wikipedia(TextDataModule):
         own = any((self.data_dir / name).exists() for name in FILES.values()) and not (self.data_dir / SUMS).exists()
         for name in (*FILES.values(), VOCABULARY) if self.download and not own and self._corpus is None else ():
             if not (self.data_dir / name).exists():
-                sums = read_sums(self.data_dir)
-                expected = self.sha256.get(name, sums.get(name))
-                path = fetch(name, expected, self.mirrors, self.data_dir, most=LARGEST[name])
-                if name not in sums:
-                    self._add_sum(name, sha256_of(path))
-
-    def _add_sum(self, name: str, checksum: str) -> None:
-        """Add a line to `SHA256SUMS`, which may have others of the user's."""
-        path = self.data_dir / SUMS
-        before = path.read_text("utf-8") if path.exists() else ""
-        ended = before if not before or before.endswith("\n") else f"{before}\n"
-        write_atomically(path, f"{ended}{checksum}  {name}\n")
+                expected = self.sha256.get(name, read_sums(self.data_dir).get(name))
+                # Before the file is there: one without such a list is taken for the user's own.
+                arrived = partial(add_sum, self.data_dir)
+                fetch(name, expected, self.mirrors, self.data_dir, most=LARGEST[name], arrived=arrived)
 
     def read(self) -> Corpus:
         """Read the words, which takes about a minute for the paper's corpus, and check the files' checksums.

@@ -43,6 +43,10 @@ def said_meanwhile(word: str = LOADING) -> Iterator[Callable[[], None]]:
         erase()
 
 
+def is_first_process() -> bool:
+    """Whether this is the first of the processes that share a training, by what they are told; known at the start."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
 def _is_shown() -> bool:
-    first = all(os.environ.get(name, "0") == "0" for name in RANKS)
-    return first and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return is_first_process() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"

@@ -1,9 +1,12 @@
 import errno
+import fcntl
 import hashlib
+import os
 import socket
 import stat
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import StringIO
 
@@ -39,6 +42,66 @@ def test_the_first_mirror_that_has_the_file_right_is_used(serve, scratch, tmp_pa
     assert path.read_bytes() == CONTENT
     assert list(directory.iterdir()) == [path]
     assert list(scratch.iterdir()) == []
+
+
+def at_once(get, number=3):
+    """What some calls at the same time return or raise; locks of files keep threads apart as they do processes."""
+    with ThreadPoolExecutor(number) as pool:
+        return [done.exception() or done.result() for done in [pool.submit(get) for _ in range(number)]]
+
+
+def test_whoever_wants_it_at_the_same_time_waits_for_the_first(serve, tmp_path):
+    asked, folder = [], tmp_path / "not" / "there"
+    mirror = serve({NAME: CONTENT}, asked=asked)
+    arrived = []
+
+    def get():
+        return fetch(NAME, SHA256, [mirror], folder, most=MOST, progressbar=False, arrived=arrived.append)
+
+    assert at_once(get) == [folder / NAME] * 3
+    assert len(asked) == len(arrived) == 1
+    assert list(folder.iterdir()) == [folder / NAME]
+
+
+def test_whoever_waits_tries_it_where_the_first_has_failed(serve, tmp_path):
+    """Which takes away the folder that it has made."""
+    asked, folder = [], tmp_path / "not" / "there"
+    mirror = serve({}, asked=asked)
+    found = at_once(lambda: fetch(NAME, SHA256, [mirror], folder, most=MOST, progressbar=False))
+    assert [type(error) for error in found] == [UserError] * 3
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_where_files_have_no_locks_nobody_waits(number, serve, monkeypatch, tmp_path):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    path = fetch(NAME, SHA256, [serve({NAME: CONTENT})], tmp_path, most=MOST, progressbar=False)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("rank", "says"), [("0", 1), ("1", 0)])
+def test_the_first_of_several_processes_says_that_it_waits(rank, says, serve, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    caplog.set_level("INFO", "datamodules")
+    asked = threading.Event()
+
+    def get():
+        return fetch(NAME, SHA256, [mirror], tmp_path, most=MOST, progressbar=False, arrived=lambda _: asked.wait())
+
+    mirror = serve({NAME: CONTENT})
+    real = fcntl.flock
+
+    def flock(file, operation):
+        if not operation & fcntl.LOCK_NB:
+            asked.set()  # the second one waits now
+        real(file, operation)
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert at_once(get, 2) == [tmp_path / NAME] * 2
+    assert caplog.messages == [f"Another process downloads {tmp_path / NAME}; waiting for it"] * says
 
 
 def test_a_mirror_that_answers_after_it_was_given_up_changes_nothing(serve, monkeypatch, tmp_path):

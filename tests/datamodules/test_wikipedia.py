@@ -1,10 +1,15 @@
 """A corpus in three files: reading, downloads from a web server on this machine, and checksums."""
 
 import hashlib
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.command import REPOSITORY
 
 from app.common.errors import UserError
 from datamodules import ShuffledWindowLoader, Wikipedia, WindowLoader
@@ -89,6 +94,84 @@ def test_it_is_downloaded_and_written_down(serve: Any, tmp_path: Path) -> None:
     (folder / "test.txt").write_text("another text\n")
     with pytest.raises(UserError, match=r"test\.txt: its SHA-256 is [0-9a-f]{64}, expected [0-9a-f]{64}"):
         small(folder, mirrors=[])
+
+
+# Without what else the package imports, which takes seconds.
+PREPARE = """\
+import sys, types
+from functools import partial
+from pathlib import Path
+sys.modules["datamodules"] = types.ModuleType("datamodules")
+sys.modules["datamodules"].__path__ = ["datamodules"]
+from datamodules.download import fetch
+from datamodules.file_sums import add_sum
+import requests
+
+folder, mirror, *names = sys.argv[1:]
+print("imported", flush=True)
+sys.stdin.readline()
+for name in names:
+    fetch(name, None, [mirror], Path(folder), most=1000, progressbar=False, arrived=partial(add_sum, Path(folder)))
+"""
+
+
+def check_downloaded_once(folder: Path, served: dict[str, bytes], asked: list[str]) -> None:
+    assert len(asked) == len(served)
+    lines = {f"{hashlib.sha256(text).hexdigest()}  {name}" for name, text in served.items()}
+    found = (folder / "SHA256SUMS").read_text().splitlines()
+    assert (len(found), set(found)) == (len(lines), lines)
+    assert {path.name for path in folder.iterdir()} == {*served, "SHA256SUMS"}
+
+
+def test_of_several_processes_one_downloads_and_no_checksum_is_lost(serve: Any, tmp_path: Path) -> None:
+    """As those of torchrun and of SLURM, or the jobs of an array, which begin at the same time."""
+    served, asked = {f"{number}.txt": str(number).encode() for number in range(20)}, list[str]()
+    command = [sys.executable, "-c", PREPARE, str(tmp_path / "data"), serve(served, asked=asked), *served]
+    processes = [
+        subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "imported\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    check_downloaded_once(tmp_path / "data", served, asked)
+
+
+def test_several_prepare_it_at_the_same_time(serve: Any, tmp_path: Path) -> None:
+    served, asked = {**TEXTS, "vocab.txt": VOCABULARY}, list[str]()
+    mirror = serve(served, asked=asked)
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(small, tmp_path / "data", mirrors=[mirror]) for _ in range(3)]:
+            assert len(done.result().vocabulary) == 4
+    check_downloaded_once(tmp_path / "data", served, asked)
+
+
+def test_one_that_is_stopped_before_a_file_appears_goes_on(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is not taken for the user's own, beside which nothing is downloaded."""
+    served = {**TEXTS, "vocab.txt": VOCABULARY}
+    real = os.replace
+
+    def stopped(source: Any, target: Any) -> None:
+        if Path(target).suffix == ".txt":
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            small(tmp_path, mirrors=[serve(served)])
+    assert {path.name for path in tmp_path.iterdir()} == {"SHA256SUMS"}
+    small(tmp_path, mirrors=[serve(served)])
+    assert len((tmp_path / "SHA256SUMS").read_text().splitlines()) == len(served)
 
 
 def test_a_checksum_that_somebody_knows(serve: Any, tmp_path: Path) -> None:
