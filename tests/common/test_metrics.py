@@ -149,3 +149,10 @@ def test_the_constructors_give_ranges_that_hold() -> None:
     assert percentage("a").holds(54.5)
     assert not perplexity("a").holds(0.9)
     assert not loss("a").holds(-0.1)
+
+
+def test_values_are_in_one_line_with_their_names_and_units() -> None:
+    schema = Schema([loss("val_loss"), accuracy("val_accuracy")])
+    values = {"val_accuracy": 0.5, "val_loss": math.nan, "val_perplexity": 12.0}
+    assert schema.write(values) == "val_accuracy 50.00 % · val_perplexity 12.00"
+    assert schema.write({}) == ""
