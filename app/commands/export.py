@@ -16,6 +16,7 @@ from app.commands.export_formats import (
     example_of,
     network_of,
     outputs_of,
+    outputs_of_words,
     reads_words,
     recurrent_layer,
     to_onnx,
@@ -56,15 +57,14 @@ def run_export(options: ExportOptions, make: Make) -> None:
         return
     model, source = make(options.network)
     layer = recurrent_layer(model)
-    words = reads_words(model) and options.format == "onnx" and not options.compact
-    if layer and not words:
-        raise UserError(
-            f"{layer} is recurrent; choose --format ticket, or onnx of a language model, and leave out --compact"
-        )
+    if layer and options.compact:
+        raise UserError(f"{layer} is recurrent, so that no unit of it is a constant; leave out --compact")
+    if layer and not reads_words(model):
+        raise UserError(f"{layer} is recurrent, and no language model's; choose --format ticket")
     rewind(model, ticket.state, ticket.masks)
     model.eval()
     if layer:
-        _write(options.out, to_onnx_of_words(model))
+        _write(options.out, _of_words(model, ticket.masks, options.format))
         return
     example = example_of(model, source)
     before = outputs_of(model, example)
@@ -81,6 +81,16 @@ def run_export(options: ExportOptions, make: Make) -> None:
         data = to_sparse_state(model, ticket.masks)
         print(f"sparse: {compare(outputs_of(model, example), before)}")
         _write(options.out, data)
+
+
+def _of_words(model: nn.Module, masks: Mapping[str, Tensor], form: str) -> bytes:
+    """The file of a recurrent language model for other runtimes."""
+    if form == "onnx":
+        return to_onnx_of_words(model)
+    before = outputs_of_words(model)
+    data = to_sparse_state(model, masks)
+    print(f"sparse: {compare(outputs_of_words(model), before, 'words')}")
+    return data
 
 
 def _notes(options: ExportOptions) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from app.common.states import plain_name
 
 Example: TypeAlias = tuple[Tensor, ...]
 EXAMPLES = 16  # that outputs are compared on
+KINDS = ("ih", "hh")  # of the weights of a recurrent layer
+WORDS = 64  # of each text that the outputs of a language model are compared on
 
 
 def network_of(model: nn.Module) -> nn.Module:
@@ -69,10 +71,33 @@ def exact_outputs_of(model: nn.Module, example: Example) -> Tensor:
     return outputs_of(copy.deepcopy(model).double(), wide)
 
 
-def compare(found: Tensor, wanted: Tensor) -> str:
-    """One line on how much outputs differ."""
+@torch.no_grad()
+def outputs_of_words(model: nn.Module) -> Tensor:
+    """What a language model puts out for texts of random words, read in two windows with the state carried over.
+
+    Args:
+        model: in evaluation mode, of which `reads_words` holds.
+
+    Returns:
+        Scores (words read, vocabulary).
+    """
+    vocabulary: int = model.embedding.num_embeddings  # type: ignore[union-attr, assignment]
+    tokens = torch.randint(vocabulary, (WORDS, EXAMPLES), generator=torch.Generator().manual_seed(0))
+    first, state = model(tokens[: WORDS // 2])
+    second, _ = model(tokens[WORDS // 2 :], state)
+    return torch.cat([first, second]).flatten(0, 1)
+
+
+def compare(found: Tensor, wanted: Tensor, what: str = "examples") -> str:
+    """One line on how much outputs differ.
+
+    Args:
+        found: outputs (N, ...).
+        wanted: likewise.
+        what: what the N of them are.
+    """
     most, largest = float((found - wanted).abs().max()), float(wanted.abs().max())
-    return f"outputs differ by at most {most:.2g} on {len(wanted)} examples, where the largest is {largest:.2g}"
+    return f"outputs differ by at most {most:.2g} on {len(wanted):,} {what}, where the largest is {largest:.2g}"
 
 
 def to_onnx(model: nn.Module, example: Example) -> bytes:
@@ -152,26 +177,30 @@ def _onnx(net: nn.Module, example: tuple[Any, ...], shapes: tuple[Any, ...], nam
 
 
 def to_sparse_state(model: nn.Module, masks: Mapping[str, Tensor]) -> bytes:
-    """The state of the network as `torch.save` writes it, with the masked weights of linear layers as sparse CSR.
+    """The state of the network as `torch.save` writes it, with masked weights as sparse CSR.
 
-    `torch.load` reads it with `weights_only`, and `load_state_dict(state, assign=True)` puts it into the network, whose
-    linear layers then compute with surviving weights alone. Indices are int32, which MKL takes as they are.
+    These are the weights of linear layers, and of the recurrent layers of a language model. `torch.load` reads the
+    state with `weights_only`, and `load_state_dict(state, assign=True)` puts it into the network, whose layers then
+    compute with surviving weights alone, in operations of PyTorch. Indices are int32, which MKL takes as they are.
 
     Args:
-        model: in evaluation mode; its network's linear layers become sparse.
+        model: in evaluation mode; its network's layers become sparse.
         masks: by name of the model's parameter.
 
     Raises:
-        UserError: it has no masked linear layers.
+        UserError: it has no such masked layers.
     """
     net = network_of(model)
     prefix = "" if net is model else "net."
     state = {plain_name(name): value.detach() for name, value in net.state_dict().items()}
-    linear = {f"{plain_name(name)}.weight" for name, module in net.named_modules() if isinstance(module, nn.Linear)}
-    sparse = [name.removeprefix(prefix) for name in masks if name.removeprefix(prefix) in linear]
+    layers = [(plain_name(name), module) for name, module in net.named_modules()]
+    possible = {f"{name}.weight" for name, module in layers if isinstance(module, nn.Linear)}
+    possible |= {f"{name}.weight_{kind}" for name, module in layers if hasattr(module, "weight_hh") for kind in KINDS}
+    sparse = [name.removeprefix(prefix) for name in masks if name.removeprefix(prefix) in possible]
     if not sparse:
         raise UserError(
-            f"{type(model).__name__} has no masked linear layers, and no others can be sparse; choose --format ticket"
+            f"{type(model).__name__} has no masked linear or recurrent layers, and no others can be sparse; choose "
+            "--format ticket"
         )
     for name in sparse:
         rows = state[name].to_sparse_csr()

@@ -52,7 +52,7 @@ def parse_arguments(argv: Sequence[str]) -> ExportOptions:
         choices=FORMATS,
         default="ticket",
         help="ticket: masks and surviving weights, for load_ticket; onnx (of a language model, one word a step); "
-        "torch: a state whose masked linear weights are torch.sparse_csr (default: %(default)s)",
+        "torch: a state whose masked weights are torch.sparse_csr (default: %(default)s)",
     )
     parser.add_argument(
         "--weights", choices=("final", "start"), default="final", help="trained or starting weights (%(default)s)"

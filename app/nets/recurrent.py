@@ -136,9 +136,9 @@ class RecurrentLayer(nn.Module, ABC):
 
         Args:
             x: (T, B, input_size).
-            weight_ih: (rows, input_size).
+            weight_ih: (rows, input_size), strided or in torch's sparse CSR layout.
             bias: (rows,), the sum of both biases.
-            weight_hh: (rows, H), after dropout.
+            weight_hh: (rows, H), likewise, after dropout.
             h: (B, H), before the first step.
             c: (B, H), before the first step.
 
@@ -146,8 +146,8 @@ class RecurrentLayer(nn.Module, ABC):
             The outputs (T, B, H), the last c (B, H), and the distances (T, B), detached.
         """
         outputs, distances = [], []
-        for gates in nn.functional.linear(x, weight_ih, bias).unbind(0):
-            h, c, distance = self.step(torch.addmm(gates, h, weight_hh.t()), c)
+        for gates in _products(x, weight_ih, bias).unbind(0):
+            h, c, distance = self.step(_sum_with_product(gates, h, weight_hh), c)
             outputs.append(h)
             distances.append(distance.detach())
         return torch.stack(outputs), c, torch.stack(distances)
@@ -165,6 +165,23 @@ class RecurrentLayer(nn.Module, ABC):
     def extra_repr(self) -> str:
         """The arguments that `print` shows."""
         return f"{self.input_size}, {self.hidden_size}, weight_dropout={self.weight_dropout}"
+
+
+# A sparse weight is multiplied from the left: torch takes several times as long for its transpose.
+
+
+def _products(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """From x (T, B, features) and weight (R, features) to (T, B, R), with a bias (R,)."""
+    if weight.layout is torch.strided:
+        return nn.functional.linear(x, weight, bias)
+    return (weight @ x.flatten(0, 1).t()).t().view(*x.shape[:2], len(bias)) + bias
+
+
+def _sum_with_product(gates: Tensor, h: Tensor, weight: Tensor) -> Tensor:
+    """gates (B, R) plus the product of h (B, H) with weight (R, H) transposed."""
+    if weight.layout is torch.strided:
+        return torch.addmm(gates, h, weight.t())
+    return gates + (weight @ h.t()).t()
 
 
 class RecurrentNet(nn.Module):
@@ -236,7 +253,7 @@ class RecurrentNet(nn.Module):
 
     def initial_state(self, batch_size: int) -> State:
         """A state of zeros: h and c, each one (B, H_l) tensor per layer."""
-        zeros = [layer.weight_hh.new_zeros(batch_size, layer.hidden_size) for layer in self.layers]
+        zeros = [layer.bias_hh.new_zeros(batch_size, layer.hidden_size) for layer in self.layers]
         return zeros, list(zeros)
 
     def forward(self, input: Tensor, state: State | None = None) -> tuple[Tensor, State, Tensor]:

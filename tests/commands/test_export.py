@@ -1,6 +1,8 @@
 """`export`: tickets of a tiny lottery as files, for `load_ticket`, other runtimes and the reader in the document."""
 
 import ast
+import copy
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from app import __main__
 from app.commands.export import run_export
-from app.commands.export_formats import to_onnx_of_words
+from app.commands.export_formats import to_onnx_of_words, to_sparse_state
 from app.commands.export_options import VALUE_TYPES, parse_arguments
 from app.common.errors import UserError
 from app.modules import LanguageModel
@@ -165,13 +167,19 @@ def test_a_sparse_state_computes_the_same_in_plain_torch(
         assert torch.allclose(net(images()), wanted(images()), atol=1e-5)
 
 
-# The reader in the document
+# The readers in the document
+
+
+def code_in_document(word: str) -> str:
+    """The one block of Python in the document that has this word."""
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL) if word in code)
+    return code
 
 
 def test_the_reader_in_the_document_needs_numpy_alone(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    code = code_in_document("numpy")
     assert len([line for line in code.splitlines() if line.strip()]) <= 30
     imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert {alias.name for node in imports for alias in node.names} == {"hashlib", "json", "numpy"}
@@ -217,11 +225,12 @@ def test_what_is_refused(made: Path, tmp_path: Path) -> None:
     assert "--values int8 is of --format ticket" in refusal([ticket, "out", "--values", "int8", "--format", "onnx"])
     assert "no finished network there" in refusal([ticket.with_name("round_09"), tmp_path / "out"])
     recurrent = LanguageModel(ONLSTM(8, [8], 2), vocabulary_size=5)
-    for options in (["--compact"], ["--format", "onnx", "--compact"], ["--format", "torch"]):
-        message = refusal([ticket, tmp_path / "out", *options], recurrent)
-        assert message.startswith("net.layers.0 is recurrent; choose --format ticket, or onnx of a language model")
-    message = refusal([ticket, tmp_path / "out", "--format", "onnx"], nn.Sequential(nn.LSTM(3, 4)))
-    assert message.startswith("0 is recurrent; choose --format ticket")
+    for form in ("ticket", "onnx", "torch"):
+        message = refusal([ticket, tmp_path / "out", "--compact", "--format", form], recurrent)
+        assert message == "net.layers.0 is recurrent, so that no unit of it is a constant; leave out --compact"
+    for form in ("onnx", "torch"):
+        message = refusal([ticket, tmp_path / "out", "--format", form], nn.Sequential(nn.LSTM(3, 4)))
+        assert message == "0 is recurrent, and no language model's; choose --format ticket"
     assert not (tmp_path / "out").exists()
 
 
@@ -241,6 +250,65 @@ def test_onnx_reads_words_as_the_language_model(net: ONLSTM | LSTM) -> None:
         expected, (h, c) = model(text)
     assert np.allclose(np.concatenate(found), expected, atol=1e-6)
     assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(state, (*h, *c), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("kind", [ONLSTM, LSTM])
+@torch.no_grad()
+def test_a_sparse_state_reads_words_as_the_language_model(kind: type[ONLSTM | LSTM], inverted: bool) -> None:
+    """In a model of this package and in the document's code, both with the state carried from window to window."""
+    chunks = {"chunk_size": 2} if kind is ONLSTM else {}
+
+    def make() -> LanguageModel:
+        net = kind(8, [12, 8], weight_dropout=0.4, weight_dropout_inverted=inverted, **chunks)
+        return LanguageModel(net, vocabulary_size=5).eval()
+
+    model, found = make(), make()
+    masks = {
+        name: torch.rand(weight.shape) < 0.3
+        for name, weight in model.named_parameters()
+        if "weight" in name and name != "net.layers.1.weight_ih"
+    }
+    for name, mask in masks.items():
+        model.get_parameter(name).mul_(mask)
+    text, state = torch.randint(5, (2, 6, 3)), None
+    expected = []
+    for window in text:
+        logits, state = model(window, state)
+        expected.append(logits)
+    assert state is not None
+    exported = torch.load(io.BytesIO(to_sparse_state(copy.deepcopy(model), masks)), weights_only=True)
+    layouts = {name for name, value in exported.items() if value.layout == torch.sparse_csr}
+    assert layouts == {f"net.layers.{which}" for which in ("0.weight_ih", "0.weight_hh", "1.weight_hh")}
+    assert len(exported["net.layers.0.weight_hh"].values()) == int(masks["net.layers.0.weight_hh"].sum())
+
+    found.load_state_dict(exported, assign=True)
+    after = None
+    for window, wanted in zip(text, expected, strict=True):
+        logits, after = found(window, after)
+        assert torch.allclose(logits, wanted, atol=1e-6)
+    assert after is not None
+    last = [*state[0], *state[1]]
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip([*after[0], *after[1]], last, strict=True))
+
+    names: dict[str, Any] = {}
+    exec(code_in_document("chunk_size"), names)
+    h, c = ([torch.zeros(units, 3) for units in (12, 8)] for _ in "hc")
+    for window, wanted in zip(text, expected, strict=True):
+        logits = names["read"](exported, window, h, c, **chunks, keep=1.0 if inverted else 0.6)
+        assert torch.allclose(logits, wanted, atol=1e-6)
+    assert all(torch.allclose(a.t(), b, atol=1e-6) for a, b in zip([*h, *c], last, strict=True))
+
+
+def test_the_reader_of_language_models_needs_torch_alone() -> None:
+    code = ast.parse(code_in_document("chunk_size"))
+    imports = [node for node in ast.walk(code) if isinstance(node, ast.Import | ast.ImportFrom)]
+    found = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    assert found | {node.module for node in imports if isinstance(node, ast.ImportFrom)} == {
+        "torch",
+        "torch.nn.functional",
+    }
 
 
 def test_files_that_are_no_tickets(made: Path, tmp_path: Path) -> None:

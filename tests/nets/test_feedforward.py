@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from app.nets import LeNet, feedforward
 from app.nets.feedforward import cross_entropy, eager_logits, layers_for, linear_layers, logits_of, updates
-from app.nets.feedforward.native import SPARSE, WORTH_LOOKING, Network
+from app.nets.feedforward.native import SPARSE, SPARSE_GRADIENT, WORTH_LOOKING, Network
 
 pytestmark = pytest.mark.skipif(feedforward.library() is None, reason="no C++ compiler")
 
@@ -77,7 +77,7 @@ def test_lenet_on_images_and_on_rows() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("density", [0.0, 0.02, SPARSE - 0.1])
 def test_leaving_out_zeros_changes_no_bit(density: float, dtype: torch.dtype) -> None:
-    net = made((785, 61, 10), dtype)
+    net = made((785, 61, 199, 10), dtype)
     images, labels = batch((785, 10), WORTH_LOOKING, dtype)
     masks = {}
     for number, layer in enumerate(layers_of(net, images)):
@@ -304,10 +304,11 @@ class Trained:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("which", OPTIMIZERS)
-def test_steps_have_the_bits_of_gradients_and_torchs_optimiser(which: str, dtype: torch.dtype) -> None:
-    """And in float64 they are to 1e-10 what a plain loop in PyTorch does."""
+@pytest.mark.parametrize("density", [2 * SPARSE_GRADIENT, 0.5 * SPARSE_GRADIENT])
+def test_steps_have_the_bits_of_gradients_and_torchs_optimiser(density: float, which: str, dtype: torch.dtype) -> None:
+    """Also where gradients are of survivors alone; in float64 they are to 1e-10 what a plain loop in PyTorch does."""
     make, within = OPTIMIZERS[which]
-    plain, single, ours = (Trained(make, dtype) for _ in range(3))
+    plain, single, ours = (Trained(make, dtype, density=density) for _ in range(3))
     for trained in (plain, single, ours):
         trained.plainly(compiled=trained is not plain)
     steps = ours.steps()

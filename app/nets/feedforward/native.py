@@ -20,6 +20,14 @@ WORTH_A_THREAD = 2_000_000
 WRONG_LABEL = -1.0  # in place of a loss: a label is no class
 # Share of weights that may be other than 0, up to which those that are 0 are left out, and examples that justify it.
 SPARSE, WORTH_LOOKING = 0.4, 1000
+# Share of weights that survive up to which gradients are made of survivors alone. Above, the dense ones take less time.
+SPARSE_GRADIENT = 0.15
+
+
+class _Columns(ctypes.Structure):
+    """As in feedforward.cpp."""
+
+    _fields_ = [*((name, ctypes.c_void_p) for name in ("columns", "begins"))]
 
 
 class _Layer(ctypes.Structure):
@@ -28,7 +36,8 @@ class _Layer(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_long) for name in ("inputs", "outputs")),
         *((name, ctypes.c_void_p) for name in ("weight", "bias", "d_weight", "d_bias", "first_weight", "first_bias")),
-        *((name, ctypes.c_void_p) for name in ("second_weight", "second_bias", "kept", "columns", "begins")),
+        *((name, ctypes.c_void_p) for name in ("second_weight", "second_bias", "kept")),
+        *((name, _Columns) for name in ("forward", "backward", "gradient")),
     ]
 
 
@@ -134,7 +143,7 @@ class Network:
     def leave_out_zeros(self) -> None:
         """Leave out weights that are 0 in `logits`, where there are many; the result is the same to the bit."""
         for to, layer in zip(self._layers, self._alive[0], strict=True):  # type: ignore[call-overload]
-            self._find_columns(to, layer.weight.detach() != 0)
+            self._find_forward(to, layer.weight.detach() != 0)
 
     def _threads(self, examples: int) -> int:
         return max(1, min(torch.get_num_threads(), self._work * examples // WORTH_A_THREAD))
@@ -151,20 +160,26 @@ class Network:
         )
         to.kept = words.data_ptr()
         self._alive.append(words)
-        self._find_columns(to, mask)
+        self._find_forward(to, mask)
+        if int(mask.sum()) <= SPARSE_GRADIENT * mask.numel():
+            to.backward = self._find_columns(mask.t().contiguous(), _library().block_columns())
+            to.gradient = self._find_columns(mask, columns)
 
-    def _find_columns(self, to: _Layer, kept: Tensor) -> None:
-        count, (rows, columns) = int(kept.sum()), kept.shape
-        if count > SPARSE * kept.numel():
-            return
-        found = torch.empty(count + 1, dtype=torch.int16)
-        begins = torch.empty(_library().blocks_of(ctypes.c_long(columns)) * rows + 1, dtype=torch.int32)
+    def _find_forward(self, to: _Layer, kept: Tensor) -> None:
+        if int(kept.sum()) <= SPARSE * kept.numel():
+            to.forward = self._find_columns(kept, _library().block_columns())
+
+    def _find_columns(self, kept: Tensor, block: int) -> _Columns:
+        """The columns of what is kept (rows, columns), in blocks of at most so many columns."""
+        rows, columns = kept.shape
+        found = torch.empty(int(kept.sum()) + 1, dtype=torch.int16)
+        begins = torch.empty(-(-columns // block) * rows + 1, dtype=torch.int32)
         _library().find_columns(
-            *(ctypes.c_void_p(kept.data_ptr()), ctypes.c_long(rows), ctypes.c_long(columns)),
+            *(ctypes.c_void_p(kept.data_ptr()), ctypes.c_long(rows), ctypes.c_long(columns), ctypes.c_long(block)),
             *(ctypes.c_void_p(found.data_ptr()), ctypes.c_void_p(begins.data_ptr())),
         )
-        to.columns, to.begins = found.data_ptr(), begins.data_ptr()
         self._alive += [found, begins]
+        return _Columns(found.data_ptr(), begins.data_ptr())
 
 
 def _library() -> CompiledLibrary:

@@ -11,7 +11,7 @@ _transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_trans
 
 
 def are_plain(*tensors: Tensor) -> bool:
-    """Whether these are plain tensors on one device, and nobody but autograd wants to know what is done with them.
+    """Whether these are plain strided tensors on one device, and only autograd wants to know what is done with them.
 
     Compilers, tracers, forward derivatives and function transforms need the operations of PyTorch.
     """
@@ -19,6 +19,7 @@ def are_plain(*tensors: Tensor) -> bool:
         return False
     return all(
         type(each) in (Tensor, nn.Parameter)
+        and each.layout is torch.strided
         and each.device == tensors[0].device
         and forward_ad.unpack_dual(each).tangent is None  # type: ignore[no-untyped-call]
         for each in tensors

@@ -14,15 +14,21 @@ namespace {
 constexpr long ALIGNED = 64;
 constexpr long BLOCK = 196;  // columns whose activations of a tile's examples stay in the nearest cache
 
+// The columns of a matrix that may be other than 0, by block of columns and by row, and where those of each begin; null
+// for all columns.
+struct Columns {
+    const uint16_t* columns;
+    const int32_t* begins;
+};
+
 // As `Layer` in native.py; null for what there is not.
 struct Layer {
     long inputs, outputs;
     void *weight, *bias, *d_weight, *d_bias, *first_weight, *first_bias, *second_weight, *second_bias;
     const uint16_t* kept;  // bits of what the mask keeps, a word for each vector of a row; null for all
-    // The columns of weights that may be other than 0, by block of columns and by row, and where those of each begin;
-    // null for all columns.
-    const uint16_t* columns;
-    const int32_t* begins;
+    Columns forward;   // of the weight, in blocks
+    Columns backward;  // of the weight with rows and columns swapped, in blocks
+    Columns gradient;  // of the weight, in one block
 };
 
 // As `Rule` in native.py.
@@ -73,23 +79,29 @@ template <class S> inline Vector<S> finished(Vector<S> sum, S bias, bool relu) {
     return relu ? (sum <= 0 ? Vector<S>{} : sum) : sum;
 }
 
+// A matrix with many zeros: of weights, or of weights with rows and columns swapped.
+template <class S> struct Sparse {
+    Columns places;
+    const S* weight;
+    long rows, columns, row_step, column_step;
+};
+
 // As `tile`, of R rows, with the columns of each: what is left out would have added 0. A block of columns at a time, so
-// that what is read again for every row stays in the nearest cache.
-template <class S, int R, int V>
-inline void sparse_rows(const Layer& layer, long j, const S* in, S* out, long p, bool relu, long block, bool last) {
-    const S *weight = static_cast<const S*>(layer.weight), *bias = static_cast<const S*>(layer.bias);
+// that what is read again for every row stays in the nearest cache. `finish` makes the result of the whole sum.
+template <class S, int R, int V, class F>
+inline void sparse_rows(const Sparse<S>& w, long j, const S* in, S* out, long p, long block, bool last, F finish) {
     Vector<S> sums[R][V];
     const uint16_t *now[R], *end[R];
     long common = 1 << 30;
     for (int r = 0; r < R; r++) {
-        const int32_t* begins = layer.begins + block * layer.outputs + j + r;
-        now[r] = layer.columns + begins[0], end[r] = layer.columns + begins[1];
+        const int32_t* begins = w.places.begins + block * w.rows + j + r;
+        now[r] = w.places.columns + begins[0], end[r] = w.places.columns + begins[1];
         common = end[r] - now[r] < common ? end[r] - now[r] : common;
         for (int v = 0; v < V; v++) sums[r][v] = block ? load(out + (j + r) * p + v * LANES<S>) : Vector<S>{};
     }
     auto add = [&](int r) {
         const long column = *now[r]++;
-        const Vector<S> left = all(weight[(j + r) * layer.inputs + column]);
+        const Vector<S> left = all(w.weight[(j + r) * w.row_step + column * w.column_step]);
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++) sums[r][v] = fma(left, load(in + column * p + v * LANES<S>), sums[r][v]);
     };
@@ -98,27 +110,46 @@ inline void sparse_rows(const Layer& layer, long j, const S* in, S* out, long p,
     for (int r = 0; r < R; r++) {
         while (now[r] < end[r]) add(r);
         for (int v = 0; v < V; v++)
-            store(out + (j + r) * p + v * LANES<S>, last ? finished(sums[r][v], bias[j + r], relu) : sums[r][v]);
+            store(out + (j + r) * p + v * LANES<S>, last ? finish(sums[r][v], j + r, v) : sums[r][v]);
     }
 }
 
-template <class S> void sparse_forward(const Layer& layer, const S* in, S* out, long p, bool relu) {
-    const long blocks = (layer.inputs + BLOCK - 1) / BLOCK;
+// out(rows, P) = w in(columns, P), finished: `finish(first vector)` makes the function of a sum, its row and its vector.
+template <class S, class F> void sparse_product(const Sparse<S>& w, const S* in, S* out, long p, F finish) {
+    const long blocks = (w.columns + BLOCK - 1) / BLOCK;
     in_vectors(p / LANES<S>, [&](auto vectors, long v0) {
+        const auto make = finish(v0);
         for (long block = 0; block < blocks; block++) {
             const bool last = block + 1 == blocks;
             const S* part = in + v0 * LANES<S>;
             S* to = out + v0 * LANES<S>;
             long j = 0;
-            for (; j + 2 <= layer.outputs; j += 2) sparse_rows<S, 2, vectors()>(layer, j, part, to, p, relu, block, last);
-            if (j < layer.outputs) sparse_rows<S, 1, vectors()>(layer, j, part, to, p, relu, block, last);
+            for (; j + 2 <= w.rows; j += 2) sparse_rows<S, 2, vectors()>(w, j, part, to, p, block, last, make);
+            if (j < w.rows) sparse_rows<S, 1, vectors()>(w, j, part, to, p, block, last, make);
         }
+    });
+}
+
+template <class S> void sparse_forward(const Layer& layer, const S* in, S* out, long p, bool relu) {
+    const S *weight = static_cast<const S*>(layer.weight), *bias = static_cast<const S*>(layer.bias);
+    const Sparse<S> w{layer.forward, weight, layer.outputs, layer.inputs, layer.inputs, 1};
+    sparse_product(w, in, out, p, [=](long) {
+        return [=](Vector<S> sum, long row, int) { return finished(sum, bias[row], relu); };
+    });
+}
+
+template <class S> void sparse_backward(const Layer& layer, const S* in, const S* d_out, S* d_in, long p) {
+    const Sparse<S> w{layer.backward, static_cast<const S*>(layer.weight), layer.inputs, layer.outputs, 1, layer.inputs};
+    sparse_product(w, d_out, d_in, p, [=](long v0) {
+        return [=](Vector<S> sum, long row, int v) {
+            return load(in + row * p + (v0 + v) * LANES<S>) <= 0 ? Vector<S>{} : sum;
+        };
     });
 }
 
 // out(outputs, P) = weight in(inputs, P) + bias, with ReLU.
 template <class S> void forward(const Layer& layer, const S* in, S* out, long p, bool relu, int threads) {
-    if (layer.columns) return sparse_forward(layer, in, out, p, relu);
+    if (layer.forward.columns) return sparse_forward(layer, in, out, p, relu);
     const S *weight = static_cast<const S*>(layer.weight), *bias = static_cast<const S*>(layer.bias);
     const long groups = (layer.outputs + ROWS - 1) / ROWS;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
@@ -139,6 +170,7 @@ template <class S> void forward(const Layer& layer, const S* in, S* out, long p,
 
 // d_in(inputs, P) = weight^T d_out(outputs, P) where `in` is above 0, else 0.
 template <class S> void backward(const Layer& layer, const S* in, const S* d_out, S* d_in, long p, int threads) {
+    if (layer.backward.columns) return sparse_backward(layer, in, d_out, d_in, p);
     const S* weight = static_cast<const S*>(layer.weight);
     const long groups = (layer.inputs + ROWS - 1) / ROWS;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
@@ -223,29 +255,95 @@ template <class S> struct Place {
     }
 };
 
+// Updates a vector of which some lanes, from `rest` on, are in the rest of a tensor.
+template <class S, int KIND>
+inline void update_all(Numbers<S>& n, Vector<S> gradient, const Rule& rule, long rest, int lanes) {
+    const Numbers<S> before = n;
+    update<S, KIND, false>(n, gradient, rule);
+    if (rest >= lanes || !rule.fused) return;
+    Numbers<S> other = before;
+    update<S, KIND, true>(other, gradient, rule);
+    for (int lane = rest > 0 ? rest : 0; lane < lanes; lane++) {
+        n.weight[lane] = other.weight[lane];
+        n.first[lane] = other.first[lane], n.second[lane] = other.second[lane];
+    }
+}
+
 template <class S, int KIND> inline void put(const Place<S>& place, Vector<S> gradient, const Rule& rule) {
     if constexpr (KIND == GRADIENTS) {
         place.set(place.gradient, gradient);
     } else {
         Numbers<S> n{place.get(place.weight), place.get(place.first), place.get(place.second)};
-        const Numbers<S> before = n;
-        update<S, KIND, false>(n, gradient, rule);
-        if (place.whole < place.lanes && rule.fused) {
-            Numbers<S> rest = before;
-            update<S, KIND, true>(rest, gradient, rule);
-            for (int lane = place.whole > 0 ? place.whole : 0; lane < place.lanes; lane++) {
-                n.weight[lane] = rest.weight[lane];
-                n.first[lane] = rest.first[lane], n.second[lane] = rest.second[lane];
-            }
-        }
+        update_all<S, KIND>(n, gradient, rule, place.whole, place.lanes);
         place.set(place.weight, n.weight), place.set(place.first, n.first), place.set(place.second, n.second);
     }
 }
 
-// The gradients of a layer: in(B, inputs) and d_out(outputs, P); what is to be done with them is KIND.
+// Numbers of a row, at these columns.
+template <class S> struct Scattered {
+    const uint16_t* columns;
+    int lanes;
+    Vector<S> get(const S* row) const {
+        Vector<S> found{};
+        if (row)
+            for (int lane = 0; lane < lanes; lane++) found[lane] = row[columns[lane]];
+        return found;
+    }
+    void set(S* row, Vector<S> value) const {
+        if (row)
+            for (int lane = 0; lane < lanes; lane++) row[columns[lane]] = value[lane];
+    }
+};
+
+// The gradients of the weights that are not masked, each summed over the examples in their order: in(inputs, P) and
+// d_out(outputs, P). What is masked stays 0, and so does what the optimiser knows of it.
 template <class S, int KIND>
-void gradients(const Layer& layer, const S* in, long in_stride, const S* d_out, long batch, long p, const Rule& rule,
-               int threads) {
+void sparse_gradients(const Layer& layer, const S* in, const S* d_out, long batch, long p, const Rule& rule,
+                      int threads) {
+    constexpr int lanes = LANES<S>;
+    const long whole = layer.inputs * layer.outputs / Place<S>::FUSED * Place<S>::FUSED;
+    auto row_of = [&](void* of, long j) { return of ? static_cast<S*>(of) + j * layer.inputs : nullptr; };
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (long j = 0; j < layer.outputs; j++) {
+        S *weight = row_of(layer.weight, j), *d_weight = row_of(layer.d_weight, j);
+        S *first = row_of(layer.first_weight, j), *second = row_of(layer.second_weight, j);
+        const S* left = d_out + j * p;
+        const long end = layer.gradient.begins[j + 1];
+        if (KIND == GRADIENTS) std::memset(d_weight, 0, layer.inputs * sizeof(S));
+        for (long at = layer.gradient.begins[j]; at < end; at += lanes) {
+            const Scattered<S> some{layer.gradient.columns + at, end - at < lanes ? int(end - at) : lanes};
+            const S* rows[lanes];
+            for (int lane = 0; lane < lanes; lane++) rows[lane] = in + some.columns[lane < some.lanes ? lane : 0] * p;
+            Vector<S> sums{};
+            for (long b = 0; b < batch; b += lanes) {
+                Vector<S> square[lanes];
+#pragma GCC unroll 16
+                for (int lane = 0; lane < lanes; lane++) square[lane] = load(rows[lane] + b);
+                swap_square<S>(square);
+                if (batch - b >= lanes) {
+#pragma GCC unroll 16
+                    for (int one = 0; one < lanes; one++) sums = fma(all(left[b + one]), square[one], sums);
+                } else {
+                    for (int one = 0; one < batch - b; one++) sums = fma(all(left[b + one]), square[one], sums);
+                }
+            }
+            if constexpr (KIND == GRADIENTS) {
+                some.set(d_weight, sums);
+            } else {
+                Numbers<S> n{some.get(weight), some.get(first), some.get(second)};
+                long rest = 0;
+                while (rest < some.lanes && j * layer.inputs + some.columns[rest] < whole) rest++;
+                update_all<S, KIND>(n, sums, rule, rest, some.lanes);
+                some.set(weight, n.weight), some.set(first, n.first), some.set(second, n.second);
+            }
+        }
+    }
+}
+
+// The same of all weights, with those masked that there are masks for: in(B, inputs) and d_out(outputs, P).
+template <class S, int KIND>
+void dense_gradients(const Layer& layer, const S* in, long in_stride, const S* d_out, long batch, long p,
+                     const Rule& rule, int threads) {
     const long vectors_of_row = rounded_up(layer.inputs, LANES<S>) / LANES<S>;
     const long groups = (layer.outputs + ROWS - 1) / ROWS;
     const long numbers = layer.inputs * layer.outputs;
@@ -267,6 +365,15 @@ void gradients(const Layer& layer, const S* in, long in_stride, const S* d_out, 
             });
         });
     }
+}
+
+// The gradients of a layer: its input as units(inputs, P) and as rows(B, inputs), and d_out(outputs, P); what is to be
+// done with them is KIND.
+template <class S, int KIND>
+void gradients(const Layer& layer, const S* units, const S* rows, long row_stride, const S* d_out, long batch, long p,
+               const Rule& rule, int threads) {
+    if (layer.gradient.columns) sparse_gradients<S, KIND>(layer, units, d_out, batch, p, rule, threads);
+    else dense_gradients<S, KIND>(layer, rows, row_stride, d_out, batch, p, rule, threads);
     for (long j = 0; j < layer.outputs; j += LANES<S>) {
         const Place<S> place(layer.bias, layer.d_bias, layer.first_bias, layer.second_bias, j,
                              layer.outputs - j, layer.outputs);
@@ -315,7 +422,8 @@ double step(const Layer* layers, long count, const Rule& rule, const S* images, 
     transpose(images, batch, inputs, inputs, units(0), p);
     for (long l = 0; l < count; l++) {
         forward(layers[l], units(l), units(l + 1), p, l + 1 < count, threads);
-        if (l + 1 < count) transpose(units(l + 1), layers[l].outputs, batch, p, rows(l + 1), places.padded[l + 1]);
+        if (l + 1 < count && !layers[l + 1].gradient.columns)
+            transpose(units(l + 1), layers[l].outputs, batch, p, rows(l + 1), places.padded[l + 1]);
     }
     S* d_out = units(count);
     for (long b = 0; b < batch; b++)
@@ -323,7 +431,7 @@ double step(const Layer* layers, long count, const Rule& rule, const S* images, 
     const double loss = cross_entropy(d_out, labels, classes, batch, p);
     const S* first = images;
     long first_stride = inputs;
-    if (inputs % LANES<S>) {  // a vector must not reach beyond the last image
+    if (inputs % LANES<S> && !layers[0].gradient.columns) {  // a vector must not reach beyond the last image
         for (long b = 0; b < batch; b++) {
             std::memcpy(rows(0) + b * places.padded[0], images + b * inputs, inputs * sizeof(S));
             std::memset(rows(0) + b * places.padded[0] + inputs, 0, (places.padded[0] - inputs) * sizeof(S));
@@ -338,10 +446,13 @@ double step(const Layer* layers, long count, const Rule& rule, const S* images, 
         if (l > 0) backward(layers[l], units(l), d_out, d_in, p, threads);
         const S* in = l > 0 ? rows(l) : first;
         const long stride = l > 0 ? places.padded[l] : first_stride;
-        if (rule.kind == GRADIENTS) gradients<S, GRADIENTS>(layers[l], in, stride, d_out, batch, p, rule, threads);
-        if (rule.kind == SGD) gradients<S, SGD>(layers[l], in, stride, d_out, batch, p, rule, threads);
-        if (rule.kind == ADAM) gradients<S, ADAM>(layers[l], in, stride, d_out, batch, p, rule, threads);
-        if (rule.kind == ADAMW) gradients<S, ADAMW>(layers[l], in, stride, d_out, batch, p, rule, threads);
+        auto run = [&](auto kind) {
+            gradients<S, kind()>(layers[l], units(l), in, stride, d_out, batch, p, rule, threads);
+        };
+        if (rule.kind == GRADIENTS) run(Count<GRADIENTS>());
+        if (rule.kind == SGD) run(Count<SGD>());
+        if (rule.kind == ADAM) run(Count<ADAM>());
+        if (rule.kind == ADAMW) run(Count<ADAMW>());
         d_out = d_in;
     }
     return loss;
@@ -367,13 +478,13 @@ void logits_of(const Layer* layers, long count, const S* images, long examples, 
 
 }  // namespace
 
-// Writes columns and begins of a `Layer` from what is kept, (rows, columns) of 0 and 1.
-extern "C" void find_columns(const uint8_t* kept, long rows, long columns, uint16_t* found, int32_t* begins) {
+// Writes the columns and begins of a `Columns` from what is kept, (rows, columns) of 0 and 1, in blocks of so many columns.
+extern "C" void find_columns(const uint8_t* kept, long rows, long columns, long block, uint16_t* found, int32_t* begins) {
     int32_t count = 0;
-    for (long first = 0; first < columns; first += BLOCK)
+    for (long first = 0; first < columns; first += block)
         for (long row = 0; row < rows; row++) {
             *begins++ = count;
-            const long end = first + BLOCK < columns ? first + BLOCK : columns;
+            const long end = first + block < columns ? first + block : columns;
             for (long column = first; column < end; column++) {
                 found[count] = column;  // there is room for one more than all
                 count += kept[row * columns + column];
@@ -395,7 +506,7 @@ extern "C" void pack_kept(const uint8_t* kept, long rows, long columns, long byt
 }
 
 extern "C" long lanes_of(long bytes) { return WIDTH / bytes; }
-extern "C" long blocks_of(long columns) { return (columns + BLOCK - 1) / BLOCK; }
+extern "C" long block_columns() { return BLOCK; }
 
 #define FUNCTIONS(S, name)                                                                                            \
     extern "C" double step_##name(const Layer* layers, long count, const Rule* rule, const S* images,                 \
