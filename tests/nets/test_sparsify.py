@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from app import pruning
 from app.common.errors import UserError
-from app.nets import ONLSTM, Conv2, LeNet, densify, sparsify
+from app.nets import LSTM, ONLSTM, Conv2, LeNet, densify, sparsify
 from app.nets.sparse import SparseConv2d, SparseLinear
 
 
@@ -99,3 +99,21 @@ def test_a_tied_weight_is_masked_in_both_places() -> None:
 def test_masks_of_another_network_are_refused(name: str) -> None:
     with pytest.raises(UserError, match=rf"the mask of {name} is \(2, 2\); LeNet has"):
         sparsify(LeNet(), {name: torch.ones(2, 2, dtype=torch.bool)})
+
+
+@pytest.mark.parametrize("examples", [2, 15, 17, 20, 64, 65])
+def test_an_example_has_the_same_bits_in_batches_of_two_and_more(examples: int) -> None:
+    """What a row of a batch is does not depend on the others; one example alone is read in another order."""
+    torch.manual_seed(0)
+    cases: list[tuple[nn.Module, Tensor, int]] = [
+        (nn.Linear(900, 30), torch.randn(130, 900), 0),
+        (nn.Conv2d(3, 5, 3, padding=1), torch.randn(70, 3, 9, 9), 0),
+        (ONLSTM(7, [8], 2), torch.randn(5, 70, 7), 1),
+        (LSTM(7, [8]), torch.randn(5, 70, 7), 1),
+    ]
+    for net, x, dim in cases:
+        sparsify(net.eval(), masks_of(net))
+        with torch.no_grad():
+            whole, some = net(x), net(x.narrow(dim, 0, examples).contiguous())
+        whole, some = (each if isinstance(each, Tensor) else each[0] for each in (whole, some))
+        assert some.equal(whole.narrow(dim, 0, examples)), type(net).__name__
