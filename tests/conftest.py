@@ -33,6 +33,9 @@ os.fsync = os.fstat
 for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
     del os.environ[name]
 library(), feedforward.library()  # compiled before any test, whose output would have a line about it
+# In the background of a shell, a process ignores Ctrl-C, and so do the commands that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("tests", deadline=None)  # the first example pays for imports
 settings.load_profile("tests")
 

@@ -99,8 +99,15 @@ def run(environment: Path, cwd: Path, program: str, *arguments: str) -> str:
 
 
 def test_the_source_distribution_is_the_whole_repository(clone: Path, source: Path) -> None:
-    """Tests, documents and configurations included: its tests run."""
+    """Tests, documents and configurations included."""
     assert {each for each in files(clone) if "egg-info" not in each} <= files(source)
+
+
+def test_the_tests_of_the_source_distribution_run(source: Path) -> None:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/pruning/test_select.py"]
+    done = subprocess.run(command, cwd=source, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_wheel_has_whatever_lies_in_the_packages(clone: Path, wheel: Path) -> None:
