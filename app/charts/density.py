@@ -6,7 +6,7 @@ from typing import Any
 from app.charts.chart import DENSITY, EXPERIMENT, METHOD, REPLICATE, Chart, Columns, Panel, Spec, columns
 from app.charts.colours import INK_COLOUR, PAPER_COLOUR
 from app.charts.intervals import BARS, SPREAD, over_replicates
-from app.charts.parts import ZOOM, dashes, labels_of, legend, single, style_channels
+from app.charts.parts import DASHED_SIZE, ZOOM, dashes, labels_of, legend, single, style_channels
 from app.charts.scales import ValueScale, density_channel
 from app.plotting.data import DensityFigure, Mark, NetworkValue
 from app.plotting.line_styles import DENSE_STYLE, LineStyle, experiment_style
@@ -46,7 +46,7 @@ def _spec(
             "field": EXPERIMENT,
             "type": "nominal",
             "scale": {"domain": list(experiments), "range": [dashes(look.line) for look in looks]},
-            "legend": legend(experiments) | {"symbolStrokeColor": INK_COLOUR},
+            "legend": legend(experiments) | {"symbolStrokeColor": INK_COLOUR, "symbolSize": DASHED_SIZE},
         }
     value = {"type": "quantitative", "scale": scale.scale(), "axis": scale.axis()}
     place = density_channel("place")

@@ -11,6 +11,7 @@ from app.plotting.line_styles import LineStyle
 HEIGHT = 300  # pixels
 LETTER = 7  # pixels, about, of a letter in a legend
 SAMPLE = 50  # pixels of a line in a legend, with what is around it
+DASHED_SIZE = 900  # of a line in a legend that tells dashes apart: the square of its length in pixels
 DASH = 1.6  # pixels per unit of matplotlib's dash patterns
 SHAPES = {
     "o": "circle",

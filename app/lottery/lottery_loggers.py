@@ -28,7 +28,7 @@ from app.training.logger_runs import finish, rounds_loggers, run_id
 from app.training.rounds_wandb_logger import RoundsWandbLogger
 from app.training.run_facts import run_facts, run_tags
 from app.training.users_loggers import name_loggers, usable
-from app.training.wandb_artifacts import BEST, is_best, round_alias, ticket_artifact, ticket_name
+from app.training.wandb_artifacts import RunArtifact, best_of, round_alias, ticket_artifact, ticket_name
 from app.training.wandb_history import LoggedTraining
 
 
@@ -95,10 +95,13 @@ class LotteryLoggers:
             try:
                 self._log_rounds(logger, key)
                 if logger.artifacts:
-                    self._log_ticket(logger, key)
+                    logger.log_artifacts(self._tickets(key))
             except Exception as error:  # such as a damaged file of a network before
                 logger.give_up(error)
         finish(others(self._loggers))
+        if len(processes(self.layout)) > 1:
+            # The next network of this run may be another process's, which looks in W&B's files for what is logged.
+            self.finish()
 
     def finish(self) -> None:
         """End the runs that are open."""
@@ -112,7 +115,7 @@ class LotteryLoggers:
             finished = sorted(finished_keys(self.settings, self.layout), key=lambda key: key.round)
             for key in {_chain(key): key for key in finished}.values():
                 self._begin_run(logger, replace(key, round=key.round + 1))
-                logger.complete(partial(self._log_rounds, logger, key))
+                logger.complete(partial(self._log_rounds, logger, key), partial(self._tickets, key))
 
     def _log_rounds(self, logger: RoundsWandbLogger, key: NetworkKey) -> None:
         """Log tables of all rounds of a run up to a network: densities by layer, and a curve for every density."""
@@ -125,17 +128,23 @@ class LotteryLoggers:
             curve = [[row[0], row[1], row[number]] for row in rows]
             logger.log_curves(f"{CURVES}/{metric.name}", metric.heading, ["density", ITERATION, metric.name], curve)
 
-    def _log_ticket(self, logger: RoundsWandbLogger, key: NetworkKey) -> None:
-        """Log a ticket as an artifact, and as the best if its best validation is better than those of all before."""
+    def _tickets(self, key: NetworkKey) -> list[RunArtifact]:
+        """The tickets of a run up to a finished network, of which the one of the best validation is the best."""
         best, column = configured_best(self.config), f"{EARLY_STOP}{configured_best(self.config).monitor}"
         rounds = [each for each in self._chain_before(replace(key, round=key.round + 1)) if each.method == key.method]
-        values = [read_result(self.layout.network(each)).value(column) for each in rounds]
-        before = rounds[-2] if len(rounds) > 1 and not key.of else None
-        logger.log_files(
-            lambda: ticket_artifact(self.layout, key, before),
-            aliases=[round_alias(key.round), *([BEST] if is_best(values, best.mode) else [])],
-            parents=[] if before is None else [f"{ticket_name(self.layout, before)}:{round_alias(before.round)}"],
-        )
+        place = best_of([read_result(self.layout.network(each)).value(column) for each in rounds], best.mode)
+        befores = [None, *rounds[:-1]] if not key.of else [None] * len(rounds)
+        return [
+            RunArtifact(
+                name=ticket_name(self.layout, each),
+                alias=round_alias(each.round),
+                known_by={"round": each.round},
+                make=partial(ticket_artifact, self.layout, each, before),
+                is_best=number == place,
+                parents=[] if before is None else [f"{ticket_name(self.layout, before)}:{round_alias(before.round)}"],
+            )
+            for number, (each, before) in enumerate(zip(rounds, befores, strict=True))
+        ]
 
     def _made(self) -> list[Logger]:
         """Fresh loggers."""

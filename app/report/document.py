@@ -20,6 +20,7 @@ class Picture:
         alt: what it shows, in words and numbers.
         source: what it is drawn from, or the contents of its files by their endings, "png" and "svg".
         group: the heading that it stands under.
+        of: the experiment that it is of, with which its caption begins; empty where that is no question.
     """
 
     stem: str
@@ -27,11 +28,13 @@ class Picture:
     alt: str
     source: FigureData | Mapping[str, bytes]
     group: str = "Figures"
+    of: str = ""
 
     @property
     def title(self) -> str:
-        """A heading: the beginning of the caption, up to its first full stop, colon or semicolon."""
-        return re.split(r"[.:;](?:\s|$)", self.caption, maxsplit=1)[0]
+        """A heading: the beginning of the caption, up to its first full stop, colon or semicolon behind its `of`."""
+        whose = f"{self.of}: " if self.of else ""
+        return whose + re.split(r"[.:;](?:\s|$)", self.caption.removeprefix(whose), maxsplit=1)[0]
 
     @property
     def remarks(self) -> str:

@@ -55,6 +55,7 @@ def gate_pictures(
                     title="Gate",
                 ),
                 group=GROUP,
+                of=name,
             )
         )
     if ranks := _ranks(mine, titles, [each for each in rounds if each], methods.line_style(method)):
@@ -79,6 +80,7 @@ def gate_pictures(
                     heading=HEADING,
                 ),
                 group=GROUP,
+                of=name,
             )
         )
     return found

@@ -254,6 +254,7 @@ class _Drawing:
             alt=f"{whose}{alt}",
             source=source,
             group=GROUP,
+            of=self.name,
         )
 
 

@@ -116,7 +116,8 @@ class Fit:
             point = self._resume_point()
             self.first.go(on=not finished)
             if finished:
-                self._run_of(iterations).complete(self.make_loggers())
+                rows = read_metrics(self.layout.metrics)
+                self._run_of(iterations).complete(self.make_loggers(), self._best.of(rows) if rows else {})
                 print_line(self._summary())
                 return
             before, trained, refused = self._remove_checksums(), None, False

@@ -16,7 +16,7 @@ from app.runs.layout import FitLayout
 from app.training.rounds_wandb_logger import RoundsWandbLogger
 from app.training.run_facts import run_facts, run_tags, sweeps_run
 from app.training.users_loggers import name_loggers, usable
-from app.training.wandb_artifacts import BEST, model_artifact
+from app.training.wandb_artifacts import RunArtifact, model_artifact
 from app.training.wandb_history import LoggedTraining
 
 
@@ -67,14 +67,22 @@ class FitRun:
         """
         for logger in rounds_loggers(loggers):
             logger.end_training()
-            if logger.artifacts and self.layout.best.exists():
-                logger.log_files(lambda: model_artifact(self.layout, best), aliases=[BEST], parents=[])
+            if logger.artifacts:
+                logger.log_artifacts(self._artifacts(best))
 
-    def complete(self, loggers: list[Logger]) -> None:
-        """Log what the run lacks of the training, which is finished."""
+    def complete(self, loggers: list[Logger], best: Mapping[str, float]) -> None:
+        """Log what the run lacks of the training, which is finished.
+
+        Args:
+            loggers: of the configuration.
+            best: the row of its best validation.
+        """
         for logger in rounds_loggers(loggers):
             self._begin_run(logger, past=(LoggedTraining(length=self.iterations, metrics=self.layout.metrics),))
-            logger.complete()
+            logger.complete(artifacts=lambda: self._artifacts(best))
+
+    def _artifacts(self, best: Mapping[str, float]) -> list[RunArtifact]:
+        return [model_artifact(self.layout, best)] if self.layout.best.exists() else []
 
     def _begin_run(self, logger: RoundsWandbLogger, past: tuple[LoggedTraining, ...]) -> None:
         root = self.layout.root.resolve()

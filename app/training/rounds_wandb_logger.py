@@ -4,7 +4,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
@@ -17,12 +17,22 @@ from typing_extensions import override
 from app.common.lightning_internals import OpenWandbLogger
 from app.common.metrics import Schema
 from app.common.printing import one_line
-from app.training.wandb_files import GLOBAL_STEP, last_step, mend, wait_for_a_new_name
+from app.training.wandb_files import (
+    GLOBAL_STEP,
+    HeldArtifact,
+    held_artifacts,
+    last_step,
+    mend,
+    wait_for_a_new_name,
+    wait_for_writers,
+)
 from app.training.wandb_history import ROUND_DENSITY, SUMMARY, BestValues, LoggedTraining
 
 if TYPE_CHECKING:
-    from wandb import Artifact, Run
+    from wandb import Run
     from wandb.sdk.lib import RunDisabled
+
+    from app.training.wandb_artifacts import RunArtifact
 
 # Nothing on the terminal, where a progress bar is drawn, and nothing that is slow to find out: report.json names the
 # versions, and a sampler of system metrics would take its share of the very cores that train.
@@ -119,6 +129,7 @@ class RoundsWandbLogger(OpenWandbLogger):
         self._has_rows_before = False  # whether what the training has measured in other processes is logged
         self._last_step = 0
         self._there = self._logged = -1  # the last steps that the run had before this process, and has now
+        self._artifacts: list[HeldArtifact] = []  # those that the run has
         self._exit_code = 0
         self._hooks: tuple[Any, Any] | None = None  # the interpreter's, while W&B's are in their place
 
@@ -263,19 +274,35 @@ class RoundsWandbLogger(OpenWandbLogger):
         self._run().log(dict(values))
 
     @_or_without
-    def log_files(self, artifact: "Callable[[], Artifact]", aliases: Sequence[str], parents: Sequence[str]) -> None:
-        """Log an artifact.
+    def log_artifacts(self, wanted: "Iterable[RunArtifact]") -> None:
+        """Log those artifacts that the run does not hold yet.
 
         Args:
-            artifact: makes it.
-            aliases: of this version of it.
-            parents: names of the artifacts that it was made from; W&B looks them up, which it can only do online.
+            wanted: what it is to hold.
         """
         run = self._run()
-        for name in parents if not getattr(run, "offline", True) else ():
-            with suppress(ValueError):  # it was not logged: its lineage is in the metadata all the same
-                run.use_artifact(name)
-        run.log_artifact(artifact(), aliases=list(aliases))
+        for each in wanted:
+            if self._holds(each):
+                continue
+            for name in each.parents if not getattr(run, "offline", True) else ():
+                with suppress(ValueError):  # it was not logged: its lineage is in the metadata all the same
+                    run.use_artifact(name)
+            run.log_artifact(each.make(), aliases=each.aliases)
+            self._artifacts.append(HeldArtifact(name=each.name, metadata=each.known_by))
+
+    def _holds(self, wanted: "RunArtifact") -> bool:
+        """Whether the run has an artifact: offline in its files, online at the server, and by this process in both."""
+        if any(wanted.is_version(each.name, each.metadata) for each in self._artifacts):
+            return True
+        run = self._run()
+        if run.offline or run.disabled:
+            return False
+        import wandb
+
+        with suppress(Exception):  # W&B has none of this name, or does not answer: then it is logged
+            found = wandb.Api().artifact(f"{run.entity}/{run.project}/{wanted.name}:{wanted.alias}")
+            return wanted.is_version(wanted.name, found.metadata)
+        return False
 
     def end_training(self, summary: Mapping[str, float] | None = None) -> None:
         """Log rows of metrics.csv that nobody has logged, such as one of the end, and what came of the training.
@@ -312,24 +339,32 @@ class RoundsWandbLogger(OpenWandbLogger):
         self._close()
         self._teardown()
 
-    def complete(self, more: Callable[[], None] | None = None) -> None:
+    def complete(
+        self, more: Callable[[], None] | None = None, artifacts: "Callable[[], Sequence[RunArtifact]]" = tuple
+    ) -> None:
         """Log what the run lacks of the trainings that are finished, if its files lack any; then end it.
 
         Args:
             more: logs what else is logged with the end of a training.
+            artifacts: what the run is to hold of them, where artifacts are logged.
         """
-        self._complete(more)
+        self._complete(more, artifacts)
         self.finish()
 
     @_or_without
-    def _complete(self, more: Callable[[], None] | None) -> None:
+    def _complete(self, more: Callable[[], None] | None, artifacts: "Callable[[], Sequence[RunArtifact]]") -> None:
         if self.run_id is None or os.environ.get("WANDB_MODE") == "disabled":
             return
-        mend(Path(str(self.save_dir)), self.run_id)
-        if last_step(Path(str(self.save_dir)), self.run_id) < max(each.last_step for each in self._past()):
+        directory = Path(str(self.save_dir))
+        mend(directory, self.run_id)
+        if last_step(directory, self.run_id) < max(each.last_step for each in self._past()):
             self._run()
             if more is not None:
                 more()
+        if self.artifacts and (wanted := artifacts()):
+            held = held_artifacts(directory, self.run_id)
+            if not all(any(each.is_version(one.name, one.metadata) for one in held) for each in wanted):
+                self.log_artifacts(wanted)
 
     def give_up(self, error: Exception, remedy: str = "") -> None:
         """Say that W&B has failed and what to do, and log nothing more."""
@@ -357,7 +392,10 @@ class RoundsWandbLogger(OpenWandbLogger):
         if directory is not None and self.run_id is not None:
             if self._alone:
                 mend(Path(directory), self.run_id)
+            elif self._training is not None:
+                wait_for_writers(Path(directory), self.run_id)
             self._there = last_step(Path(directory), self.run_id)
+            self._artifacts = held_artifacts(Path(directory), self.run_id) if self.artifacts else []
             wait_for_a_new_name(Path(directory), self.run_id)
         options = {**self.init_options, "dir": directory, "mode": mode, "reinit": "finish_previous"}
         settings = _QUIET | dict.fromkeys(_SYSTEM, not self._system_metrics)
@@ -365,6 +403,7 @@ class RoundsWandbLogger(OpenWandbLogger):
         with _no_telemetry():
             run = self.open_run = wandb.init(**options, settings=settings)
         if not run.offline and not run.disabled:  # what did not arrive there is missing, whatever the files hold
+            self._artifacts = []
             self._there = (
                 int(
                     run.summary.get(GLOBAL_STEP, -1)  # type: ignore[no-untyped-call]
@@ -413,6 +452,7 @@ class RoundsWandbLogger(OpenWandbLogger):
             except Exception as error:
                 self.give_up(error)
         self._there = self._logged = -1
+        self._artifacts = []
         self._exit_code = 0
 
     def _teardown(self) -> None:

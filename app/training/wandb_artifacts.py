@@ -2,7 +2,8 @@
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,36 @@ if TYPE_CHECKING:
     from wandb import Artifact
 
 MODEL_TYPE, BEST = "model", "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunArtifact:
+    """One version of an artifact that a run is to have.
+
+    Args:
+        name: of all versions.
+        alias: by which this one is asked for.
+        known_by: those of its metadata that tell this version from others.
+        make: makes it.
+        is_best: whether it has the alias `best` too.
+        parents: names of the artifacts that it was made from; W&B looks them up, which it can only do online.
+    """
+
+    name: str
+    alias: str
+    known_by: Mapping[str, Any]
+    make: "Callable[[], Artifact]"
+    is_best: bool = False
+    parents: Sequence[str] = ()
+
+    @property
+    def aliases(self) -> list[str]:
+        """All its aliases."""
+        return list(dict.fromkeys([self.alias, *([BEST] if self.is_best else [])]))
+
+    def is_version(self, name: str, metadata: Mapping[str, Any]) -> bool:
+        """Whether an artifact of a name and with some metadata is this one."""
+        return name == self.name and all(metadata.get(key) == value for key, value in self.known_by.items())
 
 
 def ticket_name(run: RunLayout, key: NetworkKey) -> str:
@@ -65,27 +96,31 @@ def ticket_artifact(run: RunLayout, key: NetworkKey, before: NetworkKey | None) 
     return artifact
 
 
-def model_artifact(layout: FitLayout, best: Mapping[str, float]) -> "Artifact":
+def model_artifact(layout: FitLayout, best: Mapping[str, float]) -> RunArtifact:
     """The checkpoint of the best validation of a training by `fit` as an artifact, with what it measured there.
 
     Args:
         layout: of the training.
         best: the row of the best validation.
     """
-    from wandb import Artifact
+    name, checksum = layout.name.replace("/", "-"), sha256(layout.best)
 
-    measured = {name: value for name, value in best.items() if not math.isnan(value)}
-    metadata = {**measured, "sha256": sha256(layout.best)}
-    artifact = Artifact(layout.name.replace("/", "-"), MODEL_TYPE, description=layout.name, metadata=metadata)
-    artifact.add_file(str(layout.best))  # a copy: a longer training replaces it
-    artifact.add_file(str(layout.config))
-    return artifact
+    def make() -> "Artifact":
+        from wandb import Artifact
+
+        measured = {name: value for name, value in best.items() if not math.isnan(value)}
+        artifact = Artifact(name, MODEL_TYPE, description=layout.name, metadata={**measured, "sha256": checksum})
+        artifact.add_file(str(layout.best))  # a copy: a longer training replaces it
+        artifact.add_file(str(layout.config))
+        return artifact
+
+    return RunArtifact(name=name, alias=BEST, known_by={"sha256": checksum}, make=make)
 
 
-def is_best(values: Sequence[float], mode: str) -> bool:
-    """Whether the last of some values is better than all before it."""
-    *before, last = values
-    return not math.isnan(last) and all(last < value if mode == "min" else last > value for value in before)
+def best_of(values: Sequence[float], mode: str) -> int | None:
+    """The place of the best of some values, the first of several; None where all are nan."""
+    places = [place for place, value in enumerate(values) if not math.isnan(value)]
+    return min(places, key=lambda place: values[place] if mode == "min" else -values[place], default=None)
 
 
 def _add(artifact: "Artifact", name: str, content: bytes) -> None:

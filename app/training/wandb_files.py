@@ -7,20 +7,38 @@ before do not. A file that a killed process has left ends within some record, al
 does not go on behind it.
 """
 
+import glob
 import json
 import os
 import shutil
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 GLOBAL_STEP = "trainer/global_step"
 _STAMP = "%Y%m%d_%H%M%S"  # of W&B's names of directories
+WRITER_SECONDS = 30.0  # for W&B's own process to end, after that which it has served
 
 # Of the log: bytes of the file's own header, of a block, and of the header of a chunk; and what parts of a record are.
 _FILE_HEADER, _BLOCK, _HEADER = 7, 32768, 7
 _FULL, _FIRST, _LAST = 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldArtifact:
+    """An artifact that a file holds.
+
+    Args:
+        name: of all its versions.
+        metadata: of this version.
+    """
+
+    name: str
+    metadata: Mapping[str, Any]
 
 
 def run_files(directory: Path, run_id: str) -> list[Path]:
@@ -34,6 +52,31 @@ def last_step(directory: Path, run_id: str) -> int:
     return max((_last_step(path) for path in run_files(directory, run_id)), default=-1)
 
 
+def held_artifacts(directory: Path, run_id: str) -> list[HeldArtifact]:
+    """The artifacts that the files of a run hold, in the order in which they were logged."""
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+
+    found = []
+    for path in run_files(directory, run_id):
+        for _, payload in _records(path.read_bytes()):
+            record = Record.FromString(payload)
+            if record.HasField("artifact"):
+                metadata = json.loads(record.artifact.metadata or "{}")
+                found.append(HeldArtifact(name=record.artifact.name, metadata=metadata))
+    return found
+
+
+def wait_for_writers(directory: Path, run_id: str) -> None:
+    """Wait until no process of this machine has a file of a run open, as far as the system tells.
+
+    W&B's own process outlives a training that is killed for a moment, and writes what it was told before.
+    """
+    files = {os.path.realpath(path) for path in run_files(directory, run_id)}
+    deadline = time.monotonic() + WRITER_SECONDS
+    while files and _is_open(files) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def wait_for_a_new_name(directory: Path, run_id: str) -> None:
     """Wait until W&B would name a new directory of a run otherwise than those that there are, a second at most.
 
@@ -45,10 +88,11 @@ def wait_for_a_new_name(directory: Path, run_id: str) -> None:
 
 
 def mend(directory: Path, run_id: str) -> None:
-    """Cut off what killed processes have left unfinished of a run; no process may be writing it.
+    """Cut off what killed processes have left unfinished of a run; no process that is alive may be writing it.
 
     A directory whose file has no whole record is deleted: `wandb sync` uploads nothing at all because of one.
     """
+    wait_for_writers(directory, run_id)
     for path in run_files(directory, run_id):
         data = path.read_bytes()
         end = max((end for end, _ in _records(data)), default=None)
@@ -60,6 +104,14 @@ def mend(directory: Path, run_id: str) -> None:
 
 def _is_link(path: Path) -> bool:
     return path.parent.is_symlink()  # latest-run
+
+
+def _is_open(files: Collection[str]) -> bool:
+    for link in glob.iglob("/proc/[0-9]*/fd/*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if os.readlink(link) in files:
+                return True
+    return False
 
 
 def _last_step(path: Path) -> int:

@@ -259,6 +259,33 @@ def test_a_torn_file_is_removed_and_all_is_logged_again(tmp_path):
     assert whole([again]) == [(row, value(row)) for row in range(6)]
 
 
+WRITING = """
+import sys
+with open(sys.argv[1], "ab") as file:
+    print("open", flush=True)
+    sys.stdin.read()
+    file.write(b"\\0" * 9)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell who has a file open")
+def test_a_file_is_mended_when_the_process_that_writes_it_has_ended(tmp_path, monkeypatch):
+    logger = RoundsWandbLogger()
+    begin_run(logger, tmp_path)
+    logger.begin_training(LoggedTraining(length=9))
+    log(logger, range(4))
+    logger.finish()
+    (path,) = wandb_offline.files(tmp_path)
+    whole_size = path.stat().st_size
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITING, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout.readline()
+        monkeypatch.setattr(wandb_files.time, "sleep", lambda seconds: writer.communicate())
+        wandb_files.mend(tmp_path, "abc")
+    assert path.stat().st_size == whole_size
+
+
 def test_finished_trainings_are_logged_where_the_run_lacks_them(tmp_path):
     finished = {"early_stop_val_loss": 0.25}
     rounds = [

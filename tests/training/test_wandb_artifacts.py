@@ -16,7 +16,8 @@ from app.runs.layout import TrainingLayout
 from app.runs.network_report import read_report
 from app.runs.ticket import load_ticket
 from app.training.rounds_wandb_logger import RoundsWandbLogger
-from app.training.wandb_artifacts import is_best
+from app.training.wandb_artifacts import best_of
+from app.training.wandb_files import _records
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,71 @@ def test_what_wandb_does_not_give_is_one_line(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_best() -> None:
-    assert is_best([1.0], "min")
-    assert is_best([1.0, 0.5], "min")
-    assert not is_best([1.0, 0.5], "max")
-    assert not is_best([1.0, 1.0], "min")
-    assert not is_best([1.0, float("nan")], "min")
+    assert best_of([1.0], "min") == 0
+    assert best_of([1.0, 0.5], "min") == 1
+    assert best_of([1.0, 0.5], "max") == 0
+    assert best_of([1.0, 1.0], "min") == 0
+    assert best_of([float("nan"), 1.0, float("nan")], "min") == 1
+    assert best_of([float("nan")], "max") is None
+
+
+def logged(root: Path) -> list[tuple[str, int, list[str]]]:
+    """Name, round and aliases of all tickets that the files of a lottery hold."""
+    found = [
+        record["artifact"]
+        for path in wandb_offline.files(root)
+        for record in wandb_offline.records(path)
+        if record["type"] == "artifact"
+    ]
+    return [
+        (each["name"], json.loads(each["metadata"])["round"], sorted(each["aliases"]))
+        for each in found
+        if each["type"] == "ticket"
+    ]
+
+
+def cut_before_tickets(path: Path) -> int:
+    """Cut a file off before its first ticket, as a kill may do; return how many rows it still has."""
+    data, end_before = path.read_bytes(), 0
+    for end, payload in _records(data):
+        if b"ticket.safetensors" in payload:
+            path.write_bytes(data[:end_before])
+            break
+        end_before = end
+    return len(wandb_offline.history(path))
+
+
+def test_tickets_that_a_kill_has_lost_are_logged_once_by_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
+    root = tmp_path / "tiny"
+
+    def draw(rounds: int) -> None:
+        run = lottery(root, make_loggers=lambda: [RoundsWandbLogger(artifacts=True)], rounds=rounds)
+        try:
+            run.run()
+            run.train.loggers.finish()
+            run.train.loggers.complete()
+        finally:
+            wandb.teardown()
+
+    draw(1)
+    names = {"dense": "tiny-replicate_0-dense", "iterative": "tiny-replicate_0-iterative"}
+    assert [(name, round_) for name, round_, _ in logged(root)] == [(names["dense"], 0), (names["iterative"], 1)]
+    for path in wandb_offline.files(root):
+        assert cut_before_tickets(path) > 0
+    assert logged(root) == []
+
+    draw(2)  # goes on with the iterative tickets, and finds that the dense network's is missing
+    found = logged(root)
+    assert sorted((name, round_) for name, round_, _ in found) == [
+        (names["dense"], 0),
+        (names["iterative"], 1),
+        (names["iterative"], 2),
+    ]
+    assert sum("best" in aliases for name, _, aliases in found if name == names["iterative"]) == 1
+    files = wandb_offline.files(root)
+    draw(2)
+    assert wandb_offline.files(root) == files, "nothing is missing, and nothing is logged"

@@ -79,6 +79,8 @@ async function update(panel, state) {
     );
     const options = { mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme: "page" } };
     panel.view = (await window.vegaEmbed(panel.plot, spec, options)).view;
+    // The first layout counts the columns of the legend by the width that the plot has without its axis.
+    await panel.view.resize().runAsync();
     panel.element.dataset.drawn = "yes";
     if (panel.again) update(panel, asked());
   } else {
