@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from app import __version__
 from app.common.errors import Interrupted, RunError, UserError, explain
+from app.common.lines import print_to_stderr
 from app.common.loading import said_meanwhile
 from app.common.printing import ACTING, one_line, printable, spelt
 from app.common.signals import StoppedAtOnce, end_on_signals, in_job, requeue_job
@@ -229,11 +232,18 @@ def dispatch(argv: list[str]) -> None:
     COMMANDS.get(command, _lightning)(argv)
 
 
+class _Lines(logging.Handler):
+    """Prints what is logged, above a progress bar where there is one."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        print_to_stderr(record.getMessage())
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Show on stderr what the code logs of itself: that it compiles something or does without, or what data it has."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler = _Lines()
     loggers = [logging.getLogger(name) for name in ("app", "datamodules")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -328,12 +338,12 @@ def _how(number: signal.Signals) -> str:
 
 
 def _say(line: str, code: int) -> int:
-    print(printable(line), file=sys.stderr)
+    print_to_stderr(printable(line))
     return code
 
 
 def _one_line_warning(message: object, *_: object, **__: object) -> None:
-    print(f"warning: {one_line(message)}", file=sys.stderr)
+    print_to_stderr(f"warning: {one_line(message)}")
 
 
 def console() -> int:

@@ -22,7 +22,7 @@ from app.bench.tasks import BenchSection, Setting
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.common.lines import print_line
+from app.common.lines import print_line, print_to_stderr
 
 SECTIONS: tuple[BenchSection, ...] = (
     *(layer.SECTION, equality.SECTION, softmax.SECTION),
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
         # Lightning turns the first into the second; its exception for SIGTERM is a subclass, which is passed on.
         if type(error) not in (KeyboardInterrupt, SystemExit):
             raise
-        print("stopped; the tables printed so far are complete", file=sys.stderr)
+        print_to_stderr("stopped; the tables printed so far are complete")
         sys.exit(130)
 
 

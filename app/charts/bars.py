@@ -1,5 +1,7 @@
 """Charts of categories: accuracy by number of operators or by condition, and matrices."""
 
+import json
+from collections.abc import Sequence
 from math import isfinite
 from textwrap import wrap
 from typing import Any
@@ -14,7 +16,7 @@ from app.plotting.line_styles import experiment_style
 ROW_HEIGHT = 34
 HEIGHT = 300
 NARROW, NARROW_LABEL = 480, 170  # pixels: a chart that is narrower, as on a phone, and its longest names of rows
-LABEL = 24  # letters of a line below the horizontal axis
+LABEL = 24  # letters of a line below the horizontal axis, and of a name of a row on a phone
 
 
 def operators_chart(data: OperatorsFigure) -> Chart:
@@ -124,6 +126,11 @@ def operators_chart(data: OperatorsFigure) -> Chart:
     return Chart(panels=[Panel(title="", spec=spec)], rows=columns(rows))
 
 
+def _narrow(names: Sequence[str]) -> dict[str, list[str]]:
+    """The lines of long names on a phone, where two that begin alike would be cut off alike."""
+    return {name: name.split(", ") if ", " in name else wrap(name, LABEL) for name in names}
+
+
 def bars_chart(data: BarsFigure) -> Chart:
     """Many quantities of a few experiments: a point each, with a bar from least to greatest of the seeds."""
     scale = ValueScale(data.metric)
@@ -162,7 +169,8 @@ def bars_chart(data: BarsFigure) -> Chart:
                 "grid": True,
                 "domain": False,
                 "ticks": False,
-                "labelExpr": "split(datum.label, ', ')",  # a line for each part
+                "labelExpr": f"containerSize()[0] < {NARROW} ? ({json.dumps(_narrow(names))})[datum.label] "
+                ": split(datum.label, ', ')",  # a line for each part
                 "labelLimit": {"expr": f"containerSize()[0] < {NARROW} ? {NARROW_LABEL} : {NARROW}"},
             },
         }

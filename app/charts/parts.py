@@ -69,6 +69,8 @@ CONFIG: Spec = {
         "symbolOpacity": 1,
         "symbolStrokeWidth": 1.8,
         "columnPadding": 14,
+        # Side by side, two legends would reach over the edge of a phone.
+        "layout": {"top": {"direction": "vertical", "anchor": "start"}},
     },
     "text": {"color": INK_COLOUR},
     "rule": {"color": SOFT},

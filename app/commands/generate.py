@@ -1,12 +1,13 @@
 """`python -m app generate`: sentences drawn from a language model."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from app.commands.progress import progress
 from app.common.files import write_atomically
+from app.common.lines import print_to_stderr
 from app.common.vocabulary import UNK, Vocabulary, vocabulary_of
 from app.runs.output_directory import check_output, claim_output
 
@@ -18,7 +19,15 @@ class Sampler(Protocol):
 
     vocabulary: Vocabulary | None
 
-    def sample(self, number: int, *, temperature: float = 1.0, longest: int = 100, seed: int = 0) -> list[list[str]]:
+    def sample(
+        self,
+        number: int,
+        *,
+        temperature: float = 1.0,
+        longest: int = 100,
+        seed: int = 0,
+        advance: Callable[[int], object] = lambda done: None,
+    ) -> list[list[str]]:
         """The words of sentences."""
 
 
@@ -55,9 +64,15 @@ def generate(model: Sampler, data: Any, options: GenerateOptions) -> None:
     vocabulary_of(model)  # it has one
     if options.output is not None:
         check_output(options.output.parent, [options.output.name], OPTION)
-    sentences = model.sample(
-        options.number, temperature=options.temperature, longest=options.longest, seed=options.seed
-    )
+    with progress() as bars:
+        task = bars.add_task("drawing sentences", total=options.number)
+        sentences = model.sample(
+            options.number,
+            temperature=options.temperature,
+            longest=options.longest,
+            seed=options.seed,
+            advance=lambda done: bars.advance(task, done),
+        )
     text = "".join(" ".join(words) + "\n" for words in sentences)
     if options.output is None:
         print(text, end="")
@@ -66,7 +81,7 @@ def generate(model: Sampler, data: Any, options: GenerateOptions) -> None:
         write_atomically(options.output, text)
         print(f"{len(sentences):,} sentences in {options.output}")
     for line in _told(sentences, data, options):
-        print(line, file=sys.stderr)
+        print_to_stderr(line)
 
 
 def _told(sentences: Sequence[Sequence[str]], data: Any, options: GenerateOptions) -> list[str]:

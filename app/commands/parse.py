@@ -227,6 +227,6 @@ def some_sentences(gold: Sequence[GoldSentence]) -> list[int]:
 def save_tree(figure: "Figure", path: Path) -> Path:
     """Write a drawing as SVG, PNG and PDF, and say so; returns the PNG's path. The path given has no suffix."""
     claim_output(path.parent, [f"{path.name}.{kind}" for kind in KINDS], OPTION)
-    for written in save_drawing(figure, path):
-        print(f"drawn: {written}")
+    first, *others = save_drawing(figure, path)
+    print_line(f"drawn: {', '.join([str(first), *(each.suffix for each in others)])}")
     return path.with_name(f"{path.name}.png")

@@ -77,7 +77,7 @@ def measure_surprisal(model: Reader, options: SurprisalOptions) -> None:
         figure = surprisal_figure([_panel(*read[number]) for number in drawn])
         for kind in KINDS:
             write_atomically(options.output / f"{PICTURE}.{kind}", render(figure, kind))
-            print(f"drawn: {options.output / f'{PICTURE}.{kind}'}")
+        print_line(f"drawn: {options.output / PICTURE}.{KINDS[0]}, {', '.join(f'.{kind}' for kind in KINDS[1:])}")
 
 
 def _drawn(options: SurprisalOptions, sentences: Sequence[Sentence]) -> list[int]:

@@ -216,7 +216,7 @@ def draw(models: Mapping[str, Sequence[SyntaxRow]], path: Path) -> None:
     claim_output(path.parent, names_of_drawing(path.name), OPTION)
     for kind in KINDS:
         write_atomically(path.with_suffix(f".{kind}"), render(figure, kind))
-        print(f"drawn: {path.with_suffix(f'.{kind}')}")
+    print_line(f"drawn: {path.with_suffix(f'.{KINDS[0]}')}, {', '.join(f'.{kind}' for kind in KINDS[1:])}")
 
 
 def names_of_drawing(stem: str) -> list[str]:

@@ -8,10 +8,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+
+from app.common.lines import print_to_stderr
 
 GRACE_SECONDS = 30.0  # in which a process may find out by itself that it has lost another one, and say so
 STOPPING_SECONDS = 600.0  # the same where the other one was asked to stop, as this one may have been: it may be saving
@@ -101,5 +102,5 @@ def _watch(lost: Callable[[], str | None], connected: Callable[[], bool]) -> Non
     time.sleep(STOPPING_SECONDS if stopping else GRACE_SECONDS if connected() else UNCONNECTED_SECONDS)
     for child in _children:
         child.kill()
-    print(f"failed: {what}; {GOES_ON}", file=sys.stderr, flush=True)
+    print_to_stderr(f"failed: {what}; {GOES_ON}")
     os._exit(1)

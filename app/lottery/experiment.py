@@ -1,7 +1,6 @@
 """One lottery in its run directory: trained by this process, by workers of this one, or as such a worker."""
 
 import signal
-import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 
 from app.common.errors import Interrupted, RunError
+from app.common.lines import print_to_stderr
 from app.common.ranks import is_first
 from app.common.signals import stop_on_signals
 from app.lottery.lottery_loggers import LotteryLoggers
@@ -130,7 +130,7 @@ class Experiment:
                 stop=stop,
             )
             for failure in pool.run():
-                print(f"failed: {failure}", file=sys.stderr)
+                print_to_stderr(f"failed: {failure}")
             missing = self._size - self._done(lottery.finished())
             if missing and stop():
                 raise Interrupted

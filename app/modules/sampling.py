@@ -2,6 +2,7 @@
 
 # B sentences drawn together, V vocabulary.
 
+from collections.abc import Callable
 from itertools import takewhile
 
 import torch
@@ -28,6 +29,7 @@ def sample_sentences(
     temperature: float = 1.0,
     longest: int = 100,
     generator: torch.Generator,
+    advance: Callable[[int], object] = lambda done: None,
 ) -> list[list[str]]:
     """Draw sentences word by word, each from a state of zeros with `<eos>` before it and up to the next `<eos>`.
 
@@ -42,6 +44,7 @@ def sample_sentences(
         temperature: 1 for the model's own probabilities, less for likelier words.
         longest: words after which a sentence is cut off.
         generator: of the random numbers, on the CPU.
+        advance: called with the number of sentences that have ended since the last call.
 
     Returns:
         The words of each sentence, without `<eos>`; one that was cut off has `longest` words.
@@ -60,13 +63,16 @@ def sample_sentences(
         size = min(SENTENCES_AT_ONCE, number - begin)
         tokens, state = torch.full((SENTENCES_AT_ONCE,), end), net.initial_state(SENTENCES_AT_ONCE)
         drawn: list[Tensor] = []
-        going = torch.ones(SENTENCES_AT_ONCE, dtype=torch.bool)
+        going, ended = torch.ones(SENTENCES_AT_ONCE, dtype=torch.bool), 0
         while going.any() and len(drawn) < longest:
             output, state, _ = net(embedding(tokens.to(embedding.weight.device)).unsqueeze(0), state)
             scaled = scores(decoder, output[0]).float().cpu() / temperature
             tokens = torch.multinomial(scaled.softmax(1), 1, generator=generator)[:, 0]
             going &= tokens != end
             drawn.append(torch.where(going, tokens, end))
+            before, ended = ended, int((~going[:size]).sum())
+            advance(ended - before)
+        advance(size - ended)
         rows = torch.stack(drawn, 1)[:size].tolist()
         sentences += [[vocabulary.words[token] for token in takewhile(lambda token: token != end, row)] for row in rows]
     return sentences

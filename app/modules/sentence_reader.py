@@ -117,7 +117,15 @@ class SentenceReader(LowOverheadModule):
         with self._evaluating() as vocabulary:
             return read_states(self.embedding, self.net, vocabulary, sentences, advance)
 
-    def sample(self, number: int, *, temperature: float = 1.0, longest: int = 100, seed: int = 0) -> list[list[str]]:
+    def sample(
+        self,
+        number: int,
+        *,
+        temperature: float = 1.0,
+        longest: int = 100,
+        seed: int = 0,
+        advance: Callable[[int], object] = lambda done: None,
+    ) -> list[list[str]]:
         """Sentences drawn word by word; see `app.modules.sampling`.
 
         Args:
@@ -125,6 +133,7 @@ class SentenceReader(LowOverheadModule):
             temperature: 1 for the model's own probabilities, less for likelier words.
             longest: words after which a sentence is cut off.
             seed: of the random numbers.
+            advance: called with the number of sentences that have ended since the last call.
 
         Returns:
             The words of each, without `<eos>`.
@@ -142,6 +151,7 @@ class SentenceReader(LowOverheadModule):
                 temperature=temperature,
                 longest=longest,
                 generator=generator(seed),
+                advance=advance,
             )
 
     @contextmanager

@@ -7,7 +7,7 @@ import pytest
 from rich.progress import Progress
 
 from app.commands.progress import RemainingColumn, progress
-from app.common.lines import fold, print_line
+from app.common.lines import fold, print_line, print_to_stderr
 
 
 def test_a_terminal_sees_the_steps(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,3 +94,23 @@ def test_what_is_printed_above_bars_is_folded_as_without_them(terminal: None, mo
     assert len(out.getvalue().splitlines()) == 2
     shown = re.sub(r"\x1b\[[\d;?]*\w|\r", "", err.getvalue())
     assert all(each in shown for each in out.getvalue().splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_errors_are_folded_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, on_terminal: bool) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return on_terminal
+
+    err = Terminal()
+    monkeypatch.setattr("sys.stderr", err)
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "error: runs/x/config.yaml: pruning.rounds is 3.5; expected a whole number of rounds from 0 on"
+    print_to_stderr(line)
+    if not on_terminal:
+        assert err.getvalue() == f"{line}\n"
+        return
+    said = err.getvalue().splitlines()
+    assert len(said) > 1
+    assert max(map(len, said)) <= 40
+    assert " ".join(each.strip() for each in said) == line, "broken between words alone"

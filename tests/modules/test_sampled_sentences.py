@@ -54,6 +54,16 @@ def test_a_seed_means_the_same_sentences_however_many_are_asked_for(model: Langu
     assert EOS not in {word for sentence in many for word in sentence}
 
 
+@pytest.mark.parametrize("longest", [1, 100])
+def test_every_sentence_is_told_of_once_when_it_has_ended(model: LanguageModel, longest: int) -> None:
+    told: list[int] = []
+    sentences = model.sample(250, longest=longest, seed=1, advance=told.append)
+    assert sum(told) == 250
+    assert min(told) >= 0
+    empty = sum(not words for words in sentences[:200])
+    assert told[0] == empty, "those that end before their first word"
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from helpers.browser import Browser, chromium
 from helpers.fits import write_fit
+from helpers.made_up_masks import write_masks
 from helpers.made_up_run import write_run
 from scipy.stats import t as student
 
@@ -153,8 +154,38 @@ def test_every_chart_is_drawn_without_a_complaint(page: Path, browser: Browser, 
     assert browser.run("[...document.querySelectorAll('.plot')].every((each) => each.querySelector('svg path'))")
     assert (browser.said, browser.fetched) == ([], [])
     assert browser.run("document.documentElement.scrollWidth") == width, "nothing hangs over the right edge"
+    captions = "[...document.querySelectorAll('caption span')].map((each) => each.getBoundingClientRect().right)"
+    assert max(browser.run(captions)) <= width, "no caption is as wide as a table that is scrolled"
     paper = browser.run("getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(23, 24, 26)" if dark else "rgb(255, 255, 255)")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of two lotteries with long names."""
+    root = tmp_path_factory.mktemp("two")
+    runs = [root / "conv2_cifar10_at_init_short", root / "resnet18_cifar10_short"]
+    for each in runs:
+        write_run(each, rounds=2, replicates=1, methods=("iterative", "one_shot"), reinits=1, masks=1)
+    write_masks(runs[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.plotting.canvas.render", lambda figure, kind: b"")
+        return report(runs, root / "out").html
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_legends_are_within_their_figures(two: Path, browser: Browser, width: int) -> None:
+    browser.open(two, width=width)
+    stems = browser.run("[...document.querySelectorAll('figure[data-chart]')].map((each) => each.dataset.chart)")
+    for stem in stems:
+        drawn(browser, stem)
+    outside = browser.run("""[...document.querySelectorAll('.plot svg')].flatMap((svg) => {
+        const { top } = svg.getBoundingClientRect();
+        const texts = [...svg.querySelectorAll('text')].filter((each) => each.textContent);
+        const boxes = texts.map((each) => [each.textContent, each.getBoundingClientRect()]);
+        return boxes.filter(([, box]) => box.top < top - 2 || box.right > innerWidth).map(([text]) => text);
+    })""")
+    assert outside == []
 
 
 def test_points_are_means_with_intervals_of_those_that_are_chosen(opened: Browser, run: Path) -> None:

@@ -1,7 +1,6 @@
 """A pool of workers that trains one lottery: assigns networks, shows their progress, and handles failures."""
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from enum import Enum, auto
 from multiprocessing.connection import wait
 
 from app.common.errors import explain
+from app.common.lines import print_to_stderr
 from app.lottery.turns import POLL_SECONDS, Others
 from app.lottery.workers.messages import (
     Begun,
@@ -142,7 +142,7 @@ class WorkerPool:
             for line in member.worker.printed():
                 if line not in self._printed:  # every worker prints the same warnings
                     self._printed.add(line)
-                    print(line, file=sys.stderr)
+                    print_to_stderr(line)
             for report in reports:
                 if report is None:
                     self._remove(number, member)
