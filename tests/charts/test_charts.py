@@ -45,8 +45,8 @@ def test_experiments_are_drawn_over_each_other_and_other_panels_side_by_side():
 def test_the_legend_of_experiments_shows_their_dashes():
     chart = chart_of(figure(experiments=True))
     assert chart is not None
-    channels = [layer["encoding"]["strokeDash"] for layer in chart.panels[0].spec["layer"] if "encoding" in layer]
-    (channel,) = [each for each in channels if each.get("legend")][:1]
+    channels = [layer["encoding"].get("strokeDash", {}) for layer in chart.panels[0].spec["layer"]]
+    channel = next(each for each in channels if each.get("legend"))
     longest = max(sum(pattern) for pattern in channel["scale"]["range"])
     assert channel["legend"]["symbolSize"] ** 0.5 >= 2 * longest, "each pattern is there twice"
 

@@ -75,6 +75,33 @@ def in_process(*arguments: str, cwd: Path, **environment: str) -> "subprocess.Co
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 
+def forked(*arguments: str, cwd: Path, log: Path, **environment: str) -> int:
+    """Begin the same in a copy of this process, which has imported everything already; return its number.
+
+    Args:
+        arguments: the command line.
+        cwd: where the user is.
+        log: a file for what it prints.
+        environment: variables besides those of this process and `SETTINGS`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # beside threads, which have no part in it
+        child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        os.chdir(cwd)
+        os.environ.update({**SETTINGS, **environment})
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(descriptor, 1), os.dup2(descriptor, 2)
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+        code = __main__.main(list(arguments))
+    finally:
+        os._exit(code)
+
+
 def forget_modules_elsewhere(cwd: Path) -> None:
     """Forget imported modules that have the name of a file in `cwd` and are another one, of another test."""
     for path in cwd.glob("*.py"):

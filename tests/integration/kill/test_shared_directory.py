@@ -11,11 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.command import in_process
+from helpers.command import forked, in_process
 from helpers.waiting import wait_until
 from helpers.workers import TINY, bits, different
 
-from app import __main__
 from app.runs import lock_file
 from app.runs.layout import RunLayout
 from app.runs.lock import held_by
@@ -44,25 +43,6 @@ def command(witness: Path, size: int) -> tuple[str, ...]:
     )
 
 
-def forked(arguments: tuple[str, ...], cwd: Path, log: Path) -> int:
-    """Begin a command in a copy of this process, which has imported everything already; return its number."""
-    if child := os.fork():
-        return child
-    code = 70
-    try:
-        os.chdir(cwd)
-        os.environ["WANDB_MODE"] = "disabled"
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(descriptor, 1), os.dup2(descriptor, 2)
-        import warnings
-
-        warnings.resetwarnings()
-        warnings.simplefilter("ignore")
-        code = __main__.main(list(arguments))
-    finally:
-        os._exit(code)
-
-
 def trained_by(run: RunLayout) -> set[int]:
     """The processes that train a network now."""
     owners = [held_by(path) for path in run.root.rglob("round_*/**/.lock")]
@@ -88,7 +68,7 @@ def test_killed_at_random_instants(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     jobs: set[int] = set()
     kills, in_training, ended = 0, 0, []
     while kills < KILLS:
-        jobs.update(forked(arguments, tmp_path, log) for _ in range(JOBS - len(jobs)))
+        jobs.update(forked(*arguments, cwd=tmp_path, log=log) for _ in range(JOBS - len(jobs)))
         if rng.random() < 0.8:  # somewhere in a training, and otherwise anywhere, mostly in the start
             wait_until(lambda: trained_by(run) or any(has_ended(job) for job in jobs))
         time.sleep(rng.uniform(0, 0.6))
