@@ -108,13 +108,15 @@ def _parse(argv: list[str]) -> None:
     if not _has("--score", argv):
         _lightning(argv)
         return
-    from app.commands.score import main
+    with said_meanwhile():
+        from app.commands.score import main
 
     main(argv[1:])
 
 
 def _agree(argv: list[str]) -> None:
-    from app.commands.agree import main
+    with said_meanwhile():
+        from app.commands.agree import main
 
     main(argv[1:])
 

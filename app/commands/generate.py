@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from app.commands.progress import progress
 from app.common.files import write_atomically
-from app.common.lines import print_to_stderr
+from app.common.lines import print_line, print_to_stderr
 from app.common.vocabulary import UNK, Vocabulary, vocabulary_of
 from app.runs.output_directory import check_output, claim_output
 
@@ -73,12 +73,13 @@ def generate(model: Sampler, data: Any, options: GenerateOptions) -> None:
             seed=options.seed,
             advance=lambda done: bars.advance(task, done),
         )
-    text = "".join(" ".join(words) + "\n" for words in sentences)
+    lines = [" ".join(words) for words in sentences]
     if options.output is None:
-        print(text, end="")
+        for line in lines:
+            print_line(line)
     else:
         claim_output(options.output.parent, [options.output.name], OPTION)
-        write_atomically(options.output, text)
+        write_atomically(options.output, "".join(f"{line}\n" for line in lines))
         print(f"{len(sentences):,} sentences in {options.output}")
     for line in _told(sentences, data, options):
         print_to_stderr(line)

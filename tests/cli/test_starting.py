@@ -91,7 +91,7 @@ def test_status_of_a_directory_from_before_networks_were_recorded(directory: Pat
     assert old.stdout == new.stdout
 
 
-@pytest.mark.parametrize("command", ["fit", "parse", "stability", "bench", "import-authors"])
+@pytest.mark.parametrize("command", ["fit", "parse", "agree", "stability", "bench", "import-authors"])
 def test_a_terminal_says_that_it_is_loading(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

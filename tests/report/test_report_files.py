@@ -71,6 +71,17 @@ def test_page_has_a_chart_for_every_figure_and_says_what_it_shows(large: ReportF
     assert values == [row.early_stop_iteration for row in results]
 
 
+def test_a_screen_reader_is_told_which_chart_it_is_at_and_tab_goes_from_chart_to_chart(large: ReportFiles):
+    text = large.html.read_text()
+    labels = re.findall(r'<div class="plot" tabindex="0"[^>]* aria-label="([^"]*)"', text)
+    assert len(labels) == text.count('class="plot"') > 3
+    assert len(set(labels)) == len(labels)
+    panels = text.partition('<div class="figures">')[2].partition("<script")[0]
+    buttons = re.findall(r'<button type="button" class="small (?:closer|reset)"[^>]*>', panels)
+    assert len(buttons) == 2 * len(labels)
+    assert all('tabindex="-1"' in button and "aria-label" in button for button in buttons)
+
+
 def test_svg_and_pdf_have_real_text_and_name_no_day(large: ReportFiles):
     for path in large.figures:
         if path.suffix == ".svg":
