@@ -117,14 +117,13 @@ def style_channels(styles: Sequence[tuple[str, LineStyle]], field: str) -> dict[
     """
     names = [name for name, _ in styles]
 
-    def channel(values: list[Any], told: Spec | None) -> Spec:
-        return {"field": field, "type": "nominal", "scale": {"domain": names, "range": values}, "legend": told}
+    def channel(values: list[Any]) -> Spec:
+        return {"field": field, "type": "nominal", "scale": {"domain": names, "range": values}, "legend": legend(names)}
 
-    told = legend(names)
     return {
-        "color": channel([colour(style.colour) for _, style in styles], told),
-        "strokeDash": channel([dashes(style.line) for _, style in styles], None),  # or shapes would have dashed edges
-        "shape": channel([SHAPES[style.marker] for _, style in styles], told),
+        "color": channel([colour(style.colour) for _, style in styles]),
+        "strokeDash": channel([dashes(style.line) for _, style in styles]),
+        "shape": channel([SHAPES[style.marker] for _, style in styles]),
     }
 
 

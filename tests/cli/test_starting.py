@@ -101,6 +101,7 @@ def test_a_terminal_says_that_it_is_loading(
     monkeypatch.setattr(sys, "argv", ["app", command, "--nonsense"])
     monkeypatch.setattr("warnings.showwarning", None)
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")  # so that the line is not folded
     assert __main__.main([command, "--nonsense"]) == 2
     assert terminal.getvalue().startswith(f"loading ...\r{ERASED}error: ")
     assert terminal.getvalue().count("\n") == 1
