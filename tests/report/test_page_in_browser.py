@@ -83,12 +83,11 @@ def opened(browser: Browser, page: Path) -> Browser:
 
 
 def drawn(browser: Browser, stem: str) -> None:
-    """Bring a figure into view and wait until all its panels are drawn."""
-    figure = f"figure[data-chart={stem}]"
-    browser.run(f"document.querySelector('{figure}').scrollIntoView()")
-    browser.until(
-        f"[...document.querySelectorAll('{figure} .panel')].every((each) => each.hidden || each.dataset.drawn)"
-    )
+    """Bring each panel of a figure into view and wait until it is drawn."""
+    panels = f"document.querySelectorAll('figure[data-chart={stem}] .panel')"
+    for panel in (f"{panels}[{number}]" for number in range(browser.run(f"{panels}.length"))):
+        browser.run(f"{panel}.scrollIntoView()")
+        browser.until(f"{panel}.hidden || {panel}.dataset.drawn")
 
 
 def texts(browser: Browser, stem: str) -> set[str]:
