@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.parsing.layers import MEAN, layer_trees
 from app.parsing.tag_sets import TagChoice
 from app.parsing.tree_files import write_trees
 from app.parsing.treebank import read_treebank
+from app.parsing.treebank_files import find_files
 from app.parsing.treebank_options import TreebankOptions
 
 TREES = "trees"
@@ -43,10 +45,12 @@ class ParseLogging(Callback):
         lower_case: put the treebank's words into lower case; by default as the vocabulary has them.
         numbers: replace every run of digits by N; by default as the vocabulary has them.
         punctuation: keep the treebank's punctuation.
+        labels: whether its bracketed trees have labels; by default their content decides.
+        encoding: of its files, such as gb18030; by default UTF-8.
 
     Raises:
         UserError: an unknown builder, none or the same twice, a count that is too small, a split or another option of
-            treebanks without a treebank, or no such tag set.
+            treebanks without a treebank, or no such tag set or encoding.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class ParseLogging(Callback):
         lower_case: bool | None = None,
         numbers: bool | None = None,
         punctuation: bool = False,
+        labels: bool | None = None,
+        encoding: str | None = None,
     ) -> None:
         self._builders = [builder] if isinstance(builder, str) else list(builder)
         if not self._builders or len(set(self._builders)) < len(self._builders) or set(self._builders) - set(BUILDERS):
@@ -73,12 +79,19 @@ class ParseLogging(Callback):
             raise UserError(
                 f"ParseLogging: split is {split!r}, but no treebank is given; set treebank to the folder of one"
             )
-        self.options = TreebankOptions(tags=tags, lower_case=lower_case, numbers=numbers, punctuation=punctuation)
+        self.options = TreebankOptions(
+            tags=tags,
+            lower_case=lower_case,
+            numbers=numbers,
+            punctuation=punctuation,
+            labels=labels,
+            encoding=encoding,
+        )
         self.options.tag_set()  # raises here if there is no such set
         if treebank is None and not self.options.are_default:
             raise UserError(
-                "ParseLogging: tags, lower_case, numbers and punctuation are for a treebank; set treebank to the "
-                "folder of one"
+                "ParseLogging: tags, lower_case, numbers, punctuation, labels and encoding are for a treebank; set "
+                "treebank to the folder of one"
             )
         self.treebank = treebank
         self.split = split
@@ -92,13 +105,24 @@ class ParseLogging(Callback):
         """The metrics that are logged for this module."""
         return [metric for builder in self._builders for metric in self._metrics_of(builder, module)]
 
+    @cached_property
+    def _uf1(self) -> str:
+        """What is logged, in words: trees of Universal Dependencies are no constituents."""
+        if self.treebank is None:
+            return "UF1"
+        try:
+            files, _ = find_files(Path(self.treebank), self.options.codec)
+        except UserError:  # `setup` says what is wrong
+            return "UF1"
+        return "UF1 of dependency subtrees" if any(file.format.dependencies for file in files) else "UF1"
+
     def _metrics_of(self, builder: str, module: LightningModule) -> list[Metric]:
         """UF1 of the trees that one builder makes, by layer."""
         layers = range(1, int(module.distance_layers) + 1)  # type: ignore[arg-type]
         if builder == self._builders[0]:
-            return [percentage(f"uf1_layer_{layer}", f"UF1, layer {layer}") for layer in layers]
+            return [percentage(f"uf1_layer_{layer}", f"{self._uf1}, layer {layer}") for layer in layers]
         return [
-            percentage(f"uf1_layer_{layer}_{builder}", f"UF1, layer {layer}, {builder}", detail=True)
+            percentage(f"uf1_layer_{layer}_{builder}", f"{self._uf1}, layer {layer}, {builder}", detail=True)
             for layer in layers
         ]
 

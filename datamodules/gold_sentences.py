@@ -20,6 +20,8 @@ def gold_sentences(
     split: str | None,
     spelling: Spelling = MIKOLOV,
     options: TreebankOptions = AS_THE_VOCABULARY,
+    *,
+    again: bool = False,
 ) -> tuple[str, Sequence[GoldSentence]]:
     """Read the gold sentences.
 
@@ -29,6 +31,7 @@ def gold_sentences(
         split: of the treebank; None for its default split.
         spelling: of a treebank's words.
         options: how the treebank is read.
+        again: whether another split of the treebank was read before, with its notice.
 
     Returns:
         A short description of the source, and its sentences.
@@ -38,13 +41,16 @@ def gold_sentences(
     """
     if treebank is not None:
         bank = read_treebank(Path(treebank), spelling, options)
-        if bank.notice:
+        if bank.notice and not again:
             warnings.warn(bank.notice, stacklevel=2)
         return f"{bank.name}, {split or bank.default_split}", bank.split(split)
     if split is not None:
         raise UserError(f"--split is {split!r}, but no treebank is given; name its folder with --treebank")
     if not options.are_default:
-        raise UserError("--tags, --lower_case, --numbers and --punctuation are for --treebank, and none is given")
+        raise UserError(
+            "--tags, --lower_case, --numbers, --punctuation, --labels and --encoding are for --treebank, and none is "
+            "given"
+        )
     data.prepare_data()
     if isinstance(data, WSJ):
         data.spelling = spelling

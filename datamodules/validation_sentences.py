@@ -69,7 +69,7 @@ def validation_sentences(
     if Path(choose_on).exists():
         title, validation = gold_sentences(data, choose_on, None, spelling, options)
     else:
-        title, validation = gold_sentences(data, treebank, choose_on, spelling, options)
+        title, validation = gold_sentences(data, treebank, choose_on, spelling, options, again=True)
     shared, fewer = _shared(validation, test)
     if shared > MOST_SHARED * fewer:
         raise UserError(

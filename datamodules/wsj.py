@@ -54,9 +54,11 @@ class WSJ(LightningDataModule):
         lower_case: put words into lower case; None for as the vocabulary has them.
         numbers: replace every run of digits by N; None for as the vocabulary has them.
         punctuation: keep punctuation.
+        labels: whether its bracketed trees have labels; by default their content decides.
+        encoding: of its files, such as gb18030; by default UTF-8.
 
     Raises:
-        UserError: there is no such tag set.
+        UserError: there is no such tag set or encoding.
     """
 
     def __init__(
@@ -67,11 +69,20 @@ class WSJ(LightningDataModule):
         lower_case: bool | None = None,
         numbers: bool | None = None,
         punctuation: bool = False,
+        labels: bool | None = None,
+        encoding: str | None = None,
     ) -> None:
         super().__init__()
         self.data_dir = data_dir
         self.split = split
-        self.options = TreebankOptions(tags=tags, lower_case=lower_case, numbers=numbers, punctuation=punctuation)
+        self.options = TreebankOptions(
+            tags=tags,
+            lower_case=lower_case,
+            numbers=numbers,
+            punctuation=punctuation,
+            labels=labels,
+            encoding=encoding,
+        )
         self.options.tag_set()  # raises here if there is no such set
         self.spelling = MIKOLOV
         self._treebank: Treebank | None = None

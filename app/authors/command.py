@@ -14,7 +14,7 @@ from app.authors.inert_torch import read_tensor_file
 from app.authors.model import AuthorsModel, read_authors_model
 from app.common.arguments import Parser
 from app.common.errors import UserError
-from app.common.files import write_atomically
+from app.common.files import unwritable, write_atomically
 from app.common.vocabulary import Vocabulary
 from datamodules.ptb import FILES
 from datamodules.torchtext_reader import build_vocabulary, read_words
@@ -64,6 +64,8 @@ def main(argv: Sequence[str]) -> None:
     )
     options = parser.parse_args(argv)
     output = options.output or options.checkpoint.with_suffix(".ckpt")
+    if reason := unwritable(output.parent):
+        raise UserError(f"{output}: cannot be written ({reason}); name another --output")
     model = read_authors_model(read_tensor_file(options.checkpoint))
     words = read_words_of(options.data)
     state = _write(convert(model, words, options.checkpoint), output)

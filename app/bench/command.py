@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from app.bench.sizes import FULL, QUICK, Sizes
 from app.bench.tasks import BenchSection, Setting
 from app.common.arguments import Parser
 from app.common.errors import UserError
-from app.common.files import write_atomically
+from app.common.files import unwritable, write_atomically
 from app.common.lines import print_line, print_to_stderr
 
 SECTIONS: tuple[BenchSection, ...] = (
@@ -153,7 +152,7 @@ def _read(argv: Sequence[str]) -> Options:
     )
     options = Options(**vars(parser.parse_args(argv)))
     if options.json is not None and not _can_be_written(options.json):
-        raise UserError(f"--json is {options.json}; give a file in a folder that exists and can be written to")
+        raise UserError(f"--json is {options.json}; name a file that can be written")
     if options.json is not None and _is_of_the_user(options.json):
         raise UserError(f"--json is {options.json}, which is there already and not of the benchmark; name another file")
     _check_figure(options)
@@ -171,18 +170,14 @@ def _check_figure(options: Options) -> None:
     if options.only and section not in options.only:
         raise UserError(f"--figure is drawn of the table {section}; add {section} to --only, or leave --figure out")
     if not _can_be_written(path):
-        raise UserError(f"--figure is {path}; give a file in a folder that exists and can be written to")
+        raise UserError(f"--figure is {path}; name a file that can be written")
     if path.exists():
         raise UserError(f"--figure is {path}, which is there already; name another file")
 
 
 def _can_be_written(path: Path) -> bool:
     """Checked before measuring, which takes minutes."""
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            return not path.is_dir()
-    except OSError:
-        return False
+    return not path.is_dir() and not unwritable(path.parent)
 
 
 def _is_of_the_user(path: Path) -> bool:

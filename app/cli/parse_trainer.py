@@ -6,7 +6,7 @@ from typing import cast
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from app.cli.measuring_trainer import MeasuringTrainer
-from app.commands.choose import choose
+from app.commands.choose import Validation, choose
 from app.commands.parse import ParseOptions, parse_text, parse_treebank
 from app.commands.parse_input import parse_input
 from app.commands.parse_lottery import parse_lottery
@@ -37,6 +37,8 @@ class ParseTrainer(MeasuringTrainer):
         lower_case: bool | None = None,
         numbers: bool | None = None,
         punctuation: bool = False,
+        labels: bool | None = None,
+        encoding: str | None = None,
         text: str | None = None,
         input: str | None = None,
         raw: bool = False,
@@ -64,6 +66,8 @@ class ParseTrainer(MeasuringTrainer):
             lower_case: put the treebank's words into lower case; as the vocabulary has them where it is left out.
             numbers: replace every run of digits of the treebank by N; as the vocabulary has them where it is left out.
             punctuation: keep the treebank's punctuation.
+            labels: whether the treebank's bracketed trees have labels; their content decides where it is left out.
+            encoding: of the treebank's files, such as gb18030; UTF-8 where it is left out.
             text: a sentence to parse and draw instead of a treebank.
             input: a text file to parse instead of a treebank, a sentence a line.
             raw: the input is running text: its sentences have to be found, and draw names them by their numbers.
@@ -84,7 +88,7 @@ class ParseTrainer(MeasuringTrainer):
             raise UserError("--raw is for a text that --input names; add --input, or leave --raw out")
         if choose_on is not None and (text is not None or input is not None):
             raise UserError("--choose_on is for sentences with gold trees; leave it out with --text and --input")
-        run = self.lottery_to_measure(text=text, input=input, output=output, choose_on=choose_on)
+        run = self.lottery_to_measure(text=text, input=input, output=output)
         checkpoint = self.context.checkpoint(ckpt_path) if run is None else None
         place = (run.root if checkpoint is None else checkpoint.parent) / "parse"  # type: ignore[union-attr]
         options = ParseOptions(output=Path(output) if output else place, layer=layer, builder=builder, draw=draw)
@@ -98,20 +102,31 @@ class ParseTrainer(MeasuringTrainer):
             return
         vocabulary: Vocabulary | None = getattr(model, "vocabulary", None)
         spelling = MIKOLOV if vocabulary is None else vocabulary.spelling
-        reading = TreebankOptions(tags=tags, lower_case=lower_case, numbers=numbers, punctuation=punctuation)
+        reading = TreebankOptions(
+            tags=tags,
+            lower_case=lower_case,
+            numbers=numbers,
+            punctuation=punctuation,
+            labels=labels,
+            encoding=encoding,
+        )
         title, gold = gold_sentences(datamodule, treebank, split, spelling, reading)
         if treebank is None and hasattr(datamodule, "vocabulary"):
             model.set_vocabulary(datamodule.vocabulary, "the data")  # type: ignore[operator]
         with mixed_precision(self):
-            if run is not None:
-                networks = parse_lottery(cast(TreeModel, model), gold, options, run, self.context.config)
-                self.log_networks(networks, score_table)
-                return
-            choice = None
+            validation = None
             if choose_on is not None:
                 division = validation_sentences(datamodule, treebank, choose_on, gold, spelling, reading)
-                choice, gold = choose(cast(TreeModel, model), division.validation, division.title), division.test
+                validation, gold = Validation(division.title, division.validation), division.test
                 title += f", {len(gold):,} sentences to test on"
+            if run is not None:
+                config = self.context.config
+                networks = parse_lottery(
+                    cast(TreeModel, model), gold, options, run, config, source=title, validation=validation
+                )
+                self.log_networks(networks, score_table)
+                return
+            choice = None if validation is None else choose(cast(TreeModel, model), validation)
             whole = f"{checkpoint}, {title}"
             tables = parse_treebank(cast(TreeModel, model), gold, options, title=whole, source=title, choice=choice)
         self.log_tables(checkpoint, tables)

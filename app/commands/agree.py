@@ -13,12 +13,13 @@ from rich.table import Table
 
 from app.commands.progress import progress
 from app.commands.score import check_same
-from app.commands.tree_file import read_file
+from app.commands.tree_file import TreeFile, read_file
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.parsing.agreement import agreed_tree, self_f1
 from app.parsing.scores import SHORT, score
+from app.parsing.sentence_tables import SOURCE, source_json
 from app.parsing.table import percent
 from app.parsing.tree_files import write_trees
 from app.parsing.trees import GoldSentence, Tree
@@ -78,13 +79,19 @@ def main(argv: Sequence[str]) -> None:
     gold_path = arguments.gold or arguments.predictions[0] / GOLD
     if arguments.gold is None and not arguments.predictions[0].is_dir():
         raise UserError("--gold is missing: the file of gold trees")
-    gold = _sentences(gold_path)
+    gold_file = read_file(gold_path, None)
+    gold = _sentences(gold_file)
     read = {path: _checked(path, gold, gold_path) for paths in predictions.values() for path in paths}
-    groups = list(_groups(predictions, read, gold))
-    files = [SCORES, *(_file(group.name) for group in groups)]
+    names = _named_groups(predictions)
+    files = [SCORES, *([SOURCE] if gold_file.source else []), *map(_file, names)]
     check_output(arguments.output, files, OPTION)
+    groups = list(_groups(names, read, gold))
+    if gold_file.notice:
+        print(gold_file.notice)
     _print(groups)
     claim_output(arguments.output, files, OPTION)
+    if gold_file.source:
+        write_atomically(arguments.output / SOURCE, source_json(gold_file.source))
     write_atomically(arguments.output / SCORES, _csv(groups))
     for group in groups:
         lines = ((sentence.words, tree) for sentence, tree in zip(gold, group.trees, strict=True))
@@ -111,25 +118,22 @@ def _predictions(paths: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _checked(path: Path, gold: Sequence[GoldSentence], gold_path: Path) -> list[Tree]:
-    sentences = _sentences(path, gold)
+    sentences = _sentences(read_file(path, None), gold)
     check_same(sentences, gold, path, gold_path)
     return [sentence.tree for sentence in sentences]
 
 
-def _sentences(path: Path, gold: Sequence[GoldSentence] = ()) -> list[GoldSentence]:
+def _sentences(file: TreeFile, gold: Sequence[GoldSentence] = ()) -> list[GoldSentence]:
     """The sentences of a file of any format; those without words take the gold sentences' words, if they fit."""
-    trees = read_file(path, None).trees
     found = []
-    for number, tree in enumerate(trees):
+    for number, tree in enumerate(file.trees):
         own = gold[number].words if number < len(gold) and len(gold[number].words) == tree.length else None
         found.append(tree.sentence(tree.words or own or tuple(map(str, range(tree.length)))))
     return found
 
 
-def _groups(
-    predictions: Mapping[str, Sequence[Path]], read: Mapping[Path, list[Tree]], gold: Sequence[GoldSentence]
-) -> Iterable[Group]:
-    """Each layer and builder over seeds; all layers of a builder; and everything."""
+def _named_groups(predictions: Mapping[str, Sequence[Path]]) -> dict[str, Sequence[Path]]:
+    """The files of each group: each layer and builder over seeds; all layers of a builder; and everything."""
     groups = dict(predictions)
     builders: dict[str, list[Path]] = {}
     for name, paths in predictions.items():
@@ -138,6 +142,13 @@ def _groups(
             builders.setdefault(builder, []).extend(paths)
     groups |= {f"{EVERYTHING}.{name}": paths for name, paths in builders.items() if len(builders) > 1}
     groups[EVERYTHING] = [path for paths in predictions.values() for path in paths]
+    return groups
+
+
+def _groups(
+    groups: Mapping[str, Sequence[Path]], read: Mapping[Path, list[Tree]], gold: Sequence[GoldSentence]
+) -> Iterable[Group]:
+    """The trees of each group by agreement, and their scores."""
     scores = {path: _f1(trees, gold) for path, trees in read.items()}
     with progress() as bars:
         for name, paths in bars.track(groups.items(), description="trees by agreement"):

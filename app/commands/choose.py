@@ -4,13 +4,30 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from app.commands.scored_trees import TreeModel, score_trees
+from rich.progress import Progress
+
+from app.commands.scored_trees import OPTION, TreeModel, score_trees
 from app.parsing import GoldSentence
 from app.parsing.table import ParseRow, percent
+from app.runs.output_directory import check_output
 
 CHOSEN = "chosen.csv"
 COLUMNS = ("layer", "builder", "chosen", "validation_sentences", "validation_sentence_f1", "sentences", "sentence_f1")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Sentences to choose on.
+
+    Args:
+        title: what they are.
+        sentences: with their gold trees.
+    """
+
+    title: str
+    sentences: Sequence[GoldSentence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +73,25 @@ class Choice:
         return text.getvalue()
 
 
-def choose(model: TreeModel, validation: Sequence[GoldSentence], title: str) -> Choice:
+def choose(model: TreeModel, validation: Validation, *, within: Progress | None = None) -> Choice:
     """Parse validation sentences with every layer and builder, and choose the best by UF1; the first of equal ones.
 
     Args:
         model: computes the distances.
         validation: the sentences.
-        title: what they are.
+        within: bars that are shown already.
     """
-    rows = score_trees(model, validation, []).rows
+    rows = score_trees(model, validation.sentences, [], within=within).rows
     builder, layer = max(rows, key=lambda key: rows[key].scores_all.sentence_f1)
-    return Choice(layer, builder, title, rows)
+    return Choice(layer, builder, validation.title, rows)
+
+
+def remove_choice(folder: Path) -> None:
+    """Remove what an earlier command has chosen, where its scores are replaced.
+
+    Raises:
+        UserError: it is a file of the user's.
+    """
+    if (folder / CHOSEN).exists():
+        check_output(folder, [CHOSEN], OPTION)
+        (folder / CHOSEN).unlink()

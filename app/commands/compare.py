@@ -49,6 +49,8 @@ def main(argv: Sequence[str]) -> None:
     paths = [path / SCORES if path.is_dir() else path for path in options.compare]
     if not 2 <= len(paths) <= len(COLOURS):
         raise UserError(f"--compare takes 2 to {len(COLOURS)} files of scores; {len(paths)} given")
+    if options.output is not None:
+        check_output(options.output, [COMPARISON], OPTION)
     scores = _read(paths)
     models = {name: pool(each) for name, each in scores.items()}
     print_table(comparison_table(models))
@@ -57,7 +59,6 @@ def main(argv: Sequence[str]) -> None:
         print()
         print_table(mcnemar_table(first, second, rows))
     if options.output is not None:
-        check_output(options.output, [COMPARISON], OPTION)
         draw(models, options.output / ACCURACY)
         if tests:
             claim_output(options.output, [COMPARISON], OPTION)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.common.arguments import Parser
 from app.common.errors import UserError
-from app.common.files import write_atomically
+from app.common.files import unwritable, write_atomically
 from app.common.metrics import Metric, Schema, described, headline_metrics
 from app.common.printing import one_line
 from app.runs.config import read_config
@@ -162,6 +162,8 @@ def main(argv: Sequence[str]) -> int:
         import wandb_workspaces  # noqa: F401
     except ImportError:
         raise UserError("dashboard needs the extra dashboards: pip install 'trees-and-tickets[dashboards]'") from None
+    if options.json is not None and (reason := unwritable(options.json)):
+        raise UserError(f"--json is {options.json}: no place to write ({reason}); name another directory")
     experiments = [read_experiment(path) for path in options.run_dirs]
     entity = options.entity or ("entity" if options.json is not None else _default_entity())
     workspace = build_workspace(experiments, entity, options.project)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from app.common.arguments import Parser
 from app.common.errors import UserError
+from app.common.files import unwritable
 from app.runs.layout import run_of
 
 FORMATS = ("ticket", "onnx", "torch")
@@ -75,4 +76,6 @@ def parse_arguments(argv: Sequence[str]) -> ExportOptions:
         )
     if found.out.is_dir():
         raise UserError(f"{found.out} is a directory; name a file")
+    if reason := unwritable(found.out.parent):
+        raise UserError(f"{found.out}: cannot be written ({reason}); name another file")
     return ExportOptions(**vars(found))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from torch import Tensor
 
-from app.commands.choose import CHOSEN, Choice
+from app.commands.choose import CHOSEN, Choice, remove_choice
 from app.commands.scored_trees import (
     GOLD,
     OPTION,
@@ -37,6 +37,7 @@ from app.runs.output_directory import check_output, claim_output
 if TYPE_CHECKING:
     from app.plotting.trees import Figure
 
+TEXT = "text"  # picture of a sentence of the user's
 SCORE_TABLE, TREE_TABLE = "parse", "trees"  # for loggers
 TREE_COLUMNS = ["sentence", "layer", "builder", "tree", "gold", "picture"]
 DRAWN = 3  # number of sentences drawn by default
@@ -97,6 +98,7 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
     if model.vocabulary is None:
         raise UserError("this checkpoint has no vocabulary; train with one of our data modules")
     words = words_of(text, model.vocabulary)
+    check_output(options.output, [f"{TEXT}.{kind}" for kind in KINDS], OPTION)
     distances = model.distances([words])
     values = by_layer(distances[0])
     if unknown := model.vocabulary.unknown(words):
@@ -110,7 +112,7 @@ def parse_text(model: TreeModel, text: str, options: ParseOptions) -> None:
         print(f"{name}: {write_trees([(words, tree)]).strip()}")
         panels.append(Panel(title=name, words=words, tree=tree, distances=values[name]))
     print_ties(distances)
-    save_tree(draw_trees(panels, options.builder), options.output / "text")
+    save_tree(draw_trees(panels, options.builder), options.output / TEXT)
 
 
 def parse_treebank(
@@ -154,6 +156,8 @@ def parse_treebank(
         print(choice.summary(parsed.rows))
         claim_output(options.output, chosen_file, OPTION)
         write_atomically(options.output / CHOSEN, choice.csv(parsed.rows))
+    else:
+        remove_choice(options.output)
     print(f"trees and scores are in {options.output}")
     drawn: list[list[Any]] = []
     for number in options.draw or some_sentences(gold):

@@ -6,9 +6,11 @@ from typing import Any
 
 from rich.progress import Progress
 
+from app.commands.choose import CHOSEN, Choice, Validation, choose, remove_choice
 from app.commands.every_network import measure_every_network
 from app.commands.parse import ParseOptions, check_numbers, save_tree, some_sentences
 from app.commands.scored_trees import (
+    OPTION,
     Parsed,
     TreeModel,
     baseline_rows,
@@ -18,22 +20,32 @@ from app.commands.scored_trees import (
     write_parses,
 )
 from app.common.errors import UserError
+from app.common.files import write_atomically
+from app.common.lines import print_line
 from app.parsing import BASELINES, GoldSentence
 from app.parsing.layers import MEAN
-from app.parsing.sentence_tables import constituents_csv
+from app.parsing.sentence_tables import SOURCE, constituents_csv, source_json
 from app.parsing.tree_files import read_trees, write_trees
 from app.plotting.numbers import weights
 from app.plotting.trees import Panel, draw_trees
 from app.runs.checkpoints import load_weights
 from app.runs.layout import DENSE, RunLayout
 from app.runs.measured_networks import Measurable, MeasuredNetworks, read_scores, score_options
+from app.runs.output_directory import claim_output
 
 DENSITIES = 4  # trees of a sentence that are drawn side by side
 F1 = "sentence_f1"
 
 
 def parse_lottery(
-    model: TreeModel, gold: Sequence[GoldSentence], options: ParseOptions, run: RunLayout, config: Mapping[str, Any]
+    model: TreeModel,
+    gold: Sequence[GoldSentence],
+    options: ParseOptions,
+    run: RunLayout,
+    config: Mapping[str, Any],
+    *,
+    source: str,
+    validation: Validation | None = None,
 ) -> MeasuredNetworks:
     """Parse a treebank with every network of a lottery that is not parsed yet; write one table, and draw.
 
@@ -43,6 +55,8 @@ def parse_lottery(
         options: what to draw; the output directory is that of the run.
         run: the lottery.
         config: of the command, plain.
+        source: whose sentences these are, in one line.
+        validation: sentences on which a layer and a builder are chosen for every network; None for no choice.
 
     Returns:
         The networks, measured.
@@ -51,17 +65,31 @@ def parse_lottery(
         UserError: no finished network, no such layer, or no such sentence to draw.
     """
     check_numbers(options.draw or [], len(gold))
-    text = write_trees((sentence.words, sentence.tree) for sentence in gold) + constituents_csv(gold)
-    networks = MeasuredNetworks(run=run, command="parse", options=score_options(config, sentences=text))
+    texts = {"sentences": _text(gold), **({} if validation is None else {"choose_on": _text(validation.sentences)})}
+    networks = MeasuredNetworks(run=run, command="parse", options=score_options(config, **texts))
+    chosen_on = "" if validation is None else f"; each network's layer and builder are chosen on {validation.title}"
+    print_line(f"{source}{chosen_on}")
     baselines = baseline_rows(gold)
 
     def measure(network: Measurable, folder: Path, bars: Progress) -> str:
         load_weights(model, network.weights)  # type: ignore[arg-type]
         parsed = score_trees(model, gold, baselines, layer=options.layer, within=bars)
-        write_parses(gold, parsed, folder)
-        return _summary(parsed, options.builder)
+        choice = None if validation is None else choose(model, validation, within=bars)
+        if choice is not None:
+            claim_output(folder, [CHOSEN], OPTION)
+            write_atomically(folder / CHOSEN, choice.csv(parsed.rows))
+        else:
+            remove_choice(folder)
+        write_parses(gold, parsed, folder, source=source)
+        return _summary(parsed, options.builder, choice)
 
-    measure_every_network(networks, measure, keep=_is_models)
+    table = measure_every_network(networks, measure, keep=_is_models)
+    claim_output(table.parent, [SOURCE], OPTION)
+    write_atomically(table.with_name(SOURCE), source_json(source))
+    if validation is None:
+        remove_choice(table.parent)
+    else:
+        print_line(f"what each network chose, and its scores: {networks.write_table(CHOSEN, keep=_is_chosen)}")
     if chosen := _chosen(networks):
         _draw(gold, options, networks, chosen)
     return networks
@@ -72,7 +100,19 @@ def _is_models(row: Mapping[str, str]) -> bool:
     return row["name"] not in BASELINES
 
 
-def _summary(parsed: Parsed, builder: str) -> str:
+def _is_chosen(row: Mapping[str, str]) -> bool:
+    return row["chosen"] == "1"
+
+
+def _text(gold: Sequence[GoldSentence]) -> str:
+    """Everything about sentences that scores depend on."""
+    return write_trees((sentence.words, sentence.tree) for sentence in gold) + constituents_csv(gold)
+
+
+def _summary(parsed: Parsed, builder: str, choice: Choice | None) -> str:
+    if choice is not None:
+        tested = parsed.rows[choice.builder, choice.layer].scores_all.sentence_f1
+        return f"UF1 {100 * tested:.1f} % of {choice.layer}, {choice.builder}"
     found = {layer: row for (each, layer), row in parsed.rows.items() if each == builder and layer != MEAN}
     scores = ", ".join(f"{layer} {100 * row.scores_all.sentence_f1:.1f}" for layer, row in found.items())
     return f"UF1 {scores} %"

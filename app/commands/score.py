@@ -8,13 +8,21 @@ from pathlib import Path
 from rich.console import Console
 
 from app.commands.paired_trees import Pairing, Pairs, pair
-from app.commands.score_tables import breakdown_tables, comparison_table, measures_table, score_files
+from app.commands.score_tables import (
+    COMPARISON_CSV,
+    FILES,
+    breakdown_tables,
+    comparison_table,
+    measures_table,
+    score_files,
+)
 from app.commands.tree_file import TreeFile, read_file, read_gold
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import make_directory, write_atomically
 from app.parsing.bootstrap import SAMPLES, paired_bootstrap
 from app.parsing.matching import BY_WORDS, ORDER, difference
+from app.parsing.sentence_tables import SOURCE, source_json
 from app.parsing.tag_sets import NAMES
 from app.parsing.tree_formats import FORMATS
 from app.parsing.trees import GoldSentence
@@ -49,6 +57,8 @@ def main(argv: Sequence[str]) -> None:
         UserError: a wrong command line, a file without trees, or files with different sentences.
     """
     given = _given(argv)
+    if given.output is not None:
+        check_output(given.output, [*FILES, *([COMPARISON_CSV] if given.compare is not None else [])], OPTION)
     gold = read_gold(given.gold, given.forms[1], given.tags, given.split)
     predicted = read_file(given.predicted, given.forms[0])
     pairs = pair(predicted, gold, given.pairing)
@@ -151,6 +161,8 @@ def _show(given: Given, files: Sequence[TreeFile], pairs: Pairs, second: Pairs |
         differences = paired_bootstrap(first, other, gold, samples=given.samples, seed=given.seed)
     contents = score_files(named, trees, gold, differences) if given.output is not None else {}
     if given.output is not None:
+        source = files[-1].source
+        contents |= {SOURCE: source_json(source)} if source else {}
         check_output(given.output, contents, OPTION)
     for name, each in named.items():
         console.print(measures_table(each, gold, title=name if len(named) > 1 else None))

@@ -27,6 +27,7 @@ MEASURES = {
 LABELS = 12  # most labels in the terminal
 SCORES, LABELS_CSV, LENGTHS_CSV = "scores.csv", "labels.csv", "lengths.csv"
 EVALB_CSV, SENTENCES_CSV, COMPARISON_CSV = "evalb.csv", "sentences.csv", "comparison.csv"
+FILES = (SCORES, LABELS_CSV, LENGTHS_CSV, EVALB_CSV, SENTENCES_CSV)
 EVALB_COLUMNS = ("sentences", "matched", "predicted", "gold", "complete", "crossing", "without_crossing")
 DIFFERENCE_COLUMNS = ("first", "second", "difference", "low", "high", "p")
 

@@ -22,7 +22,7 @@ from app.lottery.stability.table import StabilityRow, read_rows, stability_table
 from app.pruning.interpolation import STABLE
 from app.runs.config import read_config
 from app.runs.layout import RunLayout
-from app.runs.output_directory import claim_output
+from app.runs.output_directory import check_output, claim_output
 
 # Carries out a study of the lottery that a configuration is of.
 Conduct = Callable[[dict[str, Any], Callable[[Experiment], Any]], None]
@@ -89,6 +89,8 @@ def parse_arguments(argv: Sequence[str]) -> StabilityCommand:
     )
     if found.threads is not None and found.threads < 1:
         raise UserError(f"--threads is {found.threads}; expected 1 or more")
+    if found.out is not None:
+        check_output(found.out, [], "--out")
     return StabilityCommand(
         runs=[RunLayout(path) for path in found.runs],
         options=options,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from app.common.errors import UserError
 from app.common.spelling import Spelling
-from app.common.text_files import read_bytes
-from app.parsing.sentence_tables import CONSTITUENTS, read_constituents
+from app.common.text_files import read_bytes, read_text
+from app.parsing.labels import MANY, evidence
+from app.parsing.sentence_tables import CONSTITUENTS, SOURCE, read_constituents, read_source
 from app.parsing.tag_sets import CHARACTERS, TagSet, recognised_tag_set, tag_set
+from app.parsing.tree_files import TOKEN
 from app.parsing.tree_formats import AnyTree, read_any
 from app.parsing.treebank import read_treebank
 from app.parsing.treebank_formats import conllu, export, recognise
@@ -29,6 +31,7 @@ class TreeFile:
         tag_set: of the tags of their words, where they have any; says what is punctuation.
         unit: what a tree's `line` counts: lines of the file, or sentences of a treebank of several files.
         notice: what a reader of the scores has to know; empty if there is nothing.
+        source: whose sentences these are, where that is known.
     """
 
     path: Path
@@ -37,6 +40,7 @@ class TreeFile:
     tag_set: TagSet
     unit: str = "line"
     notice: str = ""
+    source: str = ""
 
     def where(self, number: int) -> str:
         """The place of a tree, by its number from 0."""
@@ -66,13 +70,31 @@ def read_file(path: Path, form: str | None, tags: TagSet | None = None) -> TreeF
     Raises:
         UserError: as `read_any`, or the table is of other sentences.
     """
-    name, trees = read_any(path, form)
-    table = path.with_name(CONSTITUENTS)
-    if path.name == GOLD and name == "unlabelled" and table.exists():
+    table, source = path.with_name(CONSTITUENTS), path.with_name(SOURCE)
+    ours = path.name == GOLD and (table.exists() or source.exists())
+    name, trees = read_any(path, form or ("unlabelled" if ours else None))
+    if ours and name == "unlabelled" and table.exists():
         labels = read_constituents(table, [tree.length for tree in trees])
         trees = [replace(tree, phrases=tuple(phrases)) for tree, phrases in zip(trees, labels, strict=True)]
     counts = Counter(tag for tree in trees for tag in tree.tags)
-    return TreeFile(path, name, trees, tags or recognised_tag_set(counts))
+    whose = read_source(source) if ours and source.exists() else ""
+    notice = f"the gold trees are of {whose}" if whose else ""
+    if form is None and not ours and name in ("labelled", "unlabelled") and len(trees) < MANY:
+        notice = _about_labels(path, name)
+    return TreeFile(path, name, trees, tags or recognised_tag_set(counts), notice=notice, source=whose)
+
+
+def _about_labels(path: Path, name: str) -> str:
+    """A line about a file of brackets whose content does not tell whether they have labels; else empty."""
+    text, _ = read_text(path)
+    _, certain = evidence(TOKEN.findall(text)).verdict()
+    other = "labelled" if name == "unlabelled" else "unlabelled"
+    if certain:
+        return ""
+    return (
+        f"{path}: does not tell whether its brackets have labels: read as {name} (or say {other} with --score_format, "
+        "of predicted trees, or --gold_format)"
+    )
 
 
 def read_gold(path: Path, form: str | None, tags: str | None, split: str | None) -> TreeFile:
@@ -82,7 +104,7 @@ def read_gold(path: Path, form: str | None, tags: str | None, split: str | None)
 
     Args:
         path: the file or folder.
-        form: the name of its format, of a file of trees; None to choose by content.
+        form: the name of its format; None to choose by content. Of a treebank's folder "labelled" or "unlabelled".
         tags: the tag set of its words; None to choose by content.
         split: of a treebank; None for its default split.
 
@@ -90,11 +112,12 @@ def read_gold(path: Path, form: str | None, tags: str | None, split: str | None)
         UserError: it cannot be read, there is no such split, or a split of a file of trees is asked for.
     """
     chosen = tag_set(tags) if tags is not None else None
-    if form is not None or not _is_treebank(path):
+    labels = {"labelled": True, "unlabelled": False}.get(form or "") if path.is_dir() else None
+    if (form is not None and labels is None) or not _is_treebank(path):
         if split is not None:
             raise UserError(f"--split is {split!r}, but {path} is a file of trees; leave it out")
         return read_file(path, form, chosen)
-    bank = read_treebank(path, AS_WRITTEN, TreebankOptions(tags=tags))
+    bank = read_treebank(path, AS_WRITTEN, TreebankOptions(tags=tags, labels=labels))
     trees = [
         AnyTree(
             line=number,
@@ -106,7 +129,7 @@ def read_gold(path: Path, form: str | None, tags: str | None, split: str | None)
         for number, sentence in enumerate(bank.split(split), start=1)
     ]
     form = f"{bank.name}, {split or bank.default_split}"
-    return TreeFile(path, form, trees, chosen or CHARACTERS, unit="sentence", notice=bank.notice)
+    return TreeFile(path, form, trees, chosen or CHARACTERS, unit="sentence", notice=bank.notice, source=form)
 
 
 def _is_treebank(path: Path) -> bool:

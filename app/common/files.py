@@ -7,6 +7,7 @@ after `fsync` of its directory.
 import errno
 import glob
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # answ
 
 # What systems answer that cannot synchronise a directory; there is then nothing to be done.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomically(path: Path, data: bytes | memoryview | str, *, previous: Path | None = None) -> None:
@@ -71,6 +74,22 @@ def make_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for each in missing:
         sync_directory(each.parent)
+
+
+def unwritable(directory: Path) -> str:
+    """Why no file can be written into a directory, which may not exist yet; empty if one can.
+
+    To be asked before results are computed: a place that is no directory, is on a file system that is read-only, or
+    that the user may not write to. A full disk is none of these.
+    """
+    above = next(each for each in (directory, *directory.parents) if os.path.lexists(each) or each == each.parent)
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            return ""
+    except OSError as error:
+        if error.errno in _FULL:
+            return ""
+        return f"{above} is no directory" if error.errno == errno.ENOTDIR else f"{above}: {error.strerror}"
 
 
 def remove(path: Path) -> None:

@@ -1,6 +1,7 @@
 """One network of a lottery, from its starting point to DONE."""
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ class NetworkTraining:
                 trained.kernels,
                 iterations=trained.iterations,
                 complete=trained.complete,
-                iterations_per_second=round(trained.iterations_per_second, 2),
+                iterations_per_second=_rounded(trained.iterations_per_second),
                 **({LAST_RATES: rates.rates} if rates else {}),
             )
         result = of_first(lambda: read_result(files))  # and the network is on disk
@@ -175,3 +176,8 @@ class NetworkTraining:
         torch.save(checkpoint, file)
         write_atomically(files.last, file.getvalue())
         return files.last
+
+
+def _rounded(speed: float) -> float | None:
+    """A speed for a report; None, which JSON has, for nan, where a network was trained before it could be measured."""
+    return None if math.isnan(speed) else round(speed, 2)

@@ -54,9 +54,10 @@ class Evalb:
 def evalb(predicted: Sequence[AnyTree], gold: Sequence[AnyTree], *, labelled: bool) -> Evalb:
     """Compare trees as evalb does.
 
-    Brackets over a single word count, and each of a unary chain, where the files have them; outermost brackets without
-    a label do not. Words are left out by the gold tree's tags, so that trees of other tags, or of none, can be scored:
-    evalb takes each tree's own. A tree without tags has the brackets of two words or more.
+    Brackets over a single word count, and each of a unary chain, where both trees have tags; outermost brackets without
+    a label do not. Where one has none, the different brackets over two words or more that are left are compared, which
+    is what trees without tags can have. Words are left out by the gold tree's tags, so that trees of other tags, or of
+    none, can be scored: evalb takes each tree's own.
 
     Args:
         predicted: over the words of `gold`, in the same order.
@@ -66,7 +67,8 @@ def evalb(predicted: Sequence[AnyTree], gold: Sequence[AnyTree], *, labelled: bo
     sums = [0] * 6
     for tree, right in zip(predicted, gold, strict=True):
         deleted = [tag in DELETED_TAGS for tag in right.tags] or [False] * right.length
-        ours, theirs = (Counter(_brackets(each, deleted, labelled)) for each in (tree, right))
+        tagged = bool(tree.tags and right.tags)
+        ours, theirs = (Counter(_brackets(each, deleted, labelled, tagged)) for each in (tree, right))
         matched = (ours & theirs).total()
         spans = {(start, end) for _, start, end in theirs}
         crossing = sum(count for (_, start, end), count in ours.items() if _crosses(start, end, spans))
@@ -75,12 +77,15 @@ def evalb(predicted: Sequence[AnyTree], gold: Sequence[AnyTree], *, labelled: bo
     return Evalb(len(gold), *sums)
 
 
-def _brackets(tree: AnyTree, deleted: Sequence[bool], labelled: bool) -> Iterable[Phrase]:
-    phrases = tree.phrases if tree.tags else [("", start, end) for start, end in brackets(tree.tree)]
+def _brackets(tree: AnyTree, deleted: Sequence[bool], labelled: bool, tagged: bool) -> Iterable[Phrase]:
     before = [0]
     for out in deleted:
         before.append(before[-1] + (not out))
-    for label, start, end in phrases:
+    if not tagged:
+        left = {(before[start], before[end]) for start, end in brackets(tree.tree)}
+        yield from (("", start, end) for start, end in left if end - start > 1)
+        return
+    for label, start, end in tree.phrases:
         short = label.partition("-")[0].partition("=")[0]
         if before[start] < before[end] and short not in DELETED_LABELS:
             yield EQUAL_LABELS.get(short, short) if labelled else "", before[start], before[end]

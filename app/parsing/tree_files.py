@@ -7,11 +7,13 @@ errors are three lines that do not tell how many brackets are open.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from app.common.errors import UserError
 from app.common.text_files import read_bytes
 from app.parsing.gold import gold_sentence
+from app.parsing.labels import evidence
 from app.parsing.mrg import parse_mrg
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_tokens, tokens
 
@@ -19,8 +21,6 @@ from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_token
 ESCAPES = {OPEN: "-LRB-", CLOSE: "-RRB-"}
 # Only ASCII white space separates words; other Unicode white space may be part of a word.
 TOKEN = re.compile(r"[()]|[^()\s]+", re.ASCII)
-FEATURES = "##"  # begins those of a label, NP##case=nom##
-MANY_LABELS = 20  # of which some may have lower-case letters, as the French Treebank's VPinf has; words mostly do
 
 
 def write_trees(sentences: Iterable[tuple[Sequence[str], Tree]]) -> str:
@@ -69,8 +69,8 @@ def read_trees(path: Path) -> list[GoldSentence]:
 def parse_trees(content: bytes, name: str) -> list[GoldSentence]:
     """Parse the content of a tree file; brackets around a single tree or word are removed.
 
-    The trees have labels, "(S (NP (DT the) (NN cat)) (VBD sat))", if those of all lines have this form, some phrase has
-    two children or more, and no label has a lower-case letter. Every word is kept then, whatever its tag.
+    Whether the trees have labels, "(S (NP (DT the) (NN cat)) (VBD sat))", their content tells. Every word is kept then,
+    whatever its tag.
 
     Args:
         content: UTF-8, one tree per line; the last line break is optional.
@@ -125,43 +125,13 @@ def spelt_line(line: bytes, where: str) -> list[str]:
     return spelt
 
 
-def are_labelled(lines: Sequence[Sequence[str]]) -> bool:
-    """Whether the first word of every bracket is its label; an outermost one may have none.
-
-    Some phrase needs two children or more, and no label a lower-case letter, features aside; of `MANY_LABELS` or more
-    less than half may have some.
+def are_labelled(lines: Iterable[Sequence[str]]) -> bool:
+    """Whether trees have labels, by what their content tells; see `Evidence.verdict`.
 
     Args:
         lines: brackets and words, of one or more trees each.
     """
-    branching = False
-    labels = small = 0
-    for spelt in lines:
-        inside: list[list[str]] = []  # of each open bracket: its words, and OPEN for a bracket
-        for token in spelt:
-            if token == OPEN:
-                if inside:
-                    inside[-1].append(OPEN)
-                inside.append([])
-            elif token != CLOSE:
-                if not inside:
-                    return False
-                if not inside[-1]:
-                    label = token.partition(FEATURES)[0]
-                    labels, small = labels + 1, small + (label != label.upper())
-                inside[-1].append(token)
-            elif not inside or not inside[-1]:  # a bracket too many, or an empty one: who reads them says where
-                del inside[-1:]
-            else:
-                label, *children = inside.pop()
-                brackets = children.count(OPEN)
-                if label == OPEN:
-                    if inside or children:
-                        return False
-                elif (brackets != len(children) and len(children) != 1) or not children:
-                    return False
-                branching |= label != OPEN and brackets > 1
-    return branching and (small == 0 or (labels >= MANY_LABELS and small * 2 < labels))
+    return evidence(chain.from_iterable(lines)).verdict()[0]
 
 
 def _labelled(line: bytes, where: str) -> GoldSentence:

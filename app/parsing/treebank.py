@@ -1,13 +1,11 @@
 """Reads a treebank's sentences and gold trees, the Penn Treebank's preprocessed as by the authors of ON-LSTM."""
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
 
 from app.common.errors import UserError
 from app.common.spelling import MIKOLOV, Spelling
@@ -17,16 +15,13 @@ from app.parsing.scores import SHORT
 from app.parsing.tag_sets import CHARACTERS, PENN, named, recognised_tag_set
 from app.parsing.treebank_files import TreebankFile, find_files, read_file
 from app.parsing.treebank_formats import TreebankTree, decode
+from app.parsing.treebank_labels import decide_labels
 from app.parsing.treebank_options import AS_THE_VOCABULARY, TreebankOptions
+from app.parsing.treebank_splits import Splits, chinese_splits, parts_of_splits, repeated, splits_by_name
 from app.parsing.trees import GoldSentence
 
 WSJ10_SENTENCES = 7_422  # of the paper, by Shen et al. (2019, Table 2)
 NOT_CONSTITUENTS = "dependency subtrees (UD), not constituents"
-# Which split a file belongs to, by a word in its name or in that of its folder.
-_SPLIT_NAME = re.compile("(?:^|[^a-z])(train|dev|valid|val|test)(?:[^a-z]|$)", re.IGNORECASE)
-_SPLIT_OF = {"train": "train", "dev": "valid", "valid": "valid", "val": "valid", "test": "test"}
-
-_Splits: TypeAlias = dict[str, list[GoldSentence]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Treebank:
     """
 
     name: str
-    splits: _Splits
+    splits: Splits
     checksums: dict[str, str]
     notice: str
 
@@ -80,21 +75,21 @@ def read_treebank(place: Path, spelling: Spelling = MIKOLOV, options: TreebankOp
     the splits "train" (sections 02-21), "valid" (22) and "test" (23), each if it has as many trees as it should; the
     sample has the split "sample" with all sentences. Both have "wsj10": the sentences of at most 10 words of all
     sections, as in the paper (its code says "train" and uses sections 00-24). Any other has the splits "all" and
-    "short", of at most 10 words, and "train", "valid" and "test" where names of files or folders say so. What is
-    punctuation, and what is no word, is decided by the tags; the notice says by which set of them, and what was left
-    out. Sentences without words are left out.
+    "short", of at most 10 words, and "train", "valid" and "test" where names of files or folders, or the numbers of the
+    Chinese Treebank's files, say so. What is punctuation, and what is no word, is decided by the tags; the notice says
+    by which set of them, and what was left out. Sentences without words are left out.
 
     Args:
         place: the treebank's folder, files in folders below it too; or one file.
         spelling: of the words, that of the model's vocabulary.
-        options: the tag set, and what is kept of case, digits and punctuation.
+        options: the tag set, the encoding, whether there are labels, and what is kept of case, digits and punctuation.
 
     Raises:
         UserError: no such folder, no files of a treebank, a file that is damaged, a tag set that does not exist, or no
             words at all.
     """
     asked = options.tag_set()
-    files, others = find_files(place)
+    files, others = find_files(place, options.codec)
     kinds = {file.format.dependencies for file in files}
     if len(kinds) > 1:
         one, other = (next(file for file in files if file.format.dependencies is each) for each in (False, True))
@@ -102,17 +97,18 @@ def read_treebank(place: Path, spelling: Spelling = MIKOLOV, options: TreebankOp
             f"{place}: has constituents ({one.path}) and dependencies ({other.path}); name a folder or file with "
             "one of them"
         )
-    trees, checksums, contents = _read(files, place)
+    files, about_labels = decide_labels(files, place, labels=options.labels, encoding=options.codec)
+    trees, checksums, contents = _read(files, place, options.codec)
     preparation = Preparation(
         asked or recognised_tag_set(contents.tags), options.spelling(spelling), punctuation=options.punctuation
     )
     sentences = {path: preparation.sentences(trees.pop(path)) for path in list(trees)}
-    bank = _Bank(place, files, others, sentences, contents, preparation, options)
+    bank = _Bank(place, files, others, sentences, contents, preparation, options, about_labels)
     return bank.treebank(checksums, dependencies=kinds == {True})
 
 
 def _read(
-    files: Sequence[TreebankFile], place: Path
+    files: Sequence[TreebankFile], place: Path, encoding: str
 ) -> tuple[dict[Path, list[TreebankTree]], dict[str, str], Contents]:
     """The trees of each file, checksums, and what decides which treebank it is."""
     trees: dict[Path, list[TreebankTree]] = {}
@@ -123,7 +119,7 @@ def _read(
         name = file.path.name if file.path == place else str(file.path.relative_to(place))
         part = name if file.number is None else f"section {file.number // 100:02d}"
         digests.setdefault(part, hashlib.sha256()).update(content)
-        trees[file.path] = file.format.read(decode(content, str(file.path)), str(file.path))
+        trees[file.path] = file.format.read(decode(content, str(file.path), encoding), str(file.path))
         if file.number is not None:
             counts[file.number // 100] += len(trees[file.path])
         for tree in trees[file.path]:
@@ -142,6 +138,7 @@ class _Bank:
     contents: Contents
     preparation: Preparation
     options: TreebankOptions
+    about_labels: str
 
     def treebank(self, checksums: dict[str, str], *, dependencies: bool) -> Treebank:
         """The treebank with its splits.
@@ -149,13 +146,16 @@ class _Bank:
         Raises:
             UserError: it has no words.
         """
-        sentences = list(chain.from_iterable(self.by_file.values()))
+        parts = set() if self.files[0].number is not None else parts_of_splits(self.files, self.place)
+        once = {path: sentences for path, sentences in self.by_file.items() if path not in parts}
+        sentences = list(chain.from_iterable(once.values()))
         if not sentences:
             raise UserError(
                 f"{self.place}: no word is left by the tag set {self.preparation.tag_set.name}; its tags are "
                 f"{named(Counter(self.contents.tags))}"
             )
         short = [sentence for sentence in sentences if len(sentence.words) <= SHORT]
+        notes: list[str] = []
         if self.contents.is_sample:
             name, splits = "NLTK's sample of the Penn Treebank", {"sample": sentences, "wsj10": short}
             about = (
@@ -167,16 +167,23 @@ class _Bank:
             about = self._about_penn(len(short))
         else:
             name = f"treebank in {self.place}" + (f", {NOT_CONSTITUENTS}" if dependencies else "")
-            splits = {"all": sentences, "short": short, **self._splits_by_name()}
+            usual, by_numbers = splits_by_name(self.files, self.place, self.by_file), ""
+            if not usual:
+                usual, by_numbers = chinese_splits(self.files, self.by_file, self.preparation.tag_set)
+            splits = {"all": sentences, "short": short, **usual}
             about = self._about_other(len(sentences), dependencies=dependencies)
+            if parts:
+                which = f"{len(parts)} file{'s' * (len(parts) != 1)} with a part of train"
+                about += f"; all is without {which}, whose sentences are there already"
+            notes = [self.about_labels, repeated(once, self.place), by_numbers]
         is_penn = self.contents.is_sample or self.contents.is_penn
         as_in_paper = is_penn and self.preparation.tag_set is PENN and not self.options.punctuation
         left_out = self.preparation.notice(dependencies=dependencies, as_in_paper=as_in_paper)
         tag_set = "" if as_in_paper else self._about_tag_set()
-        notice = "; ".join(phrase for phrase in (about, tag_set, left_out) if phrase)
+        notice = "; ".join(phrase for phrase in (about, *notes, tag_set, left_out) if phrase)
         return Treebank(name, splits, checksums, notice)
 
-    def _sections(self) -> _Splits:
+    def _sections(self) -> Splits:
         """The splits of the Penn Treebank that are there as the papers have them."""
         return {
             split: [
@@ -187,16 +194,6 @@ class _Bank:
             ]
             for split in self.contents.splits
         }
-
-    def _splits_by_name(self) -> _Splits:
-        """The splits that names of files or folders tell."""
-        splits: _Splits = {}
-        for file in self.files:
-            names = [file.path.name, *reversed(file.path.relative_to(self.place).parts[:-1])]
-            found = next((match for name in names if (match := _SPLIT_NAME.search(name))), None)
-            if found and file.number is None and self.by_file[file.path]:
-                splits.setdefault(_SPLIT_OF[found[1].lower()], []).extend(self.by_file[file.path])
-        return splits
 
     def _about_penn(self, short: int) -> str:
         """One line about how the Penn Treebank in a folder differs from the papers'; empty if it does not."""

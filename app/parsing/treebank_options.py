@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from app.common.errors import UserError
 from app.common.spelling import Spelling
 from app.parsing.tag_sets import TagChoice, TagSet, tag_set
+from app.parsing.treebank_formats import UTF_8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,12 +18,33 @@ class TreebankOptions:
         lower_case: whether words are put into lower case; None for as the vocabulary has them.
         numbers: whether every run of digits becomes `N`; None for as the vocabulary has them.
         punctuation: whether punctuation is kept.
+        labels: whether bracketed trees have labels; None to decide by their content.
+        encoding: of the files, by its name in Python; None for UTF-8.
+
+    Raises:
+        UserError: there is no such encoding.
     """
 
     tags: TagChoice | None = None
     lower_case: bool | None = None
     numbers: bool | None = None
     punctuation: bool = False
+    labels: bool | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            "(".encode(self.codec)
+        except LookupError:
+            raise UserError(
+                f"--encoding is {self.encoding!r}; expected the name of an encoding of texts, such as utf-8, gb18030 "
+                "or iso-8859-1"
+            ) from None
+
+    @property
+    def codec(self) -> str:
+        """The encoding of the files."""
+        return self.encoding or UTF_8
 
     @property
     def are_default(self) -> bool:

@@ -19,7 +19,7 @@ from app.report.markdown import markdown
 from app.report.page import page
 from app.report.reading import by_kind
 from app.runs.layout import RunLayout
-from app.runs.output_directory import claim_output
+from app.runs.output_directory import check_output, claim_output
 
 KINDS = ("png", "svg", "pdf")
 LATEX = "tables.tex"
@@ -55,11 +55,14 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
             report.md of the user's.
         RunError: the report could not be written, such as on a full disk.
     """
-    document = read_document(run_dirs, _command(run_dirs, out))
-    files = _contents(document)
+    command = _command(run_dirs, out)
     if out is None:
         # One run's own report is never overwritten by a comparison with others.
         out = RunLayout(run_dirs[0]).report if len(run_dirs) == 1 else RunLayout(run_dirs[0].parent).report
+    else:
+        check_output(out, [], "--out")
+    document = read_document(run_dirs, command)
+    files = _contents(document)
     try:
         claim_output(out, files, "--out")
         for name, data in files.items():

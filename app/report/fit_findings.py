@@ -10,7 +10,7 @@ from app.report.findings import Findings
 from app.report.fit_run import FitRun, TrainedNetwork
 from app.report.metrics import validation_metrics
 from app.report.operators import ACCURACY, operators_findings
-from app.report.uf1_layers import UF1, layer_name, layers
+from app.report.uf1_layers import layer_name, layers, uf1_of
 from app.report.wording import capitalised, where_best
 from app.runs.table import ITERATION, MetricsRow
 
@@ -26,7 +26,7 @@ def fit_findings(fit: FitRun) -> Findings:
     for metric in layers(fit.metrics.values()):
         if parts := [*_at_best(fit, metric), *_extreme(fit, metric)]:
             first = f"{capitalised(layer_name(metric))}: {parts[0]}"
-            said.setdefault(UF1, []).append(_sentence([first, *parts[1:]], fit))
+            said.setdefault(uf1_of(metric), []).append(_sentence([first, *parts[1:]], fit))
     if sentences := operators_findings(fit):
         said[ACCURACY.title] = [*said.get(ACCURACY.title, []), *sentences]
     return Findings(by_subject=said, basis=_basis(fit))

@@ -9,6 +9,7 @@ from math import fsum
 from app.common.metrics import Metric, Schema, described
 from app.report.lottery_run import LotteryRun
 from app.report.metrics import column
+from app.report.uf1_layers import uf1_of
 from app.runs.table import FINAL
 
 TEST = "test_perplexity"
@@ -47,4 +48,4 @@ def _labelled(known: Schema, name: str) -> Metric:
     if match is None:
         return replace(known[name], label="Test perplexity", detail=False)
     builder = f", {match['builder']}" if match["builder"] else ""
-    return replace(known[name], label=f"UF1, layer {match['layer']}{builder}", detail=False)
+    return replace(known[name], label=f"{uf1_of(known[name])}, layer {match['layer']}{builder}", detail=False)

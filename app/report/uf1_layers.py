@@ -27,7 +27,13 @@ def layer_name(metric: Metric) -> str:
     return f"layer {int(metric.name.rpartition('_')[2])}"
 
 
+def uf1_of(metric: Metric) -> str:
+    """What the trees are, as its label says: UF1, or UF1 of dependency subtrees, which are no constituents."""
+    what, comma, _ = metric.label.partition(", layer")
+    return what if comma else UF1
+
+
 def layers(metrics: Iterable[Metric]) -> list[Metric]:
     """UF1 by layer, the lowest first."""
-    found = [replace(metric, label=f"{UF1}, {layer_name(metric)}") for metric in metrics if is_layer(metric)]
+    found = [replace(metric, label=f"{uf1_of(metric)}, {layer_name(metric)}") for metric in metrics if is_layer(metric)]
     return sorted(found, key=lambda metric: int(metric.name.rpartition("_")[2]))

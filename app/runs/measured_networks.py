@@ -94,10 +94,13 @@ class MeasuredNetworks:
         claim_output(folder, [SCORES, MADE_FROM], OPTION)
         write_atomically(folder / MADE_FROM, json.dumps(self._made_from(network), indent=2) + "\n")
 
-    def write_table(self, *, keep: Callable[[Mapping[str, str]], bool] = lambda row: True) -> Path | None:
+    def write_table(
+        self, name: str = SCORES, *, keep: Callable[[Mapping[str, str]], bool] = lambda row: True
+    ) -> Path | None:
         """Write the scores of all measured networks as one table: the columns `HEAD`, and those of scores.csv.
 
         Args:
+            name: of the table, and of the one of each network.
             keep: whether a row of a scores.csv is to stand in it.
 
         Returns:
@@ -111,7 +114,7 @@ class MeasuredNetworks:
         for network in filter(self.is_measured, self.networks()):
             key = network.key
             head = (self.run.name, key.replicate, key.method, key.round, key.branch, network.density)
-            for row in read_scores(self.folder(network) / SCORES):
+            for row in read_scores(self.folder(network) / name):
                 if keep(row):
                     columns |= dict.fromkeys(row)
                     rows.append({**dict(zip(HEAD, (*head, network.weights.stem), strict=True)), **row})
@@ -122,9 +125,9 @@ class MeasuredNetworks:
         writer.writeheader()
         writer.writerows(rows)
         folder = self.run.root / self.command
-        claim_output(folder, [SCORES], OPTION)
-        write_atomically(folder / SCORES, text.getvalue())
-        return folder / SCORES
+        claim_output(folder, [name], OPTION)
+        write_atomically(folder / name, text.getvalue())
+        return folder / name
 
     def _made_from(self, network: Measurable) -> dict[str, Any]:
         known = recorded(network.weights)

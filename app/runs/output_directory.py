@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from app.common.errors import UserError
-from app.common.files import write_atomically
+from app.common.files import unwritable, write_atomically
 from app.runs.layout import FitLayout, run_of
 
 WRITTEN = ".trees-and-tickets"  # in such a directory: the names of the files that commands have written there
@@ -14,7 +14,9 @@ OF_REPORTS = "\n## Made by\n\n    python -m app report"  # in each report.md
 
 
 def check_output(directory: Path, names: Collection[str], option: str) -> None:
-    """Check that files may be written: that none of these names is that of a file of the user's.
+    """Check that files may be written: the directory can be, and none of these names is that of a file of the user's.
+
+    Commands ask this before they compute what they will write, which may take long.
 
     Args:
         directory: may not exist yet.
@@ -22,8 +24,10 @@ def check_output(directory: Path, names: Collection[str], option: str) -> None:
         option: that chooses another directory.
 
     Raises:
-        UserError: there is such a file.
+        UserError: there is such a file, or nothing can be written there.
     """
+    if reason := unwritable(directory):
+        raise UserError(f"{directory}: no place to write ({reason}); choose another with {option}")
     known = _written(directory)
     for name in names:
         if name not in known and os.path.lexists(directory / name):

@@ -9,6 +9,7 @@ from test_parse import main
 
 from app.parsing import score
 from app.parsing.agreement import agreed_tree, self_f1
+from app.parsing.sentence_tables import read_source, source_json
 from app.parsing.tree_files import read_trees
 
 GOLD = ["((the cat) (sees (a dog)))", "(the (old dog))", "yes"]
@@ -117,3 +118,30 @@ def test_mistakes_are_one_line(
     assert line.startswith("error: ")
     assert said in line
     assert not (parsed / "agreement").exists()
+
+
+def test_whose_trees_they_are_is_said(
+    parsed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "treebank in x, dependency subtrees (UD), not constituents, all"
+    (parsed / "seed_0/source.json").write_text(source_json(source))
+    assert main("agree", "seed_0", "seed_1", monkeypatch=monkeypatch, cwd=parsed) == 0
+    assert f"the gold trees are of {source}" in capsys.readouterr().out
+    assert read_source(parsed / "agreement/source.json") == source
+    score = ("parse", "--score", "seed_1/layer_1.shen2018.txt", "seed_0/gold.txt", "--output", "scores")
+    assert main(*score, monkeypatch=monkeypatch, cwd=parsed) == 0
+    assert f"the gold trees are of {source}" in capsys.readouterr().out
+    assert read_source(parsed / "scores/source.json") == source
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_first(
+    parsed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (
+        ("agree", "seed_0", "seed_1", "--output", "other.txt/new"),
+        ("parse", "--score", "seed_1/layer_1.shen2018.txt", "seed_0/gold.txt", "--output", "other.txt/new"),
+    ):
+        assert main(*command, monkeypatch=monkeypatch, cwd=parsed) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "other.txt/new: no place to write (other.txt is no directory); choose another with --output" in err

@@ -8,7 +8,8 @@ import torch
 from helpers.tiny_grammar import train_tiny_grammar
 from test_parse import main
 
-from app.commands.choose import choose
+from app.commands.choose import Validation, choose
+from app.common.errors import UserError
 from app.parsing import BUILDERS, GoldSentence, build_tree, score
 from app.parsing.layers import by_layer
 from datamodules import Grammar
@@ -40,7 +41,7 @@ class Fixed:
 
 def test_the_best_on_validation_trees_is_chosen() -> None:
     gold = [GoldSentence(("a", "b", "c"), ((0, 1), 2)), GoldSentence(("a", "b"), (0, 1))]
-    choice = choose(Fixed(), gold, "some")  # type: ignore[arg-type]
+    choice = choose(Fixed(), Validation("some", gold))  # type: ignore[arg-type]
     scores = {
         (builder, layer): score(
             [build_tree(by_layer(each)[layer], builder) for each in Fixed().distances([s.words for s in gold])], gold
@@ -86,6 +87,11 @@ def test_validation_sentences_of_the_data_and_of_another_treebank(
     with pytest.warns(UserWarning, match="other is not the Penn Treebank"):
         division = validation_sentences(data, None, "other", data.sentences)
     assert [sentence.words[1] for sentence in division.validation] == ["mat", "mat"]
+    # Without the notice that another split of the same treebank has had, which would be an error here.
+    with pytest.raises(UserError, match="are among those to test on"):
+        validation_sentences(data, "other", "short", division.validation)
+    with pytest.raises(UserError, match="there is no split 'dev'"):
+        validation_sentences(data, "other", "dev", division.validation)
 
 
 @pytest.mark.parametrize(

@@ -163,3 +163,30 @@ def test_what_is_refused_in_one_line(copy: Path, arguments: list[Any], says: str
     assert result.returncode == 2
     assert says in result.stderr
     assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
+def test_every_network_has_a_choice_of_its_own(copy: Path) -> None:
+    said = done("parse", RUN, "--choose_on", "10", cwd=copy)
+    assert "each network's layer and builder are chosen on the first 10 sentences" in said
+    run = RunLayout(copy / RUN)
+    table = rows(run.root / "parse/chosen.csv")
+    assert len(table) == 5
+    for row in table:
+        network = run.network(NetworkKey(int(row["replicate"]), row["method"], int(row["round"]), row["branch"]))
+        mine = rows(network.root / "parse/chosen.csv")
+        best = max(float(each["validation_sentence_f1"]) for each in mine)
+        assert float(row["validation_sentence_f1"]) == best
+        tested = {
+            each["name"]: each["sentence_f1"]
+            for each in rows(network.root / "parse/scores.csv")
+            if not each["max_words"]
+        }
+        assert tested[f"{row['layer']}, {row['builder']}"] == row["sentence_f1"]
+        assert f"UF1 {100 * float(row['sentence_f1']):.1f} % of {row['layer']}, {row['builder']}" in said
+    alone = done("parse", f"{RUN}/{KEYS[0].path}", "--choose_on", "10", "--output", str(copy / "alone"), cwd=copy)
+    assert f"chosen on the first 10 sentences: {table[0]['layer']}, {table[0]['builder']}, with UF1" in alone
+    assert rows(copy / "alone/chosen.csv") == rows(run.network(KEYS[0]).root / "parse/chosen.csv")
+    assert "5 networks of 5 measured already" in done("parse", RUN, "--choose_on", "10", cwd=copy)
+    assert "Grammar" in json.loads((run.root / "parse/source.json").read_text())["source"]
+    done("parse", RUN, cwd=copy)
+    assert not list(run.root.rglob("chosen.csv"))

@@ -1,16 +1,18 @@
 """evalb's arithmetic, against its own steps done plainly here: reading, deleting, matching bracket by bracket."""
 
+import math
 import random
+from dataclasses import replace
 from itertools import product
 
 import pytest
 from helpers.trees import seeds, some_tree, spans
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.parsing.evalb import evalb
 from app.parsing.scores import score
-from app.parsing.tree_formats import FORMATS
+from app.parsing.tree_formats import FORMATS, AnyTree
 
 # As COLLINS.prm has them.
 DELETE = ("TOP", "-NONE-", ",", ":", "``", "''", ".")
@@ -125,12 +127,31 @@ def test_by_hand() -> None:
     assert [(each.crossing, each.complete) for each in both] == [(0, 0)] * 2
 
 
-def test_words_are_left_out_by_the_gold_trees_tags() -> None:
-    gold = FORMATS["labelled"].read("(S (NP (NN a) (NN b)) (, ,) (VP (VB c)) (. .))", "x")
-    plain = FORMATS["unlabelled"].read("(((a b) (, c)) .)", "x")
-    found = evalb(plain, gold, labelled=False)
-    # The brackets (, c) and with the full stop are over c, and over the sentence twice.
-    assert (found.matched, found.predicted, found.gold) == (3, 4, 3)
+def test_trees_without_tags_are_scored_by_what_they_can_have() -> None:
+    gold = FORMATS["labelled"].read("(S (NP (NN a) (NN b)) (, ,) (VP (VP (VB c))) (. .))", "x")
+    same = FORMATS["unlabelled"].read("(((a b) (, c)) .)", "x")  # over a b c, as before it without the full stop
+    other = FORMATS["unlabelled"].read("((a (b (, c))) .)", "x")
+    found = [evalb(each, gold, labelled=False) for each in (same, other)]
+    assert [(each.matched, each.predicted, each.gold) for each in found] == [(2, 2, 2), (1, 2, 2)]
+
+
+@given(st.lists(st.tuples(st.integers(2, 9), seeds, seeds, st.integers(0, 511)), min_size=1, max_size=4))
+def test_without_tags_it_is_the_score_with_root_of_what_is_left(several) -> None:
+    kept = [item for item in several if sum(not item[3] >> word & 1 for word in range(item[0])) > 0]
+    assume(kept)
+    predicted: list[AnyTree] = []
+    gold: list[AnyTree] = []
+    left: tuple[list[AnyTree], list[AnyTree]] = ([], [])
+    for words, one, other, out in kept:
+        deleted = [bool(out >> word & 1) for word in range(words)]
+        ours, theirs = (AnyTree(line=1, words=None, length=words, tree=some_tree(words, seed)) for seed in (one, other))
+        predicted.append(ours)
+        gold.append(replace(theirs, tags=tuple("," if each else "NN" for each in deleted)))
+        for trees, tree in zip(left, (ours, theirs), strict=True):
+            trees.append(tree.without(deleted))
+    found = evalb(predicted, gold, labelled=False)
+    scores = score([tree.tree for tree in left[0]], [tree.sentence(["a"] * tree.length) for tree in left[1]])
+    assert found.f1 == pytest.approx(0 if math.isnan(scores.corpus_f1_root) else scores.corpus_f1_root)
 
 
 def test_no_bracket() -> None:

@@ -196,7 +196,7 @@ def test_dependencies_and_constituents_do_not_mix(tmp_path):
 
 def test_an_encoding_of_before_is_told_with_its_line(tmp_path):
     (tmp_path / "a.fid").write_bytes(f"<S ID=1>\n{SENTENCES['ctb']}\n</S>\n".encode("gb18030"))
-    with pytest.raises(UserError, match=r"a\.fid, line 2: not UTF-8 .*convert the file, for example by iconv"):
+    with pytest.raises(UserError, match=r"a\.fid, line 2: not UTF-8 .*name the encoding .* --encoding gb18030"):
         read_treebank(tmp_path)
 
 

@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str):
     [
         "(A (B (C D)))",  # a chain, which right-branching trees over words have as well
         "(A (B C) d (E F))",  # a word beside brackets
-        "(a (B C) (D E))",  # a label in lower case
+        "(a (b c) (d e))",  # labels in small letters, of one tree
         "((A B) (C D))",
         "(A (B C) (D E F))",
     ],
@@ -179,9 +179,10 @@ def test_trees_without_labels_stay_so(line: str) -> None:
     assert list(sentence.words) == line.replace("(", " ").replace(")", " ").split()
 
 
-def test_labels_need_to_be_in_every_line() -> None:
-    labelled, plain = b"(S (NP (DT the) (NN -LRB-)) (VB sat))", b"(S (NP T))\n(a b)"
+def test_trees_with_labels() -> None:
+    labelled, damaged = b"(S (NP (DT the) (NN -LRB-)) (VB sat))", b"(S (NP the cat))"
     (sentence,) = parse_trees(labelled, "x")
     assert (sentence.words, sentence.tree) == (("the", "(", "sat"), ((0, 1), 2))
     assert sentence.constituents == (("NP", 0, 2), ("S", 0, 3))
-    assert [each.constituents for each in parse_trees(labelled + b"\n" + plain, "x")] == [()] * 3
+    with pytest.raises(UserError, match=r"^x, line 2, line 1: 'the' has no part-of-speech tag"):
+        parse_trees(labelled + b"\n" + damaged, "x")

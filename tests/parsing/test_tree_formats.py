@@ -88,10 +88,10 @@ def test_a_bracket_too_many_and_an_empty_one_are_named(text: str, what: str, tmp
 
 def test_some_of_many_labels_may_have_small_letters(tmp_path: Path) -> None:
     line = "(SENT (NP (D le) (N chat)) (VPinf (V dormir) (PP (P sur) (NP (D la) (N table)))))\n"
-    assert read(line, tmp_path)[0] == "unlabelled"  # too few labels to know
-    form, trees = read(line * 2, tmp_path)
-    assert (form, trees[1].tree) == ("labelled", ((0, 1), (2, (3, (4, 5)))))
-    assert read(line.lower() * 2, tmp_path)[0] == "unlabelled"
+    assert read(line.lower(), tmp_path)[0] == "unlabelled"  # too few trees to know
+    for text in (line, line.lower() * 3):
+        form, trees = read(text, tmp_path)
+        assert (form, trees[-1].tree) == ("labelled", ((0, 1), (2, (3, (4, 5)))))
 
 
 def test_labels_tags_and_empty_elements(tmp_path: Path) -> None:
@@ -228,3 +228,16 @@ def test_anything_is_read_or_refused_in_one_line(
     for tree in trees:
         assert tree.words is None or len(tree.words) == tree.length
         assert all(0 <= start < end <= tree.length for start, end in brackets(tree.tree))
+
+
+@pytest.mark.parametrize(
+    ("form", "asked", "said"),
+    [
+        ("unlabelled", "spans", "not JSON .*; the file seems to be in the format unlabelled, and not spans"),
+        ("labelled", "json_lines", "not JSON .*; the file seems to be in the format labelled, and not json_lines"),
+        ("spans", "transitions", "; the file seems to be in the format spans, and not transitions"),
+    ],
+)
+def test_another_format_than_the_named_one_is_told(form: str, asked: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"^{tmp_path / 'trees'}, line 1: .*{said}$"):
+        read(TEXTS[form], tmp_path, asked)

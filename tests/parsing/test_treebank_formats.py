@@ -163,7 +163,7 @@ def test_a_mangled_file_is_read_or_refused_in_one_line(name, data):
     assert_read_or_refused(form, text, name)
 
 
-@given(st.sampled_from(FORMATS), st.text("()#\t\n 19.-BOSEFRMATab_\x85", max_size=60))
+@given(st.sampled_from((*FORMATS, brackets.UNLABELLED)), st.text("()#\t\n 19.-BOSEFRMATab_\x85", max_size=60))
 def test_any_text_is_read_or_refused_in_one_line(form, text):
     assert_read_or_refused(form, text, "a")
 
@@ -224,7 +224,7 @@ def row(number: str, head: str, relation: str = "dep", form: str = "a") -> str:
         (conllu, f"{row('1-2', '_')}\n{row('1', '0')}\n\n", ", line 3: the sentence ends before word 2, the last of a"),
         (conllu, "# text = a\n\n", ": has no tree; is it the right file?"),
         (brackets, "(S (NN a)\n", ", line 1: the bracket that opens here is never closed"),
-        (brackets, "((the cat) sat)\n((the cat)\n", ", line 1: 'sat' has no part-of-speech tag"),
+        (brackets, "(S (NN a) b)\n", ", line 1: 'b' has no part-of-speech tag"),
     ],
 )  # fmt: skip
 def test_messages_name_the_line(form, text, message):
@@ -265,17 +265,13 @@ def test_secondary_edges_comments_and_blanks_of_the_export_format():
     assert tree == DiscontinuousTree([("NN", "a")], [0], [("S", -1)])
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("((the cat) sat)\n(it (ran (very far)))\n", ["the cat sat", "it ran very far"]),
-        ("(the (cat sat))\n", ["the cat sat"]),  # a chain, which could have labels
-        ("( (INTJ (UH Yes)) )\n", ["Yes"]),
-        ("(he (gave (the man) (a book)))\n((a b) (c d))\n((a b) c)\n", ["he gave the man a book", "a b c d", "a b c"]),
-    ],
-)
-def test_trees_without_labels(text, words):
-    assert [" ".join(prepared(tree).words) for tree in brackets.read(text, "a")] == words
+def test_trees_without_labels():
+    text = "(he (gave (the man) (a book)))\n((a b) (c d))\n\n((a b) c)\n"
+    found = [" ".join(prepared(tree).words) for tree in brackets.read_unlabelled(text, "a")]
+    assert found == ["he gave the man a book", "a b c d", "a b c"]
+    assert [prepared(tree).constituents for tree in brackets.read_unlabelled(text, "a")] == [()] * 3
+    with pytest.raises(UserError, match=r"^a, line 3: 1 of the brackets opened are never closed"):
+        brackets.read_unlabelled("((a b) c)\n\n((a b)\n", "a")
 
 
 def test_features_and_functions_of_spmrl_are_cut():
@@ -283,6 +279,8 @@ def test_features_and_functions_of_spmrl_are_cut():
     assert prepared(tree).constituents == (("NP", 0, 2),)
 
 
-@pytest.mark.parametrize("text", ["", "a cat sat\n", "1\ta\n", "# README\n\n(not a tree)\n"])
+@pytest.mark.parametrize(
+    "text", ["", "a cat sat\n", "1\ta\n", "# README\n\n(not a tree)\n", "(c) 2005\nThis is the\ntreebank (of X).\n"]
+)
 def test_other_files_are_not_recognised(text):
     assert recognise(text) is None

@@ -230,7 +230,7 @@ def test_importing_the_report_does_not_import_matplotlib():
 def test_a_place_that_is_none(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("app.report.build._contents", lambda document: {"report.md": "text"})
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match="file: no place to write a report"):
+    with pytest.raises(UserError, match="file: no place to write"):
         report([small_run], tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -71,3 +71,17 @@ def test_a_list_that_is_no_text_lists_nothing(tmp_path: Path) -> None:
     write(tmp_path, "a")
     (tmp_path / WRITTEN).write_bytes(b"\xff")
     assert "is there already" in refusal(tmp_path, "a")
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert f"no place to write ({tmp_path / 'file'} is no directory)" in str(refused(tmp_path / "file"))
+    assert f"no place to write ({tmp_path / 'file'} is no directory)" in str(refused(tmp_path / "file/new/one"))
+    check_output(tmp_path / "new/one", ["a"], "--out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def refused(directory: Path) -> UserError:
+    with pytest.raises(UserError) as raised:
+        check_output(directory, ["a"], "--out")
+    return raised.value

@@ -58,4 +58,10 @@ def read_any(path: Path, name: str | None = None) -> tuple[str, list[AnyTree]]:
     chosen = name or next((each for each, form in FORMATS.items() if form.recognises(text)), None)
     if chosen is None:
         raise UserError(f"{path}: in none of the formats {', '.join(FORMATS)}; name one with --score_format")
-    return chosen, FORMATS[chosen].read(text, str(path))
+    try:
+        return chosen, FORMATS[chosen].read(text, str(path))
+    except UserError as error:
+        seems = next((each for each, form in FORMATS.items() if form.recognises(text)), chosen)
+        if seems == chosen:
+            raise
+        raise UserError(f"{error}; the file seems to be in the format {seems}, and not {chosen}") from None

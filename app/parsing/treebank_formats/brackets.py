@@ -4,43 +4,81 @@
 """
 
 import re
-from collections.abc import Sequence
 
 from app.common.errors import UserError
-from app.parsing.gold import category
+from app.parsing.labels import Evidence, evidence
 from app.parsing.mrg import read_mrg
-from app.parsing.tree_files import parse_trees
+from app.parsing.tree_files import TOKEN, spelt_line, unlabelled_tree
 from app.parsing.treebank_formats.format import TreebankFormat, TreebankTree
 from app.parsing.trees import GoldSentence, Node, Tree
 
 # Labels of the outermost bracket that name no phrase.
 ROOTS = frozenset(("", "TOP", "ROOT", "VROOT", "S1"))
-MANY = 20  # trees of a file, which do not all look labelled unless they are
 # A line of SGML, such as <S ID=12> in the Chinese Treebank.
 _SGML = re.compile(r"^[ \t]*+<[^()<>\n]*+>(?:[^()\n]*>)?[ \t\r]*$", re.MULTILINE)
 
 
 def recognises(text: str) -> bool:
-    """Whether a text begins with a bracket, after lines of SGML if there are any."""
-    return _without_sgml(text).lstrip().startswith("(")
+    """Whether a text begins with a bracket, after lines of SGML if there are any, and most of it is in brackets.
+
+    A line between trees may be of a single word, which is a tree without labels; running text that begins with a
+    bracket, as a README may, has more.
+    """
+    text = _without_sgml(text).lstrip()
+    return text.startswith("(") and _is_in_brackets(text)
+
+
+def _is_in_brackets(text: str) -> bool:
+    """Whether of the lines that begin outside of all brackets most begin with one, or are a word."""
+    depth = inside = outside = 0
+    for line in text.split("\n"):
+        if depth == 0 and line.strip():
+            is_tree = line.lstrip().startswith("(") or len(line.split()) == 1
+            inside, outside = inside + is_tree, outside + (not is_tree)
+        depth = max(0, depth + line.count("(") - line.count(")"))
+    return inside > outside
+
+
+def label_evidence(text: str, *, cut: bool) -> Evidence | None:
+    """What a text tells about whether its trees have labels; None if they must have, being over several lines.
+
+    Args:
+        text: of a file, or of its beginning.
+        cut: whether it goes on.
+    """
+    text = _without_sgml(text)
+    depth = 0
+    for line in text.split("\n"):
+        if depth > 0 and line.strip():
+            return None
+        depth += line.count("(") - line.count(")")
+    return evidence(TOKEN.findall(text), cut=cut)
 
 
 def read(text: str, source: str) -> list[TreebankTree]:
-    """Read the trees of a text; outermost brackets without a label, or with one of `ROOTS`, are removed.
+    """Read labelled trees; outermost brackets without a label, or with one of `ROOTS`, are removed.
 
     Raises:
-        UserError: as `read_mrg`; or, of a text without labels, as `parse_trees`.
+        UserError: as `read_mrg`.
     """
-    text = _without_sgml(text)
-    try:
-        trees = read_mrg(text, source)
-    except UserError:
-        if not _is_unlabelled(text):
-            raise
-        trees = None
-    if trees is None or _has_words_for_labels(trees, text):
-        return [_unlabelled(sentence) for sentence in parse_trees(text.encode(), source)]
-    return [_without_root(tree) for tree in trees]
+    return [_without_root(tree) for tree in read_mrg(_without_sgml(text), source)]
+
+
+def read_unlabelled(text: str, source: str) -> list[TreebankTree]:
+    """Read trees without labels, one a line; their phrases and tags have empty labels.
+
+    Raises:
+        UserError: no tree, or a line is not exactly one.
+    """
+    lines = _without_sgml(text).split("\n")
+    trees: list[TreebankTree] = [
+        _unlabelled(unlabelled_tree(spelt_line(line.encode(), f"{source}, line {number}")))
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+    if not trees:
+        raise UserError(f"{source}: has no tree; is it the right file?")
+    return trees
 
 
 def _without_sgml(text: str) -> str:
@@ -54,83 +92,6 @@ def _without_root(tree: Node) -> Node:
             return ("", tree[1])
         tree = only
     return tree
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line.strip()]
-
-
-def _is_unlabelled(text: str) -> bool:
-    """Whether each line is a tree and less than half of them are trees whose labels look like labels."""
-    lines = _lines(text)
-    return all(map(_is_balanced, lines)) and sum(map(_is_labelled, lines)) * 2 < len(lines)
-
-
-def _is_balanced(line: str) -> bool:
-    """Whether a line is one bracket, all of it, or one word."""
-    depth, ends = 0, 0
-    for sign in line.strip():
-        depth += (sign == "(") - (sign == ")")
-        ends += depth == 0 and sign == ")"
-        if depth < 0:
-            return False
-    return depth == 0 and (ends == 1 and line.strip().endswith(")") if "(" in line else len(line.split()) == 1)
-
-
-def _is_labelled(line: str) -> bool:
-    try:
-        (tree, *more) = read_mrg(line, "")
-    except UserError:
-        return False
-    return not more and not _are_words(_labels(tree))
-
-
-def _has_words_for_labels(trees: Sequence[Node], text: str) -> bool:
-    """Whether trees without labels happen to look like trees with labels: ((the cat) (sat down)), (the (cat sat)).
-
-    All trees of a file do so only if the file is small or they are right-branching.
-    """
-    lines = len(_lines(text))
-    if len(trees) != lines or (lines >= MANY and not all(map(_is_chain, trees))):
-        return False
-    return _are_words([label for tree in trees for label in _labels(tree)])
-
-
-def _is_chain(tree: Node) -> bool:
-    while len(tree[1]) == 1:
-        (child,) = tree[1]
-        if isinstance(child, str):
-            return True
-        tree = child
-    return False
-
-
-def _are_words(labels: Sequence[str]) -> bool:
-    """Whether most labels look like words: they have lower-case letters, or others than labels have."""
-    words = sum(label != label.upper() or not label.isascii() for label in map(category, labels))
-    return words * 2 >= len(labels)
-
-
-def _labels(tree: Node) -> list[str]:
-    labels: list[str] = []
-    ahead = [tree]
-    while ahead:
-        label, children = ahead.pop()
-        labels += [label] if label else []
-        ahead.extend(child for child in children if not isinstance(child, str))
-    return labels
-
-
-def _chain(tree: Node) -> list[str]:
-    """The labels of a tree whose nodes have one child each; empty for others."""
-    labels = []
-    while len(tree[1]) == 1:
-        labels.append(tree[0])
-        (child,) = tree[1]
-        if isinstance(child, str):
-            return labels
-        tree = child
-    return []
 
 
 def _unlabelled(sentence: GoldSentence) -> Node:
@@ -149,3 +110,4 @@ def _unlabelled(sentence: GoldSentence) -> Node:
 
 
 FORMAT = TreebankFormat("bracketed trees", recognises, read)
+UNLABELLED = TreebankFormat("bracketed trees without labels", recognises, read_unlabelled)

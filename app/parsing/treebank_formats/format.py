@@ -11,6 +11,7 @@ from app.parsing.discontinuous import ROOT, DiscontinuousTree
 from app.parsing.trees import Node
 
 TreebankTree: TypeAlias = Node | DiscontinuousTree
+UTF_8 = "utf-8-sig"  # with a byte order mark or without
 SHOWN = 40  # characters of a word in an error message
 _SPACES = re.compile("[ \t\n\r\f\v\x1c-\x1f]+")
 
@@ -33,20 +34,21 @@ class TreebankFormat:
     dependencies: bool = False
 
 
-def decode(content: bytes, source: str) -> str:
-    """The text of a file in UTF-8, without a byte order mark.
+def decode(content: bytes, source: str, encoding: str = UTF_8) -> str:
+    """The text of a file, without a byte order mark.
 
     Raises:
         UserError: it is in another encoding; the message names the line.
     """
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
+        name = "UTF-8" if encoding == UTF_8 else encoding
         refuse(
             source,
             error.object.count(b"\n", 0, error.start) + 1,
-            f"not UTF-8 ({error.reason}); convert the file, for example by iconv -f GB18030 -t UTF-8 (older releases "
-            "of the Chinese Treebank) or -f ISO-8859-1 (NEGRA)",
+            f"not {name} ({error.reason}); name the encoding of the treebank's files, for example --encoding gb18030 "
+            "(older releases of the Chinese Treebank) or --encoding iso-8859-1 (NEGRA)",
         )
 
 
