@@ -171,8 +171,9 @@ def test_every_network_has_a_choice_of_its_own(copy: Path) -> None:
     run = RunLayout(copy / RUN)
     table = rows(run.root / "parse/chosen.csv")
     assert len(table) == 5
-    for row in table:
-        network = run.network(NetworkKey(int(row["replicate"]), row["method"], int(row["round"]), row["branch"]))
+    for key in KEYS:
+        (row,) = of(table, key)
+        network = run.network(key)
         mine = rows(network.root / "parse/chosen.csv")
         best = max(float(each["validation_sentence_f1"]) for each in mine)
         assert float(row["validation_sentence_f1"]) == best
