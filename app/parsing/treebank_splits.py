@@ -26,6 +26,7 @@ CTB_SPLITS = {
     "test": (range(271, 301),),
 }
 CTB_SENTENCES = {"train": 17_544, "valid": 352, "test": 348}
+CTB_TOLERANCE = 0.05  # share by which releases, and ways of counting, may differ: some count 18,104 training sentences
 
 LEAST_WORDS = 6  # of a sentence that is the same in two files only if these have the same text; shorter ones recur
 LEAST_SENTENCES = 3  # of such sentences a file needs, to be called a copy of another
@@ -60,6 +61,8 @@ def _named(file: TreebankFile, place: Path) -> tuple[str, str] | None:
 def chinese_splits(files: Sequence[TreebankFile], by_file: ByFile, tags: TagSet) -> tuple[Splits, str]:
     """The usual splits of the Chinese Treebank, and a phrase about them; none where it is another treebank.
 
+    A split is there if it has about as many sentences as it should; names of files alone tell little.
+
     Args:
         files: of the treebank, such as chtb_0271.nw or chtb_271.fid.
         by_file: their sentences.
@@ -73,14 +76,19 @@ def chinese_splits(files: Sequence[TreebankFile], by_file: ByFile, tags: TagSet)
         )
         if split and by_file[file.path]:
             splits.setdefault(split, []).extend(by_file[file.path])
+    splits = {name: splits[name] for name in CTB_SPLITS if name in splits and _is_whole(name, len(splits[name]))}
     if tags is not TAG_SETS["ctb"] or not splits:
         return {}, ""
-    splits = {name: splits[name] for name in CTB_SPLITS if name in splits}
     counts = "; ".join(f"{name} {len(each):,}, {CTB_SENTENCES[name]:,}" for name, each in splits.items())
     return splits, (
         "splits by the numbers of files that are usual for version 5.1 (Liu and Zhang 2017: train 001-270 and "
         f"440-1151, valid 301-325, test 271-300); sentences here, and there: {counts}"
     )
+
+
+def _is_whole(split: str, sentences: int) -> bool:
+    """Whether a split has about as many sentences as the Chinese Treebank's."""
+    return abs(sentences - CTB_SENTENCES[split]) <= CTB_TOLERANCE * CTB_SENTENCES[split]
 
 
 def repeated(by_file: ByFile, place: Path) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from app.common.errors import UserError
 from app.common.spelling import Spelling
+from app.parsing import treebank_splits
 from app.parsing.treebank import Treebank, read_treebank
 from app.parsing.treebank_options import TreebankOptions
 
@@ -74,7 +75,8 @@ def test_the_encoding_is_given(tmp_path: Path) -> None:
         TreebankOptions(encoding="klingon")
 
 
-def test_the_usual_splits_of_the_chinese_treebank(tmp_path: Path) -> None:
+def test_the_usual_splits_of_the_chinese_treebank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(treebank_splits, "CTB_SENTENCES", {"train": 4, "valid": 2, "test": 2})
     numbers = {"train": ("001", "270", "0440", "1151"), "valid": ("301", "325"), "test": ("271", "0300"), "": ("400",)}
     files = {f"chtb_{number}.nw": CTB.format(number) for each in numbers.values() for number in each}
     read = bank(tmp_path, {**files, "chtb_2000.nw": CTB.format("2000")})
@@ -83,11 +85,14 @@ def test_the_usual_splits_of_the_chinese_treebank(tmp_path: Path) -> None:
             assert sorted(words(read, split)) == [f"上海 {number} 好" for number in sorted(its)]
     assert read.default_split == "test"
     assert len(read.split("all")) == 10
-    assert "train 4, 17,544; valid 2, 352; test 2, 348" in read.notice
+    assert "train 4, 4; valid 2, 2; test 2, 2" in read.notice
+    (tmp_path / "chtb_271.nw").unlink()
+    assert set(bank(tmp_path, {}).splits) == {"all", "short", "train", "valid"}
 
 
 def test_other_treebanks_have_no_such_splits(tmp_path: Path) -> None:
-    assert set(bank(tmp_path, {"chtb_271.fid": LONG.format("dog")}).splits) == {"all", "short"}
+    assert set(bank(tmp_path, {"chtb_271.fid": LONG.format("dog") * 348}).splits) == {"all", "short"}
+    assert set(bank(tmp_path, {"chtb_271.fid": CTB.format("300") * 300}).splits) == {"all", "short"}
 
 
 def test_a_part_of_the_training_trees_is_not_read_twice(tmp_path: Path) -> None:
