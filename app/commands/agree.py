@@ -17,7 +17,7 @@ from app.commands.tree_file import TreeFile, read_file
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
-from app.parsing.agreement import agreed_tree, self_f1
+from app.parsing.agreement import agreed_tree, best_voters, self_f1
 from app.parsing.scores import SHORT, score
 from app.parsing.sentence_tables import SOURCE, source_json
 from app.parsing.table import percent
@@ -29,6 +29,7 @@ GOLD, SCORES = "gold.txt", "agreement.csv"
 SUFFIX = ".txt"
 OPTION = "--output"
 EVERYTHING = "everything"
+BEST = "best_of"  # those of a group that were chosen on validation trees
 COLUMNS = ("name", "predictions", "mean", "sd", "max", "short_mean", "self_f1", "agreement", "agreement_short")
 
 
@@ -72,6 +73,12 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--gold", type=Path, help="file of gold trees; gold.txt of the first directory by default")
     parser.add_argument(
+        "--choose_on",
+        type=int,
+        metavar="N",
+        help="of all layers, let those agree that are best on the first N sentences; scores are of the others then",
+    )
+    parser.add_argument(
         "--output", type=Path, default=Path("agreement"), help="directory of trees and scores; agreement by default"
     )
     arguments = parser.parse_args(argv)
@@ -82,12 +89,21 @@ def main(argv: Sequence[str]) -> None:
     gold_file = read_file(gold_path, None)
     gold = _sentences(gold_file)
     read = {path: _checked(path, gold, gold_path) for paths in predictions.values() for path in paths}
+    valid = arguments.choose_on or 0
+    if arguments.choose_on is not None and not 1 <= valid < len(gold):
+        raise UserError(f"--choose_on is {valid}; it must leave some of the {len(gold):,} sentences to test on")
     names = _named_groups(predictions)
-    files = [SCORES, *([SOURCE] if gold_file.source else []), *map(_file, names)]
+    all_names = [*names, *(_best_of(name) for name in names if valid and name.startswith(EVERYTHING))]
+    files = [SCORES, *([SOURCE] if gold_file.source else []), *map(_file, all_names)]
     check_output(arguments.output, files, OPTION)
+    if valid:
+        names |= _chosen_groups(names, read, [sentence.tree for sentence in gold[:valid]])
+        read, gold = {path: trees[valid:] for path, trees in read.items()}, gold[valid:]
     groups = list(_groups(names, read, gold))
     if gold_file.notice:
         print(gold_file.notice)
+    if valid:
+        print(f"chosen on the first {valid:,} sentences; UF1 of the other {len(gold):,}")
     _print(groups)
     claim_output(arguments.output, files, OPTION)
     if gold_file.source:
@@ -143,6 +159,30 @@ def _named_groups(predictions: Mapping[str, Sequence[Path]]) -> dict[str, Sequen
     groups |= {f"{EVERYTHING}.{name}": paths for name, paths in builders.items() if len(builders) > 1}
     groups[EVERYTHING] = [path for paths in predictions.values() for path in paths]
     return groups
+
+
+def _chosen_groups(
+    groups: Mapping[str, Sequence[Path]], read: Mapping[Path, list[Tree]], gold: Sequence[Tree]
+) -> dict[str, Sequence[Path]]:
+    """Of the groups of all layers, and of everything, the files that are best on validation trees.
+
+    Args:
+        groups: the files of each.
+        read: the trees of each file, those of the validation sentences first.
+        gold: the validation trees.
+    """
+    chosen: dict[str, Sequence[Path]] = {}
+    with progress() as bars:
+        wanted = [name for name in groups if name.startswith(EVERYTHING)]
+        for name in bars.track(wanted, description="choosing"):
+            voters = best_voters([read[path][: len(gold)] for path in groups[name]], gold)
+            chosen[_best_of(name)] = [groups[name][number] for number in voters]
+    return chosen
+
+
+def _best_of(name: str) -> str:
+    """The name of those of a group that are best on validation trees."""
+    return f"{BEST}.{name}"
 
 
 def _groups(

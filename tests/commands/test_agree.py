@@ -145,3 +145,23 @@ def test_a_place_where_nothing_can_be_written_is_refused_first(
         out, err = capsys.readouterr()
         assert out == ""
         assert "other.txt/new: no place to write (other.txt is no directory); choose another with --output" in err
+
+
+def test_those_that_are_best_on_the_first_sentences_agree_on_the_others(
+    parsed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("agree", "seed_0", "seed_1", "--choose_on", "1", monkeypatch=monkeypatch, cwd=parsed) == 0
+    assert "chosen on the first 1 sentences; UF1 of the other 2" in capsys.readouterr().out
+    with open(parsed / "agreement/agreement.csv") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    # On the first sentence only layer 1 of seed 1 is as the gold tree; on the second it is wrong.
+    best = rows["best_of.everything"]
+    assert (best["predictions"], float(best["agreement"])) == ("1", 0.5)
+    assert len(read_trees(parsed / "agreement/best_of.everything.txt")) == 2
+    assert {name for name in rows if name.startswith("best_of")} == {
+        "best_of.everything.shen2018",
+        "best_of.everything",
+    }
+    for number in ("0", "3"):
+        assert main("agree", "seed_0", "seed_1", "--choose_on", number, monkeypatch=monkeypatch, cwd=parsed) == 2
+        assert f"--choose_on is {number}; it must leave some of the 3 sentences" in capsys.readouterr().err

@@ -115,7 +115,14 @@ def test_the_command_line_can_make_it():
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LightningDataModule, "data")
     config = parser.parse_args(["--data=datamodules.wsj.WSJ", "--data.split=wsj10"])
-    defaults = {"tags": None, "lower_case": None, "numbers": None, "punctuation": False}
+    defaults = {
+        "tags": None,
+        "lower_case": None,
+        "numbers": None,
+        "punctuation": False,
+        "labels": None,
+        "encoding": None,
+    }
     assert vars(config.data.init_args) == {"data_dir": "data/treebank", "split": "wsj10", **defaults}
     config = parser.parse_args(["--data=datamodules.wsj.WSJ", "--data.tags={punctuation: [PU]}"])
     assert config.data.init_args.tags == {"punctuation": ["PU"]}

@@ -4,13 +4,14 @@ from functools import cache
 from statistics import fmean
 
 import pytest
+from helpers.trees import seeds, some_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.common.errors import UserError
-from app.parsing.agreement import agreed_tree, self_f1
+from app.parsing.agreement import agreed_tree, best_voters, self_f1
 from app.parsing.brackets import brackets, overlap, words_in
-from app.parsing.scores import score
+from app.parsing.scores import score, sentence_f1
 from app.parsing.trees import GoldSentence, Tree
 
 
@@ -80,3 +81,26 @@ def test_what_cannot_agree_is_refused() -> None:
         agreed_tree([])
     with pytest.raises(UserError, match="different numbers of words"):
         agreed_tree([(0, 1), 0])
+
+
+def test_the_best_voters_are_those_of_the_best_agreement() -> None:
+    gold: list[Tree] = [((0, 1), (2, 3)), (0, (1, (2, 3))), ((0, (1, 2)), 3)]
+    wrong: list[Tree] = [(((0, 1), 2), 3), (((0, 1), 2), 3), (0, ((1, 2), 3))]
+    one, two, three = ([*gold[:at], wrong[at], *gold[at + 1 :]] for at in range(3))  # each wrong in another place
+    assert best_voters([wrong, one, wrong, two, three, wrong], gold) == [1, 4, 3]
+    assert best_voters([wrong, gold, one], gold) == [1]
+
+
+@given(st.lists(st.tuples(seeds, seeds, seeds, seeds), min_size=1, max_size=4), st.integers(2, 8))
+def test_voters_are_a_prefix_of_the_best_by_brute_force(several, words: int) -> None:
+    *predictions, gold = ([some_tree(words, each[number]) for each in several] for number in range(4))
+
+    def f1(numbers) -> float:
+        voters = [predictions[number] for number in numbers]
+        trees = voters[0] if len(voters) == 1 else [agreed_tree(each) for each in zip(*voters, strict=True)]
+        return fmean(sentence_f1(ours, theirs) for ours, theirs in zip(trees, gold, strict=True))
+
+    chosen = best_voters(predictions, gold)
+    ranked = sorted(range(3), key=lambda number: -f1([number]))
+    assert chosen == ranked[: len(chosen)]
+    assert f1(chosen) == max(f1(ranked[:most]) for most in (1, 2, 3))
