@@ -17,6 +17,7 @@ from app.common.errors import UserError
 from app.modules import LanguageModel
 from app.nets import LSTM
 from app.parsing import GoldSentence, Tree, score
+from app.report.uf1_layers import layers
 from callbacks import ParseLogging
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
@@ -207,6 +208,16 @@ def test_the_names_of_a_module() -> None:
         assert [metric.name for metric in ParseLogging().metric_schema(model)] == names
         both = ParseLogging(builder=["between_words", "shen2018"]).metric_schema(model)
         assert [metric.name for metric in both] == [*names, *(f"{name}_shen2018" for name in names)]
+
+
+def test_dependency_subtrees_are_marked(tmp_path: Path) -> None:
+    columns = ["1", "yes", "_", "INTJ", "_", "_", "0", "root", "_", "_"]
+    (tmp_path / "a.conllu").write_text("\t".join(columns) + "\n\n")
+    (tmp_path / "b.txt").write_text("((the cat) sat)\n")
+    for name, what in (("a.conllu", "UF1 of dependency subtrees"), ("b.txt", "UF1"), ("none", "UF1")):
+        metrics = ParseLogging(str(tmp_path / name)).metric_schema(language_model())
+        assert metrics[0].label == f"{what}, layer 1"
+        assert layers(metrics)[0].label == f"{what}, layer 1"  # as a report shows it
 
 
 def test_a_single_layer() -> None:
