@@ -61,13 +61,26 @@ def main(argv: Sequence[str]) -> None:
         check_output(given.output, [*FILES, *([COMPARISON_CSV] if given.compare is not None else [])], OPTION)
     gold = read_gold(given.gold, given.forms[1], given.tags, given.split)
     predicted = read_file(given.predicted, given.forms[0])
-    pairs = pair(predicted, gold, given.pairing)
+    pairs = _paired(predicted, gold, given.pairing)
     if given.compare is None:
         _show(given, [predicted, gold], pairs)
         return
     second = read_file(given.compare, given.forms[0])
-    ours, theirs = _shared(pairs, pair(second, gold, given.pairing))
+    ours, theirs = _shared(pairs, _paired(second, gold, given.pairing))
     _show(given, [predicted, second, gold], ours, theirs)
+
+
+def _paired(predicted: TreeFile, gold: TreeFile, how: Pairing) -> Pairs:
+    """The trees of two files for the same sentences; where they do not fit, their labels may have been taken for words.
+
+    Raises:
+        UserError: as `pair`.
+    """
+    try:
+        return pair(predicted, gold, how)
+    except UserError as error:
+        doubts = [file.notice for file in (predicted, gold) if file.notice and not file.source]
+        raise UserError("; ".join((str(error), *doubts))) from None
 
 
 def _given(argv: Sequence[str]) -> Given:

@@ -281,6 +281,17 @@ def test_a_wrong_command_line_is_refused(argv, said, tmp_path, monkeypatch):
     assert said in refused(argv)
 
 
+def test_what_may_be_labels_is_told_where_sentences_differ(tmp_path, capsys):
+    (tmp_path / "pred.txt").write_text("((the cat) (saw (a dog)))\n")
+    gold = tmp_path / "gold.mrg"
+    gold.write_text("(s (np (dt the) (nn cat)) (vp (vbd saw) (np (dt a) (nn dog))))\n")
+    with pytest.raises(UserError) as caught:
+        main(["--score", str(tmp_path / "pred.txt"), str(gold)])
+    assert f"{gold}: does not tell whether its brackets have labels: read as unlabelled" in str(caught.value)
+    main(["--score", str(tmp_path / "pred.txt"), str(gold), "--gold_format", "labelled"])
+    assert "does not tell" not in capsys.readouterr().out
+
+
 def test_help_is_not_a_mistake(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
