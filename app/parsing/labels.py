@@ -60,8 +60,8 @@ class Evidence:
         certain = self.trees >= MANY or (told and self.branching > 0)
         if self.branching:
             return capital or self.trees >= SOME, certain
-        # Labelled sentences of one word, or right-branching trees over words.
-        return told, certain
+        # Right-branching trees over words; or labelled sentences of one word, which no treebank has alone.
+        return told, certain or not capital
 
     @property
     def _words(self) -> int:

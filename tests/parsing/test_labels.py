@@ -49,6 +49,7 @@ def test_binary_trees_have_none(drawn):
         ("(s (np (dt the) (nn cat)) (vp (vbd sat)))\n" + "(s (intj (uh yes)))\n" * 30, True, True),
         ("(S (NP (DT THE) (NN CAT)) (VP (VBD SAT)))", True, False),
         ("((the cat) sat)", False, True),
+        ("((the cat) (saw (a dog)))", False, True),
         ("(the (cat sat))\n" * MANY, False, True),  # right-branching
         ("((THE CAT) SAT)", False, True),
         ("((N years) ago)", False, True),
