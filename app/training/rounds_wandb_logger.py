@@ -2,10 +2,9 @@
 
 import math
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -27,6 +26,7 @@ from app.training.wandb_files import (
     wait_for_writers,
 )
 from app.training.wandb_history import ROUND_DENSITY, SUMMARY, BestValues, LoggedTraining
+from app.training.wandb_process import WandbProcess
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -34,35 +34,9 @@ if TYPE_CHECKING:
 
     from app.training.wandb_artifacts import RunArtifact
 
-# Nothing on the terminal, where a progress bar is drawn, and nothing that is slow to find out: report.json names the
-# versions, and a sampler of system metrics would take its share of the very cores that train.
-_QUIET: dict[str, Any] = {
-    "silent": True,
-    "console": "off",
-    "disable_code": True,
-    "disable_git": True,
-    "x_save_requirements": False,
-}
-_SYSTEM = ("x_disable_machine_info", "x_disable_meta", "x_disable_stats")
-
 LONGEST = 200  # characters of a reason; W&B may list whole tables
 
 P = ParamSpec("P")
-
-
-@contextmanager
-def _no_telemetry() -> Iterator[None]:
-    """Start W&B without its reports on how it is used, unless the user's environment says otherwise.
-
-    It would do so offline as well, and hold up the end of a process that has no network.
-    """
-    found = "WANDB_ERROR_REPORTING" in os.environ
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    try:
-        yield
-    finally:
-        if not found:
-            del os.environ["WANDB_ERROR_REPORTING"]
 
 
 def _or_without(
@@ -131,11 +105,11 @@ class RoundsWandbLogger(OpenWandbLogger):
         self._there = self._logged = -1  # the last steps that the run had before this process, and has now
         self._artifacts: list[HeldArtifact] = []  # those that the run has
         self._exit_code = 0
-        self._hooks: tuple[Any, Any] | None = None  # the interpreter's, while W&B's are in their place
+        self._process = WandbProcess()
 
     @override
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_hooks": None}
+        return {**super().__getstate__(), "_process": WandbProcess()}
 
     @property
     @override
@@ -337,7 +311,7 @@ class RoundsWandbLogger(OpenWandbLogger):
     def finish(self) -> None:
         """End the W&B run, if one was started, and W&B's background process with it."""
         self._close()
-        self._teardown()
+        self._process.end()
 
     def complete(
         self, more: Callable[[], None] | None = None, artifacts: "Callable[[], Sequence[RunArtifact]]" = tuple
@@ -375,7 +349,7 @@ class RoundsWandbLogger(OpenWandbLogger):
             "missing",
             stacklevel=3,
         )
-        self._teardown()
+        self._process.end()
 
     def _run(self) -> "Run":
         run = self.experiment
@@ -384,9 +358,6 @@ class RoundsWandbLogger(OpenWandbLogger):
         return run  # type: ignore[return-value]
 
     def _start(self) -> None:
-        with _no_telemetry():
-            import wandb
-
         mode = os.environ.get("WANDB_MODE") or ("offline" if self.is_offline else None)
         directory = None if mode == "disabled" else self.save_dir  # W&B would make it, and leave it empty
         if directory is not None and self.run_id is not None:
@@ -398,10 +369,7 @@ class RoundsWandbLogger(OpenWandbLogger):
             self._artifacts = held_artifacts(Path(directory), self.run_id) if self.artifacts else []
             wait_for_a_new_name(Path(directory), self.run_id)
         options = {**self.init_options, "dir": directory, "mode": mode, "reinit": "finish_previous"}
-        settings = _QUIET | dict.fromkeys(_SYSTEM, not self._system_metrics)
-        self._hooks = self._hooks or (sys.exit, sys.excepthook)
-        with _no_telemetry():
-            run = self.open_run = wandb.init(**options, settings=settings)
+        run = self.open_run = self._process.start(options, system_metrics=self._system_metrics)
         if not run.offline and not run.disabled:  # what did not arrive there is missing, whatever the files hold
             self._artifacts = []
             self._there = (
@@ -454,12 +422,3 @@ class RoundsWandbLogger(OpenWandbLogger):
         self._there = self._logged = -1
         self._artifacts = []
         self._exit_code = 0
-
-    def _teardown(self) -> None:
-        if self._hooks is None:
-            return
-        import wandb
-
-        with suppress(Exception):  # its process may be gone
-            wandb.teardown()
-        (sys.exit, sys.excepthook), self._hooks = self._hooks, None
