@@ -288,7 +288,7 @@ def test_a_vocabulary_that_is_none(
     arguments = ("parse", *CONFIG, "--ckpt_path", str(tmp_path / "other.ckpt"))
     assert main(*arguments, monkeypatch=monkeypatch, cwd=trained) == 2
     said = capsys.readouterr().err
-    assert "in the checkpoint" in said or "the checkpoint's vocabulary" in said
+    assert "the checkpoint" in said
     assert len(said.splitlines()) == 1
 
 
