@@ -61,7 +61,17 @@ BEFORE_OPTIONS: dict[str, Any] = {
 }
 
 # The same of options of callbacks, by the class of the callback.
-BEFORE_CALLBACK_OPTIONS: dict[str, dict[str, Any]] = {"NTASGD": {"keep": "averages"}}
+BEFORE_CALLBACK_OPTIONS: dict[str, dict[str, Any]] = {
+    "NTASGD": {"keep": "averages"},
+    "ParseLogging": {
+        "tags": None,
+        "lower_case": None,
+        "numbers": None,
+        "punctuation": False,
+        "labels": None,
+        "encoding": None,
+    },
+}
 CALLBACKS = "trainer.callbacks"
 
 # Those that change some networks only, with the names of their classes.

@@ -205,6 +205,8 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "another flattening": lambda: nn.Sequential(nn.Flatten(2), nn.Linear(6, 3)),
     "nothing": nn.Sequential,
     "one layer twice": lambda: (lambda layer: nn.Sequential(layer, nn.ReLU(), layer))(nn.Linear(6, 6)),
+    "too many inputs": lambda: nn.Sequential(nn.Linear(65_537, 2)),
+    "too many outputs": lambda: nn.Sequential(nn.Linear(2, 65_537)),
     "a parametrisation": lambda: nn.Sequential(parametrizations.weight_norm(nn.Linear(6, 3))),
 }
 

@@ -1,5 +1,6 @@
 """config.yaml: which commands go on with a run directory, and what it then stands for."""
 
+import inspect
 import shutil
 import warnings
 from copy import deepcopy
@@ -24,6 +25,7 @@ from app.runs.config import (
 )
 from app.runs.layout import RunLayout
 from app.runs.provenance import versions
+from callbacks import ParseLogging
 
 CONFIG: dict[str, Any] = {
     "seed_everything": 0,
@@ -241,12 +243,25 @@ def test_a_directory_that_is_older_than_an_option_of_a_callback() -> None:
         return {"trainer": {"callbacks": list(callbacks)}}
 
     old = {"class_path": "callbacks.NTASGD", "init_args": {"nonmono": 3}}
-    other = {"class_path": "callbacks.ParseLogging", "init_args": {"every": 2}}
+    other = {"class_path": "callbacks.HalveOnPlateau", "init_args": {"patience": 2}}
     today = {"class_path": "callbacks.NTASGD", "init_args": {"nonmono": 3, "keep": "averages"}}
     live = {"class_path": "callbacks.NTASGD", "init_args": {"nonmono": 3, "keep": "live"}}
     assert not differences(config(other, today), config(other, old))
     assert differences(config(other, live), config(other, old))
     assert differences(config(other, today), config(other, live))
+
+
+def test_a_directory_that_is_older_than_the_options_of_treebanks() -> None:
+    def config(options: dict[str, Any]) -> dict[str, Any]:
+        return {"trainer": {"callbacks": [{"class_path": "callbacks.ParseLogging", "init_args": options}]}}
+
+    first = {"treebank": None, "split": None, "every": 1, "builder": "shen2018", "sentences": None, "trees": 5}
+    today = {name: each.default for name, each in inspect.signature(ParseLogging).parameters.items()}
+    second = {name: value for name, value in today.items() if name not in ("labels", "encoding")}
+    assert not differences(config(today), config(first))
+    assert not differences(config(today), config(second))
+    assert differences(config({**today, "encoding": "gb18030"}), config(second))
+    assert differences(config({**today, "punctuation": True}), config(first))
 
 
 @pytest.mark.parametrize("key", BEFORE_OPTIONS)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from app.nets.lenet import LeNet
 
 MOST_LAYERS = 16
-WIDEST = 65_535  # inputs of a layer: columns are written in 16 bits
+WIDEST = 65_535  # inputs and outputs of a layer: columns of the weight, and of its transpose, are written in 16 bits
 PRECISIONS = (torch.float32, torch.float64)
 # Private to torch. In a release without the first two, transforms raise their own error, and what watches functions
 # does not see those of the compiled code; without the third, hooks of all modules are not called.
@@ -42,7 +42,8 @@ def linear_layers(net: nn.Module) -> list[nn.Linear] | None:
     linear = [each for each in layers if type(each) is nn.Linear]
     if not 1 <= len(linear) == len(layers) <= MOST_LAYERS or len({id(each) for each in linear}) < len(linear):
         return None
-    if any(each.bias is None or not _is_trained(each) or each.in_features > WIDEST for each in linear):
+    widest = max(max(each.in_features, each.out_features) for each in linear)
+    if widest > WIDEST or any(each.bias is None or not _is_trained(each) for each in linear):
         return None
     fit = all(one.out_features == other.in_features for one, other in pairwise(linear))
     tied = len({id(parameter) for each in linear for parameter in each.parameters()}) < 2 * len(linear)
