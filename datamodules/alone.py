@@ -19,6 +19,8 @@ except ImportError:  # Windows
 
 UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
+_TRIES = 100
+
 log = logging.getLogger(__name__)
 
 
@@ -35,15 +37,14 @@ def alone(path: Path, wanted: Path) -> Iterator[None]:
     """
     with made(path.parent):
         while True:
-            path.parent.mkdir(parents=True, exist_ok=True)  # whoever had it before may have removed that too
+            _make(path.parent)  # whoever had it before may have removed that too
             try:
                 file = open(path, "ab")  # noqa: SIM115  closed below
             except FileNotFoundError:
                 continue
             with file:
                 _lock(file, wanted)
-                # Whoever had it before may have removed it, and another one may have made it anew.
-                if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                if not _is_at(file, path):
                     continue
                 try:
                     yield
@@ -69,6 +70,26 @@ def _lock(file: IO[bytes], wanted: Path) -> None:
             raise
 
 
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file still has this path: others may have removed it, and made another one."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _make(directory: Path) -> None:
+    """Make a directory, also where other processes are just removing it and those above it."""
+    for last in (*[False] * _TRIES, True):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError):
+            if last:
+                raise
+        else:
+            return
+
+
 @contextmanager
 def made(directory: Path) -> Iterator[None]:
     """Make a directory, which vanishes if it is empty in the end.
@@ -78,7 +99,7 @@ def made(directory: Path) -> Iterator[None]:
     """
     missing = [each for each in (directory, *directory.parents) if not each.exists()]
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        _make(directory)
         yield
     except OSError as error:
         if error.errno not in UNUSABLE:

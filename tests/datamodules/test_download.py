@@ -15,6 +15,7 @@ import requests
 from rich.console import Console
 
 from app.common.errors import UserError
+from datamodules.alone import alone
 from datamodules.download import fetch
 from datamodules.transfer import Transfer
 
@@ -70,6 +71,24 @@ def test_whoever_waits_tries_it_where_the_first_has_failed(serve, tmp_path):
     found = at_once(lambda: fetch(NAME, SHA256, [mirror], folder, most=MOST, progressbar=False))
     assert [type(error) for error in found] == [UserError] * 3
     assert len(asked) == 3
+
+
+def test_many_that_want_the_lock_and_remove_it_have_it_one_after_the_other(tmp_path):
+    """Each removes the file and its directories, while others open, lock and make them."""
+    directory, inside, most = tmp_path / "a" / "b", [], []
+
+    def have_it_often(_):
+        for _ in range(150):
+            with alone(directory / "lock", directory / "file"):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(have_it_often, range(8)))
+    assert len(most) == 1200
+    assert set(most) == {1}
+    assert not (directory / "lock").exists()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
