@@ -55,6 +55,7 @@ def report(run_dirs: Sequence[Path], out: Path | None = None) -> ReportFiles:
             report.md of the user's.
         RunError: the report could not be written, such as on a full disk.
     """
+    by_kind(run_dirs)  # refuses what is no run before a place is looked for
     command = _command(run_dirs, out)
     if out is None:
         # One run's own report is never overwritten by a comparison with others.
