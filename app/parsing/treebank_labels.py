@@ -51,11 +51,8 @@ def decide_labels(
     if not certain and together.trees:
         few = "its only tree does" if together.trees == 1 else f"its {together.trees} trees do"
         how = "the first word of each bracket as its label" if labelled else "every word as a word"
-        notice = (
-            f"{few} not tell whether brackets have labels: read with {how} (or say --labels {not labelled})".replace(
-                f"{not labelled}", str(not labelled).lower()
-            )
-        )
+        opposite = str(not labelled).lower()
+        notice = f"{few} not tell whether brackets have labels: read with {how} (or say --labels {opposite})"
     return [_as(file, labelled=told.get(file, labelled)) for file in files], notice
 
 

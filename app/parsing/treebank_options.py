@@ -1,5 +1,6 @@
 """How a treebank is read: its tag set, and what is kept of case, digits and punctuation."""
 
+import codecs
 from dataclasses import dataclass, replace
 
 from app.common.errors import UserError
@@ -34,8 +35,8 @@ class TreebankOptions:
 
     def __post_init__(self) -> None:
         try:
-            "(".encode(self.codec)
-        except LookupError:
+            b"(".decode(self.codec, errors="replace")
+        except (LookupError, ValueError):
             raise UserError(
                 f"--encoding is {self.encoding!r}; expected the name of an encoding of texts, such as utf-8, gb18030 "
                 "or iso-8859-1"
@@ -43,8 +44,10 @@ class TreebankOptions:
 
     @property
     def codec(self) -> str:
-        """The encoding of the files."""
-        return self.encoding or UTF_8
+        """The encoding of the files; UTF-8 may begin with a byte order mark."""
+        if self.encoding is None or codecs.lookup(self.encoding).name == "utf-8":
+            return UTF_8
+        return self.encoding
 
     @property
     def are_default(self) -> bool:

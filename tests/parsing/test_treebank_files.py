@@ -1,5 +1,6 @@
 """Which files of a folder are a treebank's, in which encoding, with labels or without, and of which split."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,12 @@ def test_files_with_labels_and_without_are_not_one_treebank(tmp_path: Path) -> N
         bank(tmp_path, {"a.mrg": LONG.format("dog"), "b.txt": "((the cat) sat)\n"})
 
 
+def test_a_damaged_tree_without_labels_is_named(tmp_path: Path) -> None:
+    lines = ["((the cat) sat)", "((a dog (ran off))", *["((the cat) sat)"] * 30]
+    with pytest.raises(UserError, match=r"trees.txt, line 2: .*bracket"):
+        bank(tmp_path, {"trees.txt": "\n".join(lines)})
+
+
 def test_a_damaged_tree_of_one_line_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a.mrg, line 1: 'b' has no part-of-speech tag"):
         bank(tmp_path, {"a.mrg": "(S (NN a) b)\n"})
@@ -71,8 +78,17 @@ def test_the_encoding_is_given(tmp_path: Path) -> None:
         bank(tmp_path, {"chtb_001.fid": CTB.format("天气")}, "gb18030")
     read = bank(tmp_path, {}, encoding="gb18030")
     assert words(read) == ["上海 天气 好"]
-    with pytest.raises(UserError, match="--encoding is 'klingon'; expected the name of an encoding"):
-        TreebankOptions(encoding="klingon")
+    for name in ("klingon", "idna", "undefined", "base64", "utf\0", ""):
+        with pytest.raises(
+            UserError, match=f"--encoding is {name!r}; expected the name of an encoding".replace("\\", ".")
+        ):
+            TreebankOptions(encoding=name)
+
+
+@pytest.mark.parametrize("name", [None, "utf-8", "UTF8", "utf-8-sig"])
+def test_utf_8_may_begin_with_a_byte_order_mark(tmp_path: Path, name: str | None) -> None:
+    (tmp_path / "bom.trees").write_bytes(b"\xef\xbb\xbf" + b"(S (NP (DT the) (NN cat)) (VBD sat))\n")
+    assert bank(tmp_path, {}, encoding=name).split("all")[0].words == ("the", "cat", "sat")
 
 
 def test_the_usual_splits_of_the_chinese_treebank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@
 import re
 
 from app.common.errors import UserError
-from app.parsing.labels import Evidence, evidence
+from app.parsing.labels import DAMAGED, Evidence, evidence
 from app.parsing.mrg import read_mrg
 from app.parsing.tree_files import TOKEN, spelt_line, unlabelled_tree
 from app.parsing.treebank_formats.format import TreebankFormat, TreebankTree
@@ -47,11 +47,11 @@ def label_evidence(text: str, *, cut: bool) -> Evidence | None:
         cut: whether it goes on.
     """
     text = _without_sgml(text)
-    depth = 0
-    for line in text.split("\n"):
-        if depth > 0 and line.strip():
-            return None
-        depth += line.count("(") - line.count(")")
+    lines = [line for line in text.split("\n") if line.strip()]
+    # Some lines may lack a bracket by mistake; only the last may be cut.
+    parts = sum(line.count("(") != line.count(")") for line in (lines[:-1] if cut else lines))
+    if parts > max(1, DAMAGED * len(lines)):
+        return None
     return evidence(TOKEN.findall(text), cut=cut)
 
 
