@@ -29,6 +29,7 @@ GOLD, SCORES = "gold.txt", "agreement.csv"
 SUFFIX = ".txt"
 OPTION = "--output"
 EVERYTHING = "everything"
+WIDTH = 100  # characters, enough for every name
 BEST = "best_of"  # those of a group that were chosen on validation trees
 COLUMNS = ("name", "predictions", "mean", "sd", "max", "short_mean", "self_f1", "agreement", "agreement_short")
 
@@ -221,7 +222,10 @@ def _print(groups: Sequence[Group]) -> None:
         _, count, mean, deviation, best, _, own, agreement, _ = _cells(group)
         cells = [str(count), percent(mean), _percent(deviation), percent(best), _percent(own)]
         table.add_row(group.name, *cells, "" if count == 1 else percent(agreement))
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:  # output that goes to a file or a pipe has every name whole
+        console.width = max(console.width, WIDTH)
+    console.print(table)
 
 
 def _percent(fraction: float | None) -> str:

@@ -202,12 +202,13 @@ def to_sparse_state(model: nn.Module, masks: Mapping[str, Tensor]) -> bytes:
             f"{type(model).__name__} has no masked linear or recurrent layers, and no others can be sparse; choose "
             "--format ticket"
         )
-    with torch.sparse.check_sparse_tensor_invariants(True):  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):  # type: ignore[no-untyped-call]
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")  # no user can mend it
         for name in sparse:
             rows = state[name].to_sparse_csr()
             crow, columns = rows.crow_indices().int(), rows.col_indices().int()
             state[name] = torch.sparse_csr_tensor(crow, columns, rows.values(), rows.shape)
-    file = io.BytesIO()
-    torch.save(state, file)
-    net.load_state_dict(state, assign=True)
+        file = io.BytesIO()
+        torch.save(state, file)
+        net.load_state_dict(state, assign=True)
     return file.getvalue()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.table import Table
 from torch import Tensor
 
 from app.commands.choose import CHOSEN, Choice, remove_choice
@@ -193,10 +194,16 @@ def print_ties(distances: Sequence[Tensor]) -> None:
             )
 
 
-def _print(table: object) -> None:
-    # Output that goes to a file is wide enough for all columns.
+def _print(table: Table) -> None:
     console = Console()
-    Console(width=max(console.width, 100)).print(table) if not sys.stdout.isatty() else console.print(table)
+    if sys.stdout.isatty():
+        console.print(table)
+        return
+    # Output that goes to a file is wide enough for all columns, and its title is one line.
+    if table.title:
+        print(table.title)
+        table.title = None
+    Console(width=max(console.width, 100)).print(table)
 
 
 def drawn_layer(options: ParseOptions, rows: dict[tuple[str, str], ParseRow]) -> str:

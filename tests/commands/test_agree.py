@@ -151,7 +151,9 @@ def test_those_that_are_best_on_the_first_sentences_agree_on_the_others(
     parsed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main("agree", "seed_0", "seed_1", "--choose_on", "1", monkeypatch=monkeypatch, cwd=parsed) == 0
-    assert "chosen on the first 1 sentences; UF1 of the other 2" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "chosen on the first 1 sentences; UF1 of the other 2" in said
+    assert "best_of.everything.between_words  " in said
     with open(parsed / "agreement/agreement.csv") as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     # On the first sentence only layer 1 of seed 1 is as the gold tree; on the second it is wrong.

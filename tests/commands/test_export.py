@@ -4,6 +4,7 @@ import ast
 import copy
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,16 @@ def test_onnx_reads_words_as_the_language_model(net: ONLSTM | LSTM) -> None:
         expected, (h, c) = model(text)
     assert np.allclose(np.concatenate(found), expected, atol=1e-6)
     assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(state, (*h, *c), strict=True))
+
+
+def test_a_sparse_state_is_made_without_torch_s_warning() -> None:
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            to_sparse_state(nn.Sequential(nn.Linear(4, 3)), {"0.weight": torch.eye(3, 4) > 0})
+    finally:
+        torch.set_warn_always(False)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")

@@ -117,7 +117,9 @@ def test_a_treebank_of_the_users(
 ) -> None:
     arguments = ("--treebank", "bank", "--output", str(tmp_path))
     assert main("parse", *CONFIG, *arguments, monkeypatch=monkeypatch, cwd=trained) == 0
-    assert "bank is not the Penn Treebank" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "bank is not the Penn Treebank" in said.err
+    assert next(line for line in said.out.splitlines() if "treebank in" in line).endswith("bank, all")  # in one line
     assert (tmp_path / "gold.txt").read_text() == "((the cat) (sees (a red dog)))\n((the dog) sleeps)\nyes\n"
 
 
