@@ -6,15 +6,10 @@ errors are three lines that do not tell how many brackets are open.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 from app.common.errors import UserError
 from app.common.text_files import read_bytes
-from app.parsing.gold import gold_sentence
-from app.parsing.labels import evidence
-from app.parsing.mrg import parse_mrg
 from app.parsing.trees import CLOSE, OPEN, GoldSentence, Token, Tree, from_tokens, tokens
 
 # How the Penn Treebank spells brackets in words.
@@ -58,7 +53,7 @@ def unescaped(word: str) -> str:
 
 
 def read_trees(path: Path) -> list[GoldSentence]:
-    """Read the sentences of a tree file: sentence i is in line i + 1. Labels are read as labels, where there are any.
+    """Read the sentences of a tree file of `write_trees`: sentence i is in line i + 1, and nothing in it is a label.
 
     Raises:
         UserError: the file cannot be read or is too large, or a line is not a tree.
@@ -67,10 +62,9 @@ def read_trees(path: Path) -> list[GoldSentence]:
 
 
 def parse_trees(content: bytes, name: str) -> list[GoldSentence]:
-    """Parse the content of a tree file; brackets around a single tree or word are removed.
+    """Parse the content of a tree file without labels; brackets around a single tree or word are removed.
 
-    Whether the trees have labels, "(S (NP (DT the) (NN cat)) (VBD sat))", their content tells. Every word is kept then,
-    whatever its tag.
+    Trees of others, which may have labels, are read by `app.parsing.tree_formats`.
 
     Args:
         content: UTF-8, one tree per line; the last line break is optional.
@@ -79,11 +73,7 @@ def parse_trees(content: bytes, name: str) -> list[GoldSentence]:
     Raises:
         UserError: the content is empty, or a line is not UTF-8, empty, or not exactly one tree.
     """
-    lines = _lines(content, name)
-    spelt = spelt_lines(content, name)
-    if are_labelled(spelt):
-        return [_labelled(line, f"{name}, line {number}") for number, line in enumerate(lines, start=1)]
-    return [unlabelled_tree(each) for each in spelt]
+    return [unlabelled_tree(each) for each in spelt_lines(content, name)]
 
 
 def spelt_lines(content: bytes, name: str) -> list[list[str]]:
@@ -123,22 +113,6 @@ def spelt_line(line: bytes, where: str) -> list[str]:
         raise UserError(f"{where}: the line is empty; every line is one tree, so delete it")
     _check(spelt, where)
     return spelt
-
-
-def are_labelled(lines: Iterable[Sequence[str]]) -> bool:
-    """Whether trees have labels, by what their content tells; see `Evidence.verdict`.
-
-    Args:
-        lines: brackets and words, of one or more trees each.
-    """
-    return evidence(chain.from_iterable(lines)).verdict()[0]
-
-
-def _labelled(line: bytes, where: str) -> GoldSentence:
-    (node,) = parse_mrg(line, where)
-    sentence = gold_sentence(node, keep_all=True)
-    assert sentence is not None, "every tree has words"
-    return replace(sentence, words=tuple(map(unescaped, sentence.words)))
 
 
 def unlabelled_tree(spelt: Sequence[str]) -> GoldSentence:

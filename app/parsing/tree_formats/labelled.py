@@ -4,14 +4,15 @@ import re
 from collections.abc import Iterator
 
 from app.common.errors import UserError
+from app.parsing.labels import evidence
 from app.parsing.mrg import parse_mrg
-from app.parsing.tree_files import TOKEN, are_labelled
+from app.parsing.tree_files import TOKEN
 from app.parsing.tree_formats.any_tree import AnyTree, of_node
 
 
 def recognises(text: str) -> bool:
     """Whether the first word of every bracket is its label, and every word has a tag."""
-    return text.lstrip().startswith("(") and are_labelled([TOKEN.findall(text)])
+    return text.lstrip().startswith("(") and evidence(TOKEN.findall(text)).verdict()[0]
 
 
 def read(text: str, source: str) -> list[AnyTree]:
