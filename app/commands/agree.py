@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from app.commands.progress import progress
@@ -17,6 +16,7 @@ from app.commands.tree_file import TreeFile, read_file
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.tables import print_table
 from app.parsing.agreement import agreed_tree, best_voters, self_f1
 from app.parsing.scores import SHORT, score
 from app.parsing.sentence_tables import SOURCE, source_json
@@ -29,7 +29,6 @@ GOLD, SCORES = "gold.txt", "agreement.csv"
 SUFFIX = ".txt"
 OPTION = "--output"
 EVERYTHING = "everything"
-WIDTH = 100  # characters, enough for every name
 BEST = "best_of"  # those of a group that were chosen on validation trees
 COLUMNS = ("name", "predictions", "mean", "sd", "max", "short_mean", "self_f1", "agreement", "agreement_short")
 
@@ -222,10 +221,7 @@ def _print(groups: Sequence[Group]) -> None:
         _, count, mean, deviation, best, _, own, agreement, _ = _cells(group)
         cells = [str(count), percent(mean), _percent(deviation), percent(best), _percent(own)]
         table.add_row(group.name, *cells, "" if count == 1 else percent(agreement))
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:  # output that goes to a file or a pipe has every name whole
-        console.width = max(console.width, WIDTH)
-    console.print(table)
+    print_table(table, markup=False)
 
 
 def _percent(fraction: float | None) -> str:

@@ -5,10 +5,11 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.commands.syntax import ACCURACY, OPTION, OUTCOMES, SCORES, draw, print_table
+from app.commands.syntax import ACCURACY, OPTION, OUTCOMES, SCORES, draw
 from app.common.arguments import Parser
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.tables import print_table
 from app.plotting.bars import COLOURS
 from app.runs.output_directory import check_output, claim_output
 from app.syntax.condition_scores import ConditionScore, pool

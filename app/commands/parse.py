@@ -1,14 +1,11 @@
 """`python -m app parse`: parses with a language model, scores the trees against a treebank and draws them."""
 
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from app.commands.choose import CHOSEN, Choice, remove_choice
@@ -25,6 +22,7 @@ from app.commands.scored_trees import (
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.lines import print_line
+from app.common.tables import print_table
 from app.common.vocabulary import Vocabulary
 from app.parsing import BUILDERS, GoldSentence
 from app.parsing.builders import build_tree
@@ -146,7 +144,7 @@ def parse_treebank(
     check_output(options.output, [SCORES, GOLD, WORDS, CONSTITUENTS, SOURCE, *chosen_file], OPTION)
     _print_unknown(model, gold)
     parsed = score_trees(model, gold, baseline_rows(gold), layer=options.layer)
-    _print(parse_table(parsed.baselines, list(parsed.rows.values()), title=title))
+    print_table(parse_table(parsed.baselines, list(parsed.rows.values()), title=title))
     print_ties(parsed.distances)
     if choice is not None and options.layer is None:
         layer, builder = choice.layer, choice.builder
@@ -192,18 +190,6 @@ def print_ties(distances: Sequence[Tensor]) -> None:
                 f"{layer}: equal distances in {some:,} of {len(distances):,} sentences{whole}; builders make equal "
                 "ones right-branching, whatever the model has learnt"
             )
-
-
-def _print(table: Table) -> None:
-    console = Console()
-    if sys.stdout.isatty():
-        console.print(table)
-        return
-    # Output that goes to a file is wide enough for all columns, and its title is one line.
-    if table.title:
-        print(table.title)
-        table.title = None
-    Console(width=max(console.width, 100)).print(table)
 
 
 def drawn_layer(options: ParseOptions, rows: dict[tuple[str, str], ParseRow]) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,6 +13,7 @@ from app.common.errors import UserError
 from app.common.lines import print_line
 from app.common.loading import said_meanwhile
 from app.common.metrics import Metric, described, headline_metrics
+from app.common.tables import print_table
 from app.runs.at_work import processes
 from app.runs.best_validation import BestValidation, configured_best
 from app.runs.config import read_config
@@ -182,6 +182,6 @@ def main(argv: Sequence[str]) -> None:
     for root in parser.parse_args(argv).runs:
         trainings = trainings_in(root)
         table, lines = (trainings_table(root, trainings), []) if trainings else lottery_view(RunLayout(root))
-        Console().print(table)
+        print_table(table)
         for line in lines:
             print_line(line)

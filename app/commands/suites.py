@@ -11,9 +11,9 @@ from rich.table import Table
 
 from app.commands.progress import progress
 from app.commands.surprisal import Reader
-from app.commands.syntax import print_table
 from app.common.errors import UserError
 from app.common.files import write_atomically
+from app.common.tables import print_table
 from app.common.vocabulary import EOS, Vocabulary, vocabulary_of
 from app.runs.output_directory import check_output, claim_output
 from app.syntax.condition_scores import wilson

@@ -8,15 +8,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from app.commands.progress import progress
 from app.common.errors import UserError
 from app.common.files import write_atomically
 from app.common.lines import print_line
 from app.common.spelling import split_words
+from app.common.tables import print_table
 from app.common.vocabulary import EOS, Vocabulary, vocabulary_of
 from app.plotting.bars import bars
 from app.plotting.canvas import render
@@ -41,7 +40,6 @@ ENDS = (FULL_STOP, "?", "!")  # of a sentence, where the vocabulary has a full s
 CLOSING = ("''", '"', ")", "-RRB-")  # may follow the end
 CHANCE = 0.5
 NAMED = 10  # most unknown words listed
-WIDTH = 160  # characters, enough for every table
 TABLE = "syntax"
 TABLE_COLUMNS = ["row", "term", "items", "accuracy", "accuracy_known", "unknown"]
 
@@ -193,12 +191,6 @@ def ended(words: list[str], end: str) -> list[str]:
     """Append the end token, unless the sentence has it already; nothing follows a question or exclamation mark."""
     last = next((word for word in reversed(words) if word not in CLOSING), "")
     return words if last in ((end,) if end != FULL_STOP else ENDS) else [*words, end]
-
-
-def print_table(table: Table) -> None:
-    """Print to standard output; output that goes to a file is wide enough for all columns."""
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=max(console.width, WIDTH), highlight=False)).print(table)
 
 
 def draw(models: Mapping[str, Sequence[SyntaxRow]], path: Path) -> None:

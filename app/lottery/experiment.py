@@ -7,12 +7,12 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
-from rich.console import Console
 
 from app.common.errors import Interrupted, RunError
 from app.common.lines import print_to_stderr
 from app.common.ranks import is_first
 from app.common.signals import stop_on_signals
+from app.common.tables import print_table
 from app.lottery.lottery_loggers import LotteryLoggers
 from app.lottery.network import NetworkTraining
 from app.lottery.network_files import read_result
@@ -94,7 +94,7 @@ class Experiment:
                 loggers.finish()
             self._complete(loggers)
         if is_first():
-            Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
+            print_table(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def draw_side_by_side(self, whole: Pruning | None = None) -> None:
         """Train what is not finished in several processes.
@@ -140,7 +140,7 @@ class Experiment:
             raise left_out(others, pool.left)
         if missing:
             raise RunError(f"{missing} of {self._size} networks are not there; the same command tries them again")
-        Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
+        print_table(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def _start_worker(self, number: int) -> Worker:
         gpus = worker_gpus(self.settings.workers) if self.on_gpus else []
@@ -174,7 +174,7 @@ class Experiment:
             finally:
                 loggers.finish()
             self._complete(loggers)
-        Console().print(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
+        print_table(summary_table(rows, read_schema(self.layout), configured_best(self.config)))
 
     def serve(self, parent: Parent) -> None:
         """Train the networks that another process asks for, and that no third one trains.

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from rich.console import Console
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -18,6 +17,7 @@ from app.common.errors import UserError
 from app.common.lightning_internals import is_attached
 from app.common.metrics import Metric
 from app.common.states import check_shapes
+from app.common.tables import print_table
 from app.modules.operator_accuracy import OperatorSums, operators_table
 from app.modules.validation_scheduler import step_scheduler, with_scheduler
 from app.nets import RecurrentNet
@@ -240,7 +240,7 @@ class InferenceClassifier(LightningModule):
         sums = self._sums["test"].over_ranks(self.trainer)
         self._log(self._measured(("test",)))
         if self._prints and self.trainer.is_global_zero:
-            Console().print(operators_table(sums))
+            print_table(operators_table(sums))
 
     @override
     def on_train_start(self) -> None:

@@ -76,13 +76,18 @@ def chinese_splits(files: Sequence[TreebankFile], by_file: ByFile, tags: TagSet)
         )
         if split and by_file[file.path]:
             splits.setdefault(split, []).extend(by_file[file.path])
-    splits = {name: splits[name] for name in CTB_SPLITS if name in splits and _is_whole(name, len(splits[name]))}
-    if tags is not TAG_SETS["ctb"] or not splits:
+    whole = {name: splits[name] for name in CTB_SPLITS if name in splits and _is_whole(name, len(splits[name]))}
+    if tags is not TAG_SETS["ctb"] or not whole:
         return {}, ""
-    counts = "; ".join(f"{name} {len(each):,}, {CTB_SENTENCES[name]:,}" for name, each in splits.items())
-    return splits, (
+    counts = "; ".join(f"{name} {len(each):,}, {CTB_SENTENCES[name]:,}" for name, each in whole.items())
+    partial = "".join(
+        f"; no split {name}, whose counts differ: {len(each):,}, {CTB_SENTENCES[name]:,}"
+        for name, each in splits.items()
+        if name not in whole
+    )
+    return whole, (
         "splits by the numbers of files that are usual for version 5.1 (Liu and Zhang 2017: train 001-270 and "
-        f"440-1151, valid 301-325, test 271-300); sentences here, and there: {counts}"
+        f"440-1151, valid 301-325, test 271-300); sentences here, and there: {counts}{partial}"
     )
 
 

@@ -67,7 +67,7 @@ def test_one_training_and_several_directories(
     text, lines = status(run, tmp_path / "lenet", monkeypatch=monkeypatch, capsys=capsys)
     assert [line[:3] for line in lines] == [["3", "none", "4"], ["0", "none", "3"]]
     assert "val_accuracy" in text
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(len(line) for line in text.splitlines() if str(tmp_path) not in line) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in text, "nothing is cut"
 
 

@@ -102,7 +102,9 @@ def test_the_usual_splits_of_the_chinese_treebank(tmp_path: Path, monkeypatch: p
     assert len(read.split("all")) == 10
     assert "train 4, 4; valid 2, 2; test 2, 2" in read.notice
     (tmp_path / "chtb_271.nw").unlink()
-    assert set(bank(tmp_path, {}).splits) == {"all", "short", "train", "valid"}
+    read = bank(tmp_path, {})
+    assert set(read.splits) == {"all", "short", "train", "valid"}
+    assert "; valid 2, 2; no split test, whose counts differ: 1, 2" in read.notice
 
 
 def test_other_treebanks_have_no_such_splits(tmp_path: Path) -> None:
