@@ -31,7 +31,7 @@ from app.report.tables import summary_table
 from app.runs.at_work import processes
 from app.runs.best_validation import configured_best
 from app.runs.layout import NetworkKey, RunLayout
-from app.runs.lock import is_breaking
+from app.runs.lock import is_breaking, remove_free
 from app.runs.schema import read_schema
 from app.training.trainer_factory import TrainerFactory
 from callbacks import ExperimentProgress, ReportedProgress
@@ -199,9 +199,15 @@ class Experiment:
         return self._lottery(self._loggers(), progress, stop)
 
     def _complete(self, loggers: LotteryLoggers) -> None:
-        """Log what W&B's runs lack; the last process that is at work does, or two would log the same."""
+        """Log what W&B's runs lack; the last process that is at work does, or two would log the same.
+
+        It also removes the locks of finished networks whose process was killed after the end.
+        """
         if len(processes(self.layout)) < 2:
             loggers.complete()
+            if is_first():
+                for network in self.layout.networks().values():
+                    remove_free(network.lock)
 
     @property
     def _size(self) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from app.common.errors import UserError
-from app.common.files import make_directory
+from app.common.files import make_directory, remove_leftovers_of
 from app.runs import lock_file
 from app.runs.layout import RunDirectory
 from app.runs.owner import Owner
@@ -137,6 +137,16 @@ class FileLock:
             return True
         finally:
             guard.unlink(missing_ok=True)
+
+
+def remove_free(path: Path) -> None:
+    """Delete the file of a lock that a killed process has left; nothing happens where somebody has the lock.
+
+    Whoever takes a lock deletes its file in the end; but nobody takes that of a training that is finished.
+    """
+    with FileLock(path) as lock:
+        if os.path.lexists(path) and lock.take():
+            remove_leftovers_of(path)
 
 
 def held_by(path: Path) -> Owner | None:

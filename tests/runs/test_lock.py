@@ -19,10 +19,10 @@ import pytest
 from helpers.command import REPOSITORY
 
 from app.common.errors import UserError
-from app.common.files import remove_leftovers
+from app.common.files import LEFTOVER, remove_leftovers
 from app.runs import file_systems, lock, lock_file
 from app.runs.layout import RunDirectory
-from app.runs.lock import held_by, locked
+from app.runs.lock import FileLock, held_by, locked, remove_free
 from app.runs.owner import Owner
 
 HOST = socket.gethostname()
@@ -433,6 +433,20 @@ def test_it_can_be_imported_where_there_is_no_fcntl(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
     assert module.fcntl is None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_lock_that_nobody_has_is_removed(shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_file, "locks_are_shared", lambda directory: shared)
+    left, held, none = tmp_path / "left", tmp_path / "held", tmp_path / "none"
+    left.write_text(Owner(DEAD, HOST, "2026-11-27T18:05:12Z").line)
+    (tmp_path / f".left.half{LEFTOVER}").touch()
+    with FileLock(held) as other:
+        assert other.take()
+        for path in (left, held, none):
+            remove_free(path)
+        assert sorted(tmp_path.iterdir()) == [held]
+        assert held_by(held) is not None
 
 
 def test_a_failing_disk_is_no_missing_lock(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
