@@ -69,8 +69,8 @@ def drawn(count: int, features: int, words: int, *, strided: bool = False) -> tu
     return [hidden[:, ::step], weight[:, ::step], bias[::step]], targets[::step]
 
 
-def relative(found: Tensor, right: Tensor) -> float:
-    return float((found.detach().double() - right.detach()).norm() / (right.detach().norm() + 1e-3))
+def relative(found: Tensor, right: Tensor, least: float = 1e-3) -> float:
+    return float((found.detach().double() - right.detach()).norm() / (right.detach().norm() + least))
 
 
 @settings(max_examples=40, deadline=None)
@@ -109,10 +109,11 @@ def check(
     finally:
         torch.set_num_threads(before)
     most = 1e-13 if precision == torch.float64 else 4e-6
-    assert relative(found, right) <= most
+    # Of terms of about 1: where a prediction is nearly certain they cancel, and what is left has fewer digits.
+    assert relative(found, right, least=1) <= most
     for one, other in zip(mine, exact, strict=True):
         assert one.grad.shape == one.shape
-        assert relative(one.grad, other.grad) <= most
+        assert relative(one.grad, other.grad, least=1) <= most
 
 
 def test_as_exact_as_blocks_of_rows(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
